@@ -1,0 +1,1 @@
+"""mcpdeck's gateway: MCP traffic and its management in one process."""

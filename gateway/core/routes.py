@@ -1,0 +1,76 @@
+"""The immutable routing table: which adapter has which instances. Swapped whole; a reader never sees half of one."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from gateway.core.access import Ownership
+from gateway.wire.names import AdapterName, InstanceName
+from gateway.wire.resources import Timeouts
+
+ADAPTERS_PREFIX = "/adapters/"
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One instance's address. `uid` changes whenever the instance starts anew, and its sessions die with it."""
+
+    instance: InstanceName
+    uid: str
+    host: str
+    port: int
+    path: str = "/mcp"
+    authority: str = ""  # the Host header that the upstream expects; host:port where empty
+    is_tls: bool = False
+    is_ready: bool = True  # False: keeps its sessions (a stumble, not a death), gets no new one
+    is_draining: bool = False  # True: keeps its sessions, gets no new one, leaves soon
+
+
+class Route(msgspec.Struct, frozen=True):
+    """How to reach one adapter, and who may. `reason` says in a sentence why nothing is ready, when nothing is."""
+
+    adapter: AdapterName
+    ownership: Ownership
+    endpoints: tuple[Endpoint, ...] = ()
+    headers: tuple[tuple[bytes, bytes], ...] = ()  # a `url` adapter's own, secrets included; lower-case names
+    timeouts: Timeouts = Timeouts()
+    reason: str = ""
+
+    @property
+    def ready(self) -> tuple[Endpoint, ...]:
+        """The instances that may get a new session."""
+        return tuple(each for each in self.endpoints if each.is_ready and not each.is_draining)
+
+    def by_uid(self, uid: str) -> Endpoint | None:
+        return next((each for each in self.endpoints if each.uid == uid), None)
+
+
+class RoutingTable:
+    """An immutable snapshot of all routes, by adapter name."""
+
+    __slots__ = ("_ready", "routes")
+
+    def __init__(self, routes: Mapping[AdapterName, Route] = MappingProxyType({})) -> None:
+        self.routes = MappingProxyType(dict(routes))
+        self._ready = {name: route.ready for name, route in self.routes.items()}
+
+    def ready(self, adapter: AdapterName) -> tuple[Endpoint, ...]:
+        """As Route.ready, worked out once per table: this stands on the path of every request."""
+        return self._ready.get(adapter, ())
+
+
+class Routes:
+    """The cell that holds the current table. The reconciler swaps it; the data plane reads it at each request."""
+
+    __slots__ = ("table",)
+
+    def __init__(self, table: RoutingTable | None = None) -> None:
+        self.table = table or RoutingTable()
+
+
+def adapter_of(path: str) -> AdapterName | None:
+    """The adapter whose MCP endpoint a path is (`/adapters/x/mcp`, slash or not); None for any other."""
+    if not path.startswith(ADAPTERS_PREFIX):
+        return None
+    name, _, rest = path[len(ADAPTERS_PREFIX) :].partition("/")
+    return AdapterName(name) if rest in ("mcp", "mcp/") else None

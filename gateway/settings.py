@@ -1,0 +1,1 @@
+"""Stub that its room will replace."""
