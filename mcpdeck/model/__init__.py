@@ -1,0 +1,1 @@
+"""What the deck knows and decides: state, filters, columns, commands. Draws nothing, opens nothing, has no clock."""

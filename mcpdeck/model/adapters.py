@@ -1,0 +1,208 @@
+"""The adapters table and an adapter's description, from the deck's state. Pure."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from gateway.wire.resources import Adapter, AdapterStatus, InstanceStatus
+from mcpdeck.model.filters import Fields
+from mcpdeck.model.formatting import age, count, source
+from mcpdeck.model.state import State
+from mcpdeck.model.table import Column, TableSpec
+from mcpdeck.model.words import FAULTY, UNICODE, Cell, Glyphs, Tone, sign_of
+
+
+class AdapterRow(msgspec.Struct, frozen=True):
+    """One adapter as the table shows it. `sessions` is how many are live."""
+
+    adapter: Adapter
+    status: AdapterStatus | None
+    sessions: int
+
+    @property
+    def restarts(self) -> int:
+        return sum(instance.restarts for instance in self.status.instances) if self.status else 0
+
+    @property
+    def ready(self) -> int:
+        return self.status.ready_replicas if self.status else 0
+
+    @property
+    def is_faulty(self) -> bool:
+        return self.status is not None and self.status.phase in FAULTY
+
+    @property
+    def reason(self) -> str:
+        """Why it does not stand as it should; empty when it does."""
+        if self.status is None:
+            return ""
+        told = [self.status.reason, *(instance.reason for instance in self.status.instances if not instance.ready)]
+        return next(filter(None, told), "")
+
+
+def rows(state: State) -> list[AdapterRow]:
+    counts = state.session_counts()
+    return [AdapterRow(it, state.statuses.get(name), counts[name]) for name, it in state.adapters.items()]
+
+
+def row(state: State, name: str) -> AdapterRow | None:
+    adapter = state.adapters.get(name)
+    return None if adapter is None else AdapterRow(adapter, state.statuses.get(name), state.sessions_of(name))
+
+
+def _status(item: AdapterRow, glyphs: Glyphs) -> Cell:
+    sign = sign_of(item.status.phase if item.status else None)
+    return Cell(glyphs.sign(sign), sign.tone)
+
+
+def _ready(item: AdapterRow) -> Cell:
+    wanted = item.adapter.replica_count
+    tone = Tone.DIM if wanted == 0 else Tone.PLAIN if item.ready >= wanted else Tone.WARN
+    return Cell(f"{item.ready}/{wanted}", tone)
+
+
+def _number(value: int, tone: Tone = Tone.PLAIN) -> Cell:
+    return Cell(count(value), tone if value else Tone.DIM)
+
+
+def _fields(item: AdapterRow, now: datetime) -> Fields:
+    adapter = item.adapter
+    return {
+        "name": adapter.name,
+        "status": sign_of(item.status.phase if item.status else None).word,
+        "reason": item.reason,
+        "source": source(adapter),
+        "owner": adapter.created_by,
+        "role": " ".join(adapter.required_roles),
+        "description": adapter.description,
+        "ready": float(item.ready),
+        "replicas": float(adapter.replica_count),
+        "restarts": float(item.restarts),
+        "sessions": float(item.sessions),
+        "age": (now - adapter.created_at).total_seconds(),
+    }
+
+
+FIELD_NAMES: Final = (
+    *("name", "status", "reason", "source", "owner", "role", "description"),
+    *("ready", "replicas", "restarts", "sessions", "age"),
+)
+
+
+def table(glyphs: Glyphs = UNICODE) -> TableSpec[AdapterRow]:
+    """The adapters table, drawn with these glyphs."""
+    columns: list[Column[AdapterRow]] = [
+        Column(
+            id="name", title="NAME", minimum=14, maximum=36,
+            cell=lambda item, _now: Cell(item.adapter.name, Tone.STRONG),
+            order=lambda item: item.adapter.name,
+        ),
+        Column(
+            id="status", title="STATUS", minimum=10, maximum=14,
+            cell=lambda item, _now: _status(item, glyphs),
+            order=lambda item: (not item.is_faulty, item.status.phase if item.status else ""),
+        ),
+        Column(
+            id="ready", title="READY", minimum=5, maximum=7, priority=1, right=True,
+            cell=lambda item, _now: _ready(item),
+            order=lambda item: item.ready,
+        ),
+        Column(
+            id="sessions", title="SESS", minimum=4, maximum=7, priority=2, right=True,
+            cell=lambda item, _now: _number(item.sessions),
+            order=lambda item: item.sessions,
+        ),
+        Column(
+            id="restarts", title="RST", minimum=3, maximum=6, priority=3, right=True,
+            cell=lambda item, _now: _number(item.restarts, Tone.WARN),
+            order=lambda item: item.restarts,
+        ),
+        Column(
+            id="reason", title="REASON", minimum=12, maximum=28, priority=4,
+            cell=lambda item, _now: Cell(item.reason, Tone.BAD if item.is_faulty else Tone.BUSY),
+            order=lambda item: item.reason,
+        ),
+        Column(
+            id="source", title="SOURCE", minimum=16, maximum=60, priority=6, flexible=True,
+            cell=lambda item, _now: Cell(source(item.adapter), Tone.DIM),
+            order=lambda item: source(item.adapter),
+        ),
+        Column(
+            id="owner", title="OWNER", minimum=5, maximum=16, priority=5,
+            cell=lambda item, _now: Cell(item.adapter.created_by),
+            order=lambda item: item.adapter.created_by,
+        ),
+        Column(
+            id="age", title="AGE", minimum=4, maximum=4, priority=0, right=True,
+            cell=lambda item, now: Cell(age(item.adapter.created_at, now), Tone.DIM),
+            order=lambda item: -item.adapter.created_at.timestamp(),
+        ),
+    ]  # fmt: skip
+    return TableSpec(columns, lambda item: item.adapter.name, _fields, FIELD_NAMES)
+
+
+def describe(item: AdapterRow, now: datetime, glyphs: Glyphs = UNICODE) -> Iterator[list[Cell]]:
+    """An adapter in words, as lines of cells."""
+    adapter, status = item.adapter, item.status
+    yield from _facts(item, now, glyphs)
+    if status is not None and (status.reason or status.message):
+        yield []
+        yield [Cell("Why", Tone.ACCENT)]
+        yield [Cell(f"  {status.reason or status.phase}", Tone.BAD if item.is_faulty else Tone.BUSY)]
+        yield from ([Cell(f"  {line}")] for line in status.message.splitlines())
+    yield []
+    yield [Cell("Instances", Tone.ACCENT)]
+    if status is None or not status.instances:
+        yield [Cell("  none", Tone.DIM)]
+    else:
+        yield from _instances(status.instances, now, glyphs)
+    if adapter.environment_variables or adapter.secret_environment:
+        yield []
+        yield [
+            Cell("Environment", Tone.ACCENT),
+            Cell("   names only; the values are in the YAML of who may see them", Tone.DIM),
+        ]
+        yield from ([Cell(f"  {name}")] for name in sorted(adapter.environment_variables))
+        for name, reference in sorted(adapter.secret_environment.items()):
+            yield [Cell(f"  {name}"), Cell(f"  from secret {reference.secret}/{reference.key}", Tone.DIM)]
+
+
+def _facts(item: AdapterRow, now: datetime, glyphs: Glyphs) -> Iterator[list[Cell]]:
+    adapter, status = item.adapter, item.status
+    facts: list[tuple[str, Cell]] = [
+        ("Status", _status(item, glyphs)),
+        ("Ready", _ready(item)),
+        ("Sessions", Cell(count(item.sessions))),
+        ("Source", Cell(source(adapter))),
+        ("Image", Cell(status.image if status else "")),
+        ("Endpoint", Cell(f"/adapters/{adapter.name}/mcp")),
+        ("Roles", Cell(", ".join(adapter.required_roles) or "owner and mcp.admin only")),
+        ("Owner", Cell(adapter.created_by)),
+        ("Created", Cell(_moment(adapter.created_at, now))),
+        ("Changed", Cell(_moment(adapter.last_updated_at, now))),
+        ("About", Cell(adapter.description)),
+    ]
+    for label, cell in facts:
+        if cell.text:
+            yield [Cell(f"{label:<11}", Tone.DIM), cell]
+
+
+def _moment(then: datetime, now: datetime) -> str:
+    return f"{then.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC  ({age(then, now)} ago)"
+
+
+def _instances(instances: list[InstanceStatus], now: datetime, glyphs: Glyphs) -> Iterator[list[Cell]]:
+    wide = max(len(instance.name) for instance in instances)
+    for instance in instances:
+        sign = sign_of(instance.phase)
+        why = "  ".join(filter(None, [instance.reason, instance.message]))
+        restarts = f"{instance.restarts} restarts"
+        yield [
+            Cell(f"  {instance.name:<{wide}}  ", Tone.STRONG),
+            Cell(f"{glyphs.sign(sign):<12}", sign.tone),
+            Cell(f"  up {age(instance.started_at, now) or glyphs.dot:<5}"),
+            Cell(f"  {restarts:<12}", Tone.WARN if instance.restarts else Tone.DIM),
+            Cell(why, Tone.PLAIN if instance.ready else Tone.BAD),
+        ]

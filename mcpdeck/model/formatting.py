@@ -1,0 +1,48 @@
+"""Times, counts and lengths as people read them in a narrow column. Pure."""
+
+from datetime import datetime
+
+from gateway.wire.resources import Adapter
+
+_STEPS = ((120, 1, "s"), (120 * 60, 60, "m"), (48 * 3600, 3600, "h"), (730 * 86400, 86400, "d"))
+
+
+def age(then: datetime | None, now: datetime) -> str:
+    """`42s`, `90m`, `31h`, `12d`, `3y`: at most four characters up to two years, as kubectl writes ages."""
+    return "" if then is None else duration((now - then).total_seconds())
+
+
+def duration(seconds: float) -> str:
+    seconds = max(0.0, seconds)
+    for limit, unit, letter in _STEPS:
+        if seconds < limit:
+            return f"{int(seconds // unit)}{letter}"
+    return f"{int(seconds // (365 * 86400))}y"
+
+
+def milliseconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{max(1, round(seconds * 1000))}ms"
+
+
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 session`, `1,204 sessions`."""
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
+def source(adapter: Adapter) -> str:
+    """Where an adapter's server comes from, as one line."""
+    if adapter.stdio is not None:
+        return " ".join([adapter.stdio.command, *adapter.stdio.args])
+    if adapter.url:
+        return adapter.url
+    separator = "@" if adapter.image_version.startswith("sha256:") else ":"
+    return f"{adapter.image_name}{separator}{adapter.image_version}"
+
+
+def clip(text: str, width: int, ellipsis: str = "…") -> str:
+    """At most `width` characters, the cut marked."""
+    return text if len(text) <= width else text[: max(0, width - 1)] + ellipsis[: max(0, width)]

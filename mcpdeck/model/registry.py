@@ -1,0 +1,443 @@
+"""Every verb of the deck, once: keys, footer, help, palette and `:` are made of these. Runs none of them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from mcpdeck.model.commands import ADAPTER_VIEWS, TABLES, Command, Need, View
+
+
+def _needs(*needs: Need) -> frozenset[Need]:
+    return frozenset(needs)
+
+
+_WRITES = _needs(Need.ADAPTER, Need.WRITE, Need.GATEWAY)
+
+COMMANDS: Final[tuple[Command, ...]] = (
+    Command(
+        id="view.adapters",
+        title="Adapters",
+        area="view",
+        keys=("1",),
+        views=(View.ADAPTERS, View.DETAIL),
+        words=("adapters", "ad"),
+        usage="[/FILTER]",
+        help="Every adapter you may read, live.",
+    ),
+    Command(
+        id="view.logs",
+        title="Logs",
+        area="view",
+        keys=("2",),
+        views=(View.ADAPTERS, View.DETAIL),
+        words=("logs", "lo"),
+        usage="[NAME] [/FILTER]",
+        help="The log of an adapter, every replica merged.",
+    ),
+    Command(
+        id="adapter.describe",
+        title="Open",
+        area="adapter",
+        keys=("enter", "d"),
+        views=TABLES,
+        words=("describe", "open"),
+        usage="NAME",
+        footer=1,
+        needs=_needs(Need.ADAPTER),
+        help="Status, reason, instances: why it stands as it stands.",
+    ),
+    Command(
+        id="adapter.yaml",
+        title="YAML",
+        area="adapter",
+        keys=("y",),
+        views=ADAPTER_VIEWS,
+        words=("yaml",),
+        usage="NAME",
+        footer=5,
+        needs=_needs(Need.ADAPTER),
+        help="Its specification as YAML; in its description, back to words.",
+    ),
+    Command(
+        id="adapter.logs",
+        title="Logs",
+        area="adapter",
+        keys=("l",),
+        views=ADAPTER_VIEWS,
+        footer=2,
+        needs=_needs(Need.ADAPTER),
+        help="Follow its log.",
+    ),
+    Command(
+        id="adapter.previous",
+        title="Previous logs",
+        area="adapter",
+        keys=("P",),
+        views=ADAPTER_VIEWS,
+        needs=_needs(Need.ADAPTER),
+        help="The log of the run before the last restart.",
+    ),
+    Command(
+        id="adapter.deploy",
+        title="Deploy",
+        area="adapter",
+        keys=("n",),
+        views=ADAPTER_VIEWS,
+        words=("deploy", "new"),
+        footer=3,
+        needs=_needs(Need.CREATE, Need.GATEWAY),
+        help="A new adapter, from a form or as YAML.",
+    ),
+    Command(
+        id="adapter.edit",
+        title="Edit",
+        area="adapter",
+        keys=("e",),
+        views=ADAPTER_VIEWS,
+        words=("edit",),
+        usage="NAME",
+        footer=4,
+        needs=_WRITES,
+        help="Its specification in your editor; applied when you save, refused if it changed meanwhile.",
+    ),
+    Command(
+        id="adapter.scale",
+        title="Scale",
+        area="adapter",
+        keys=("S",),
+        views=ADAPTER_VIEWS,
+        words=("scale",),
+        usage="NAME REPLICAS",
+        footer=6,
+        needs=_WRITES,
+        help="How many instances should run.",
+    ),
+    Command(
+        id="adapter.restart",
+        title="Restart",
+        area="adapter",
+        keys=("R",),
+        views=ADAPTER_VIEWS,
+        words=("restart",),
+        usage="NAME",
+        footer=7,
+        needs=_WRITES,
+        help="A rolling restart; asks first where live sessions would drop.",
+    ),
+    Command(
+        id="adapter.delete",
+        title="Delete",
+        area="adapter",
+        keys=("ctrl+d",),
+        views=ADAPTER_VIEWS,
+        words=("delete",),
+        usage="NAME",
+        footer=8,
+        needs=_WRITES,
+        dangerous=True,
+        help="Its instances, sessions and route are gone; asks first.",
+    ),
+    Command(
+        id="table.mark",
+        title="Mark",
+        area="table",
+        keys=("space",),
+        views=TABLES,
+        help="Mark the row; verbs then act on all marked.",
+    ),
+    Command(
+        id="table.unmark",
+        title="Clear marks",
+        area="table",
+        keys=("ctrl+backslash",),
+        views=TABLES,
+        help="Unmark every row.",
+    ),
+    Command(
+        id="table.faults",
+        title="Faults only",
+        area="table",
+        keys=("ctrl+z",),
+        views=TABLES,
+        words=("faults",),
+        help="Only what is degraded or failed; again for all.",
+    ),
+    Command(
+        id="table.sort-next",
+        title="Sort by next column",
+        area="table",
+        keys=("shift+right",),
+        views=TABLES,
+        help="Sort by the column to the right.",
+    ),
+    Command(
+        id="table.sort-previous",
+        title="Sort by previous column",
+        area="table",
+        keys=("shift+left",),
+        views=TABLES,
+        help="Sort by the column to the left.",
+    ),
+    Command(
+        id="table.sort-turn",
+        title="Turn the order",
+        area="table",
+        keys=("O",),
+        views=TABLES,
+        help="Ascending or descending.",
+    ),
+    Command(id="table.sort-name", title="Sort by name", area="table", keys=("N",), views=TABLES, help="Sort by name."),
+    Command(id="table.sort-age", title="Sort by age", area="table", keys=("A",), views=TABLES, help="Youngest first."),
+    Command(
+        id="table.copy-name",
+        title="Copy name",
+        area="table",
+        keys=("c",),
+        views=ADAPTER_VIEWS,
+        needs=_needs(Need.ADAPTER),
+        help="The name to the clipboard.",
+    ),
+    Command(
+        id="log.follow",
+        title="Follow",
+        area="log",
+        keys=("s",),
+        views=(View.LOGS,),
+        footer=1,
+        help="Stay at the end; scrolling up stops it.",
+    ),
+    Command(
+        id="log.wrap",
+        title="Wrap",
+        area="log",
+        keys=("w",),
+        views=(View.LOGS,),
+        footer=2,
+        help="Wrap long lines, or scroll sideways.",
+    ),
+    Command(
+        id="log.timestamps",
+        title="Time",
+        area="log",
+        keys=("t",),
+        views=(View.LOGS,),
+        footer=3,
+        help="When each line was written.",
+    ),
+    Command(
+        id="log.highlight",
+        title="Highlight",
+        area="log",
+        keys=("h",),
+        views=(View.LOGS,),
+        footer=4,
+        help="Show every line and mark the matches, or show the matches only.",
+    ),
+    Command(
+        id="log.next",
+        title="Next match",
+        area="log",
+        keys=("n",),
+        views=(View.LOGS,),
+        help="To the next line that matches.",
+    ),
+    Command(
+        id="log.previous-match",
+        title="Previous match",
+        area="log",
+        keys=("N",),
+        views=(View.LOGS,),
+        help="To the line before that matches.",
+    ),
+    Command(
+        id="log.mark",
+        title="Mark",
+        area="log",
+        keys=("m",),
+        views=(View.LOGS,),
+        footer=5,
+        help="Draw a line with the time.",
+    ),
+    Command(
+        id="log.previous",
+        title="Previous",
+        area="log",
+        keys=("P",),
+        views=(View.LOGS,),
+        footer=6,
+        help="The log of the run before the last restart, or back to this one.",
+    ),
+    Command(
+        id="log.since-tail",
+        title="Last 1,000 lines",
+        area="log",
+        keys=("0",),
+        views=(View.LOGS,),
+        help="Begin with the last 1,000 lines.",
+    ),
+    Command(
+        id="log.since-start", title="All", area="log", keys=("1",), views=(View.LOGS,), help="Begin with all there is."
+    ),
+    Command(
+        id="log.since-1m",
+        title="Last minute",
+        area="log",
+        keys=("2",),
+        views=(View.LOGS,),
+        help="Begin one minute ago.",
+    ),
+    Command(
+        id="log.since-5m",
+        title="Last 5 minutes",
+        area="log",
+        keys=("3",),
+        views=(View.LOGS,),
+        help="Begin five minutes ago.",
+    ),
+    Command(
+        id="log.since-15m",
+        title="Last 15 minutes",
+        area="log",
+        keys=("4",),
+        views=(View.LOGS,),
+        help="Begin a quarter of an hour ago.",
+    ),
+    Command(
+        id="log.since-30m",
+        title="Last 30 minutes",
+        area="log",
+        keys=("5",),
+        views=(View.LOGS,),
+        help="Begin half an hour ago.",
+    ),
+    Command(
+        id="log.since-1h", title="Last hour", area="log", keys=("6",), views=(View.LOGS,), help="Begin an hour ago."
+    ),
+    Command(
+        id="log.save",
+        title="Save",
+        area="log",
+        keys=("ctrl+s",),
+        views=(View.LOGS,),
+        words=("save",),
+        footer=7,
+        help="What is shown, to a file.",
+    ),
+    Command(
+        id="log.copy",
+        title="Copy",
+        area="log",
+        keys=("c",),
+        views=(View.LOGS,),
+        help="What is shown, to the clipboard.",
+    ),
+    Command(
+        id="log.clear",
+        title="Clear",
+        area="log",
+        keys=("C",),
+        views=(View.LOGS,),
+        help="Empty the screen; the log stays.",
+    ),
+    Command(
+        id="deck.command",
+        title="Command",
+        area="deck",
+        keys=("colon",),
+        footer=20,
+        help="Type a command: a view, or a verb and its target. Tab completes, Enter runs what is typed.",
+    ),
+    Command(
+        id="deck.filter",
+        title="Filter",
+        area="deck",
+        keys=("slash",),
+        footer=9,
+        help="text, regex, !inverse; in tables also status:ready sessions:>3. Empty clears.",
+    ),
+    Command(
+        id="deck.filter-toggle",
+        title="Filter on or off",
+        area="deck",
+        keys=("ctrl+f",),
+        help="Lift the filter, and bring it back.",
+    ),
+    Command(
+        id="deck.help",
+        title="Help",
+        area="deck",
+        keys=("question_mark", "f1"),
+        words=("help", "keys"),
+        footer=21,
+        help="Every key of this view.",
+    ),
+    Command(
+        id="deck.palette",
+        title="Palette",
+        area="deck",
+        keys=("ctrl+p",),
+        footer=22,
+        help="Find any command by its name.",
+    ),
+    Command(
+        id="deck.back",
+        title="Back",
+        area="deck",
+        keys=("escape", "q", "backspace"),
+        help="One step back; never leaves the deck.",
+    ),
+    Command(
+        id="deck.retry",
+        title="Retry now",
+        area="deck",
+        keys=("ctrl+r",),
+        words=("retry", "refresh"),
+        help="Connect again at once, everything fresh.",
+    ),
+    Command(
+        id="deck.theme",
+        title="Theme",
+        area="deck",
+        words=("theme",),
+        usage="NAME",
+        help="dark, light, high-contrast, deuteranopia, tritanopia, ansi, mono.",
+    ),
+    Command(
+        id="deck.context",
+        title="Switch context",
+        area="deck",
+        words=("context", "ctx"),
+        usage="NAME",
+        help="Look at another gateway.",
+    ),
+    Command(
+        id="deck.quit",
+        title="Quit",
+        area="deck",
+        keys=("ctrl+q",),
+        words=("quit", "q", "exit", "q!", "qa"),
+        help="Leave the deck.",
+    ),
+)
+BY_ID: Final = {command.id: command for command in COMMANDS}
+
+
+def commands_of(view: View) -> list[Command]:
+    return [command for command in COMMANDS if view in command.views]
+
+
+def footer_of(view: View) -> list[Command]:
+    shown = [command for command in commands_of(view) if command.footer is not None]
+    return sorted(shown, key=lambda command: command.footer or 0)
+
+
+def clashes(commands: Iterable[Command]) -> Sequence[str]:
+    """Keys that mean two things in one view; there must be none."""
+    taken: dict[tuple[View, str], str] = {}
+    found = []
+    for command in commands:
+        for view in command.views:
+            for key in command.keys:
+                other = taken.setdefault((view, key), command.id)
+                if other != command.id:
+                    found.append(f"{key} in {view}: {other} and {command.id}")
+    return found

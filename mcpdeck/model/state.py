@@ -1,0 +1,182 @@
+"""What the deck knows of one gateway, and how an event changes it. Pure: no clock, no I/O, no widget."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.wire.resources import Adapter, AdapterStatus, ChangeEvent, LiveSession, WhoAmI
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Standing(StrEnum):
+    """How the deck stands with its gateway."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    RETRYING = "retrying"
+    SIGN_IN = "sign in"  # the gateway answered 401
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """`retry_at` is when the next attempt starts; `reason` says what broke, for a reader."""
+
+    standing: Standing = Standing.CONNECTING
+    attempt: int = 0
+    retry_at: datetime | None = None
+    reason: str = ""
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """One gateway as last heard. `fresh_at` is when it was last known to be true; None before the first word.
+
+    `mentioned` holds the adapters that the current stream has named, until it says that its snapshot is complete:
+    whatever it has not named by then is gone.
+    """
+
+    context: str = ""
+    url: str = ""
+    principal: WhoAmI | None = None
+    latency: float | None = None  # seconds
+    link: Link = Link()
+    adapters: Mapping[str, Adapter] = NOTHING
+    statuses: Mapping[str, AdapterStatus] = NOTHING
+    sessions: Mapping[str, LiveSession] = NOTHING
+    fresh_at: datetime | None = None
+    mentioned: frozenset[str] = frozenset()
+
+    @property
+    def is_stale(self) -> bool:
+        return self.link.standing is not Standing.LIVE
+
+    def sessions_of(self, adapter: str) -> int:
+        return sum(1 for session in self.sessions.values() if session.adapter == adapter)
+
+    def session_counts(self) -> Counter[str]:
+        return Counter(session.adapter for session in self.sessions.values())
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """What an earlier run left behind, true as of `at`."""
+
+    adapters: tuple[Adapter, ...]
+    statuses: Mapping[str, AdapterStatus]
+    at: datetime
+
+
+class Recognised(msgspec.Struct, frozen=True):
+    """The gateway said who the caller is; `latency` is how long that took."""
+
+    principal: WhoAmI
+    latency: float
+
+
+class StreamOpened(msgspec.Struct, frozen=True):
+    """The change stream is connected; what follows is a snapshot or what was missed."""
+
+    at: datetime
+
+
+class Changed(msgspec.Struct, frozen=True):
+    change: ChangeEvent
+    at: datetime
+
+
+class SnapshotEnded(msgspec.Struct, frozen=True):
+    """Everything that exists has been named since the stream opened."""
+
+    at: datetime
+
+
+class SessionsListed(msgspec.Struct, frozen=True):
+    sessions: tuple[LiveSession, ...]
+
+
+class Disconnected(msgspec.Struct, frozen=True):
+    link: Link
+
+
+type DeckEvent = Restored | Recognised | StreamOpened | Changed | SnapshotEnded | SessionsListed | Disconnected
+
+
+def reduce(state: State, event: DeckEvent) -> State:
+    """The state after one event. Raises msgspec.ValidationError when a resource is not what the contract says."""
+    return reduce_all(state, (event,))
+
+
+def reduce_all(state: State, events: Iterable[DeckEvent]) -> State:
+    """As `reduce` over each, but the maps are copied once for all, so that a snapshot of thousands is linear."""
+    draft = _Draft(state)
+    for event in events:
+        draft.apply(event)
+    return draft.finished()
+
+
+class _Draft:
+    """A state under way: maps may be written until it is finished."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.adapters = dict(state.adapters)
+        self.statuses = dict(state.statuses)
+        self.sessions = dict(state.sessions)
+        self.mentioned = set(state.mentioned)
+
+    def finished(self) -> State:
+        return replace(
+            self.state,
+            adapters=MappingProxyType(self.adapters),
+            statuses=MappingProxyType(self.statuses),
+            sessions=MappingProxyType(self.sessions),
+            mentioned=frozenset(self.mentioned),
+        )
+
+    def apply(self, event: DeckEvent) -> None:
+        match event:
+            case Restored():
+                self.adapters = {adapter.name: adapter for adapter in event.adapters}
+                self.statuses = dict(event.statuses)
+                self.state = replace(self.state, fresh_at=event.at)
+            case Recognised():
+                self.state = replace(self.state, principal=event.principal, latency=event.latency)
+            case StreamOpened():
+                self.mentioned.clear()
+                self.state = replace(self.state, link=Link(standing=Standing.LIVE), fresh_at=event.at)
+            case Changed():
+                self._change(event.change)
+                self.state = replace(self.state, fresh_at=event.at)
+            case SnapshotEnded():
+                self.adapters = {name: it for name, it in self.adapters.items() if name in self.mentioned}
+                self.statuses = {name: it for name, it in self.statuses.items() if name in self.mentioned}
+                self.mentioned.clear()
+                self.state = replace(self.state, fresh_at=event.at)
+            case SessionsListed():
+                self.sessions = {session.id: session for session in event.sessions}
+            case Disconnected():
+                self.state = replace(self.state, link=event.link)
+            case other:
+                assert_never(other)
+
+    def _change(self, change: ChangeEvent) -> None:
+        match change.kind, change.type:
+            case "Adapter", "deleted":
+                self.adapters.pop(change.name, None)
+                self.statuses.pop(change.name, None)
+                self.mentioned.discard(change.name)
+            case "Adapter", "status":
+                self.statuses[change.name] = msgspec.convert(change.resource, AdapterStatus)
+            case "Adapter", _:
+                self.adapters[change.name] = msgspec.convert(change.resource, Adapter)
+                self.mentioned.add(change.name)
+            case "Session", "deleted":
+                self.sessions.pop(change.name, None)
+            case "Session", _:
+                self.sessions[change.name] = msgspec.convert(change.resource, LiveSession)
+            case _:
+                pass  # a kind that a newer gateway knows

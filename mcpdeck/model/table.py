@@ -1,0 +1,93 @@
+"""Tables as data: columns, which of them fit a width, and rows filtered and sorted. Draws nothing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from mcpdeck.model.filters import Fields, RowFilter
+from mcpdeck.model.words import Cell
+
+GAP: Final = 2  # cells between columns
+MEASURED_ROWS: Final = 1_000  # a column's natural width is taken over at most so many rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column[Item]:
+    """`priority` 0 stays longest when space is short. A column whose cells are all empty is not shown."""
+
+    id: str
+    title: str
+    cell: Callable[[Item, datetime], Cell]
+    order: Callable[[Item], Any]
+    minimum: int
+    maximum: int
+    priority: int = 0
+    right: bool = False
+    flexible: bool = False  # takes what space is left
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec[Item]:
+    """A kind of table. `fields` gives what a filter may look at; `key` names a row for good."""
+
+    columns: Sequence[Column[Item]]
+    key: Callable[[Item], str]
+    fields: Callable[[Item, datetime], Fields]
+    field_names: Sequence[str]
+
+
+class Sort(NamedTuple):
+    column: str
+    descending: bool = False
+
+
+class Fitted(NamedTuple):
+    """A column that is shown, by its place in the spec, with its width in cells."""
+
+    place: int
+    width: int
+
+
+def arrange[Item](
+    spec: TableSpec[Item], items: Sequence[Item], *, keep: RowFilter, sort: Sort, now: datetime
+) -> list[Item]:
+    """The items that stay, in order; those that are equal by the sort stay in order of their key."""
+    kept = [item for item in items if keep.keeps(spec.fields(item, now))] if keep else list(items)
+    kept.sort(key=spec.key)
+    order = next(column.order for column in spec.columns if column.id == sort.column)
+    kept.sort(key=order, reverse=sort.descending)
+    return kept
+
+
+def natural_widths[Item](spec: TableSpec[Item], items: Sequence[Item], now: datetime) -> list[int]:
+    """How wide each column would like to be; 0 for one that has nothing to say."""
+    sample = items[:MEASURED_ROWS]
+    widths = []
+    for column in spec.columns:
+        longest = max((len(column.cell(item, now).text) for item in sample), default=0)
+        widths.append(max(longest, len(column.title)) if longest or not items else 0)
+    return widths
+
+
+def fit[Item](spec: TableSpec[Item], natural: Sequence[int], available: int) -> list[Fitted]:
+    """The columns that fit, left to right: the least important go first, then each grows towards what it would like."""
+    shown = [index for index, width in enumerate(natural) if width]
+    columns = spec.columns
+
+    def least(index: int) -> int:
+        column = columns[index]
+        return min(column.minimum, max(natural[index], len(column.title)))
+
+    while len(shown) > 1 and sum(map(least, shown)) + GAP * (len(shown) - 1) > available:
+        shown.remove(max(shown, key=lambda index: (columns[index].priority, index)))
+    widths = {index: least(index) for index in shown}
+    spare = available - sum(widths.values()) - GAP * (len(shown) - 1)
+    for index in sorted(shown, key=lambda index: columns[index].priority):
+        wish = min(natural[index], columns[index].maximum) - widths[index]
+        grown = max(0, min(wish, spare))
+        widths[index] += grown
+        spare -= grown
+    if spare > 0 and shown:
+        widths[next((index for index in shown if columns[index].flexible), shown[0])] += spare
+    return [Fitted(index, max(1, widths[index])) for index in shown]
