@@ -1,4 +1,4 @@
-"""What a verb of the deck is, where it applies and what may stand in its way. The verbs themselves are in `registry`."""
+"""What a verb of the deck is, where it applies, what may stand in its way. The verbs themselves: `registry`."""
 
 from enum import StrEnum
 from typing import Final

@@ -1,0 +1,104 @@
+"""What the lines around a view say: masthead, strip, foot. Pure: parts with a tone, some of which run a command."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from mcpdeck.model.commands import MAIN_VIEWS, Command, View, key_name
+from mcpdeck.model.formatting import age, milliseconds
+from mcpdeck.model.registry import BY_ID, footer_of
+from mcpdeck.model.state import Standing, State
+from mcpdeck.model.words import Glyphs, Tone
+
+WIDE = 100  # from here on there is room for what is only nice to know
+
+
+class Part(NamedTuple):
+    """A piece of a line. `command` is what a click on it runs."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+    command: str = ""
+
+
+type Parts = Sequence[Part]
+
+
+def length(parts: Iterable[Part]) -> int:
+    return sum(len(part.text) for part in parts)
+
+
+def masthead(state: State, *, now: datetime, glyphs: Glyphs, width: int, read_only: bool) -> tuple[Parts, Parts]:
+    """Left: where and as whom. Right: whether what is shown is true."""
+    left = [Part(" mcpdeck ", Tone.ACCENT), Part(f" {state.context}", Tone.STRONG)]
+    if width >= WIDE and state.url:
+        left.append(Part(f"  {state.url}", Tone.DIM))
+    if read_only:
+        left.append(Part("  read-only", Tone.WARN))
+    right = []
+    if who := state.principal:
+        right.append(Part(who.name or who.id, Tone.PLAIN))
+        if who.roles and width >= WIDE:
+            right.append(Part(f" ({', '.join(who.roles)})", Tone.DIM))
+        right.append(Part("   "))
+    return left, [*right, *_link(state, now, glyphs), Part(" ")]
+
+
+def _link(state: State, now: datetime, glyphs: Glyphs) -> Parts:
+    link = state.link
+    stale = [Part(f" {glyphs.dot} as of {age(state.fresh_at, now)} ago", Tone.WARN)] if state.fresh_at else []
+    match link.standing:
+        case Standing.LIVE:
+            return [Part(f"{glyphs.live} live", Tone.OK), Part(f" {milliseconds(state.latency)}", Tone.DIM)]
+        case Standing.CONNECTING:
+            return [Part(f"{glyphs.waiting} connecting", Tone.BUSY), *stale]
+        case Standing.SIGN_IN:
+            return [Part(f"{glyphs.broken} sign in: mcpdeck login", Tone.BAD), *stale]
+        case Standing.RETRYING:
+            left = max(0, round((link.retry_at - now).total_seconds())) if link.retry_at else 0
+            return [Part(f"{glyphs.broken} offline, try {link.attempt} in {left}s", Tone.BAD), *stale]
+
+
+def strip(view: View, *, shown: View) -> Parts:
+    """The main views by number; `shown` is where the reader is, `view` the main view that belongs to."""
+    parts = [Part(" ")]
+    for main in MAIN_VIEWS:
+        command = BY_ID[f"view.{main}"]
+        tone = Tone.STRONG if main is view else Tone.DIM
+        parts.append(Part(f" {command.keys[0]} {command.title} ", tone, command.id))
+        parts.append(Part(" "))
+    if shown not in MAIN_VIEWS:
+        parts.append(Part(f"› {shown}", Tone.DIM))
+    return parts
+
+
+def foot(view: View, *, width: int, obstacle: Callable[[Command], str]) -> Parts:
+    """As many of the view's keys as fit, the last ones (command, help) always. What can not run now is dim."""
+    commands = footer_of(view)
+    always = [_hint(command, obstacle) for command in commands if _stays(command)]
+    room = width - length(part for hint in always for part in hint) - 1
+    parts = [Part(" ")]
+    for command in commands:
+        if _stays(command):
+            continue
+        hint = _hint(command, obstacle)
+        if (wide := length(hint)) > room:
+            break
+        room -= wide
+        parts.extend(hint)
+    for hint in always:
+        parts.extend(hint)
+    return parts
+
+
+def _stays(command: Command) -> bool:
+    return command.footer is not None and command.footer >= 20
+
+
+def _hint(command: Command, obstacle: Callable[[Command], str]) -> Parts:
+    key = key_name(command.keys[0])
+    barred = bool(obstacle(command))
+    return [
+        Part(key, Tone.DIM if barred else Tone.ACCENT, command.id),
+        Part(f" {command.title}  ", Tone.DIM if barred else Tone.PLAIN, command.id),
+    ]

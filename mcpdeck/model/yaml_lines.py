@@ -1,0 +1,58 @@
+"""A specification as YAML, and YAML as lines of toned cells. Reads no file."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from gateway.wire.resources import Adapter, AdapterSpec
+from mcpdeck.model.words import Cell, Tone
+
+_KEY: Final = re.compile(r"(\s*(?:- )?)([\w.\-/]+)(:)(.*)")
+_RETURNED: Final = frozenset({"id", "createdBy", "createdAt", "lastUpdatedAt", "etag"})
+_LEAD: Final = ("name", "description")
+
+
+def to_yaml(value: Adapter | AdapterSpec, *, returned: bool = False) -> str:
+    """What differs from the defaults, the name first. `returned`: with what the gateway added besides."""
+    import yaml
+
+    plain = msgspec.to_builtins(_spec_of(value))
+    if returned and isinstance(value, Adapter):
+        plain |= {key: it for key, it in msgspec.to_builtins(value).items() if key in _RETURNED}
+    ordered = {key: plain[key] for key in (*_LEAD, *plain) if key in plain}
+    return str(yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=100))
+
+
+def _spec_of(value: Adapter | AdapterSpec) -> AdapterSpec:
+    """Only the specification, without defaults. A reader's nulls stand for values they may not see."""
+    if not isinstance(value, Adapter):
+        return value
+    fields = {field: getattr(value, field) for field in AdapterSpec.__struct_fields__}
+    return AdapterSpec(**fields)
+
+
+def from_yaml(text: str) -> AdapterSpec:
+    """Raises ValueError with what is wrong and where, for its writer."""
+    import yaml
+
+    try:
+        plain = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise ValueError(f"{where}{getattr(error, 'problem', None) or 'not YAML'}") from error
+    if not isinstance(plain, dict):
+        raise msgspec.ValidationError("a specification is a map that begins with `name:`")
+    return msgspec.convert({key: it for key, it in plain.items() if key not in _RETURNED}, AdapterSpec)
+
+
+def toned(text: str) -> Iterator[list[Cell]]:
+    """YAML with its keys and values apart."""
+    for line in text.splitlines():
+        if match := _KEY.fullmatch(line):
+            lead, key, colon, rest = match.groups()
+            yield [Cell(lead), Cell(key, Tone.ACCENT), Cell(colon, Tone.DIM), Cell(rest)]
+        else:
+            yield [Cell(line, Tone.DIM if line.lstrip().startswith("#") else Tone.PLAIN)]

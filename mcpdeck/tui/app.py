@@ -1,0 +1,426 @@
+"""The deck: its shell, the places in it, and the way from an event or a key to the screen.
+
+What a key does is in `actions`, what the deck knows in `model.state`, how it hears of changes in `feed`.
+"""
+
+import asyncio
+import importlib
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual import events, on
+from textual.app import App, ComposeResult
+from textual.binding import BindingType
+from textual.command import Provider
+from textual.dom import DOMNode
+from textual.notifications import SeverityLevel
+from textual.widgets import ContentSwitcher, Static
+from textual.worker import Worker, WorkerState
+
+from gateway.wire.resources import Adapter
+from mcpdeck.model.commands import MAIN_VIEWS, Command, Situation, View, obstacle
+from mcpdeck.model.form import Entries
+from mcpdeck.model.prompt import Misunderstood, Order, complete, parse
+from mcpdeck.model.registry import BY_ID
+from mcpdeck.model.shell import foot, masthead, strip
+from mcpdeck.model.state import DeckEvent, State, reduce_all
+from mcpdeck.model.words import ASCII, UNICODE
+from mcpdeck.tui.actions import perform
+from mcpdeck.tui.bindings import global_bindings
+from mcpdeck.tui.cache import Cache
+from mcpdeck.tui.changes import in_editor
+from mcpdeck.tui.patience import Patience
+from mcpdeck.tui.tail import Tail
+from mcpdeck.tui.themes import DEFAULTS, THEMES
+from mcpdeck.tui.views.adapters import AdaptersView
+from mcpdeck.tui.views.detail import DetailView
+from mcpdeck.tui.views.logs import LogsView
+from mcpdeck.tui.views.place import Place
+from mcpdeck.tui.widgets.part_line import PartLine
+from mcpdeck.tui.widgets.prompt import Prompt
+from mcpdeck.tui.widgets.row_table import RowTable
+
+if TYPE_CHECKING:
+    from mcpdeck.client import GatewayClient
+    from mcpdeck.tui.feed import Feed
+
+FLUSH_SECONDS: Final = 0.1  # what comes within it is drawn at once
+SMALLEST: Final = (60, 15)
+COPY_LIMIT: Final = 74_994  # bytes of OSC 52 that terminals and multiplexers pass on
+QUIT_SECONDS: Final = 2.0
+
+type Connect = Callable[[str], AbstractAsyncContextManager["GatewayClient"]]
+
+
+@dataclass(kw_only=True)
+class Surroundings:
+    """What the deck takes from the world; tests give it another one."""
+
+    connect: Connect
+    cache: Cache | None = None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    random: Random = field(default_factory=Random)
+    dump_folder: Path = Path()
+    edit_text: Callable[["Deck", str], str | None] = in_editor
+
+
+@dataclass(kw_only=True)
+class Opening:
+    """How the deck begins."""
+
+    context: str
+    url: str = ""
+    view: View = View.ADAPTERS
+    adapter: str = ""
+    filter: str = ""
+    theme: str = "dark"
+    read_only: bool = False
+    ascii: bool = False
+
+
+def _palette() -> type[Provider]:
+    from mcpdeck.tui.palette import CommandsProvider
+
+    return CommandsProvider
+
+
+class Deck(App[None]):
+    """One gateway at a time. State changes in one place, `apply`, and is shown in one, `_show`."""
+
+    TITLE = "mcpdeck"
+    CSS_PATH = "styles.tcss"
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette}
+    BINDINGS: ClassVar[list[BindingType]] = global_bindings()
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012  (as Textual types it)
+
+    def __init__(self, surroundings: Surroundings, opening: Opening) -> None:
+        no_color = _wants_no_color()
+        super().__init__(ansi_color=True if no_color else None)
+        self.surroundings = surroundings
+        self.opening = opening
+        self.glyphs = ASCII if opening.ascii else UNICODE
+        self.state = State(context=opening.context, url=opening.url)
+        self.draft = Entries()
+        self._client: GatewayClient | None = None
+        self._feed: Feed | None = None
+        self._patience = Patience(surroundings.random)
+        self._log_patience = Patience(surroundings.random)
+        self._pending: list[DeckEvent] = []
+        self._flush_due = False
+        self._refused: dict[tuple[str, str], str] = {}
+        self._trail: list[View] = []
+        self._wanted_row = ""
+        self._quit_asked = 0.0
+        for theme in THEMES.values():
+            self.register_theme(theme)
+        self.theme = "mono" if no_color else opening.theme
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return dict(DEFAULTS)
+
+    def compose(self) -> ComposeResult:
+        yield PartLine(id="masthead")
+        yield PartLine(id="strip")
+        clock, glyphs = self.surroundings.clock, self.glyphs
+        with ContentSwitcher(initial=View.ADAPTERS):
+            yield AdaptersView(glyphs=glyphs, clock=clock)
+            yield LogsView(glyphs=glyphs, clock=clock)
+            yield DetailView(glyphs=glyphs, clock=clock)
+        yield Prompt(self._complete)
+        yield PartLine(id="foot")
+        yield Static("This terminal is too small.\n60 columns and 15 rows show something.", id="too-small")
+
+    # Beginning
+
+    def on_mount(self) -> None:
+        cache, opening = self.surroundings.cache, self.opening
+        if cache and (restored := cache.restore(opening.context)):
+            self.state = reduce_all(self.state, [restored])
+        self._show()
+        self.place.focus_content()
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        """After the first frame: only now does anything of the gateway's client load."""
+        opening = self.opening
+        self._connect()
+        self.set_interval(1.0, self._tick)
+        if opening.filter:
+            self.adapters_view.set_filter(opening.filter)
+        if opening.view is not View.ADAPTERS:
+            self.obey_text(f"{'describe' if opening.view is View.DETAIL else opening.view} {opening.adapter}")
+
+    def _connect(self) -> None:
+        self.run_worker(self._stay_connected(), group="feed", exclusive=True, exit_on_error=False)
+
+    async def _stay_connected(self) -> None:
+        await asyncio.to_thread(importlib.import_module, "mcpdeck.client")
+        from mcpdeck.tui.feed import Feed
+
+        async with self.surroundings.connect(self.state.context) as client:
+            self._client = client
+            try:
+                await Feed(client, self.apply, clock=self.surroundings.clock, patience=self._patience).follow()
+            finally:
+                self._client = None
+
+    @property
+    def client(self) -> "GatewayClient":
+        """Of the present context. Commands that need it are barred while there is none."""
+        assert self._client is not None  # noqa: S101
+        return self._client
+
+    def switch(self, context: str) -> None:
+        """Look at another gateway; nothing of this one stays on the screen."""
+        self._remember()
+        self.state = State(context=context)
+        self._pending.clear()
+        self._refused.clear()
+        self._patience.hurry()
+        if (cache := self.surroundings.cache) and (restored := cache.restore(context)):
+            self.state = reduce_all(self.state, [restored])
+        self.go(View.ADAPTERS)
+        self._trail.clear()
+        self._show()
+        self._connect()
+
+    def retry(self) -> None:
+        """Everything anew: a stream that looks alive may be dead."""
+        self._patience.hurry()
+        self._log_patience.hurry()
+        if not self.state.is_stale:
+            self._connect()
+
+    def on_unmount(self) -> None:
+        self._remember()
+
+    def _remember(self) -> None:
+        if cache := self.surroundings.cache:
+            try:
+                cache.save(self.state)
+            except OSError as error:
+                self.say(f"what is shown could not be kept for the next start: {error}", "warning")
+
+    # Events
+
+    def apply(self, event: DeckEvent) -> None:
+        """Take in what happened; what comes within a tenth of a second is drawn at once."""
+        self._pending.append(event)
+        if not self._flush_due:
+            self._flush_due = True
+            self.set_timer(FLUSH_SECONDS, self._take_in)
+
+    def _take_in(self) -> None:
+        self._flush_due = False
+        pending, self._pending = self._pending, []
+        self.state = reduce_all(self.state, pending)
+        self._show()
+        if self._wanted_row and self.adapters_view.table.go_to(self._wanted_row):
+            self._wanted_row = ""
+
+    def _tick(self) -> None:
+        self._show_shell()
+        self.adapters_view.tick()
+
+    # Showing
+
+    def _show(self) -> None:
+        for place in self.query(Place):  # type: ignore[type-abstract]
+            place.show_state(self.state)
+        self._show_shell()
+
+    def _show_shell(self) -> None:
+        root = self._root
+        width, view = self.size.width, self.place.view
+        now = self.surroundings.clock()
+        head = masthead(self.state, now=now, glyphs=self.glyphs, width=width, read_only=self.opening.read_only)
+        root.query_one("#masthead", PartLine).show(*head)
+        main = view if view in MAIN_VIEWS else View.ADAPTERS
+        root.query_one("#strip", PartLine).show(strip(main, shown=view))
+        root.query_one("#foot", PartLine).show(foot(view, width=width, obstacle=self.obstacle))
+
+    @property
+    def _root(self) -> DOMNode:
+        return self.screen_stack[0]
+
+    @property
+    def place(self) -> Place:
+        """Where the reader is."""
+        current = self._root.query_one(ContentSwitcher).visible_content
+        assert isinstance(current, Place)  # noqa: S101  (the switcher holds nothing else)
+        return current
+
+    @property
+    def adapters_view(self) -> AdaptersView:
+        return self._root.query_one(AdaptersView)
+
+    @property
+    def logs_view(self) -> LogsView:
+        return self._root.query_one(LogsView)
+
+    @property
+    def detail_view(self) -> DetailView:
+        return self._root.query_one(DetailView)
+
+    @property
+    def prompt(self) -> Prompt:
+        return self._root.query_one(Prompt)
+
+    @property
+    def targets(self) -> Sequence[str]:
+        """The adapters that a verb without a name acts on."""
+        if self.place.view is View.ADAPTERS:
+            return self.adapters_view.targets
+        return [self.place.adapter_name] if self.place.adapter_name else []
+
+    def look_at(self, name: str) -> None:
+        """Put the cursor on an adapter as soon as it is there."""
+        self._wanted_row = name
+
+    def sessions_of(self, adapters: Iterable[Adapter]) -> int:
+        return sum(self.state.sessions_of(adapter.name) for adapter in adapters)
+
+    def go(self, view: View, *, remember: bool = True) -> None:
+        here = self.place.view
+        if view is not here:
+            if remember:
+                self._trail.append(here)
+            self._root.query_one(ContentSwitcher).current = view
+            self.place.show_state(self.state)
+        self.place.focus_content()
+        self._show_shell()
+
+    def back(self) -> None:
+        """The filter first, then the way one came. Never out."""
+        if self.place.filter_text:
+            self.place.set_filter("")
+        elif self._trail:
+            self.go(self._trail.pop(), remember=False)
+        elif self.place.view is not View.ADAPTERS:
+            self.go(View.ADAPTERS, remember=False)
+
+    # Commands
+
+    def obstacle(self, command: Command, adapter: Adapter | None = None) -> str:
+        """Why it can not run now, in words; empty when it can."""
+        if adapter is None and self.targets:
+            adapter = self.state.adapters.get(self.targets[0])
+        situation = Situation(
+            state=self.state,
+            view=self.place.view,
+            adapter=adapter,
+            refused=self._refused,
+            read_only=self.opening.read_only,
+        )
+        return obstacle(command, situation)
+
+    def action_run(self, command_id: str) -> None:
+        """What every key, click and palette entry comes down to."""
+        self.obey(Order(command=BY_ID[command_id]))
+
+    def obey_text(self, text: str) -> None:
+        """What was typed after `:`."""
+        match parse(text):
+            case Misunderstood(sentence):
+                self.say(sentence, "warning")
+            case Order() as order:
+                self.obey(order)
+
+    def obey(self, order: Order) -> None:
+        if order.context:
+            self.switch(order.context)
+        named = self.state.adapters.get(order.arguments[0]) if order.arguments else None
+        if order.arguments and named is None and "NAME" in order.command.usage and order.command.area == "adapter":
+            self.say(f"there is no adapter {order.arguments[0]!r} that you may read", "warning")
+        elif why := self.obstacle(order.command, named):
+            self.say(f"{order.command.title}: {why}", "warning")
+        else:
+            perform(self, order)
+
+    def refuse(self, command: Command, adapter: str, sentence: str) -> None:
+        """The gateway does not allow it: the verb stays dim for this adapter, and says why."""
+        self._refused[command.id, adapter] = sentence
+        self._show_shell()
+
+    def _complete(self, text: str) -> str | None:
+        def values(command: Command) -> Sequence[str]:
+            return list(THEMES) if command.id == "deck.theme" else []
+
+        return complete(text, adapters=self.state.adapters, values=values, history=self.prompt.history)
+
+    @on(Prompt.Submitted)
+    def _typed(self, event: Prompt.Submitted) -> None:
+        self.place.focus_content()
+        if event.mode == "/":
+            self.place.set_filter(event.text)
+            self.place.lifted_filter = ""
+        elif event.text:
+            self.obey_text(event.text)
+
+    @on(Prompt.Typed)
+    def _filtering(self, event: Prompt.Typed) -> None:
+        self.place.set_filter(event.text)
+
+    @on(Prompt.Cancelled)
+    def _cancelled(self, event: Prompt.Cancelled) -> None:
+        self.place.focus_content()
+        if event.mode == "/":
+            self.place.set_filter(event.original)
+
+    @on(RowTable.CursorMoved)
+    def _cursor_moved(self) -> None:
+        self._show_shell()
+
+    @on(RowTable.Opened)
+    def _row_opened(self) -> None:
+        self.action_run("adapter.describe")
+
+    @on(LogsView.Wanted)
+    def _log_wanted(self, event: LogsView.Wanted) -> None:
+        view = self.logs_view
+        tail = Tail(event.wish, view.inbox, view.stand, clock=self.surroundings.clock, patience=self._log_patience)
+        self.run_worker(tail.follow(lambda: self._client), group="log", exclusive=True, exit_on_error=False)
+
+    # Telling
+
+    def say(self, sentence: str, severity: SeverityLevel = "information") -> None:
+        """A toast. What it says may come from a server, so it is never markup."""
+        self.notify(sentence, severity=severity, timeout=8 if severity == "error" else 5, markup=False)
+
+    def copy(self, text: str, what: str) -> None:
+        if len(text.encode()) > COPY_LIMIT:
+            self.say(f"{what}: more than a terminal's clipboard takes; ctrl+s saves it", "warning")
+        elif text:
+            self.copy_to_clipboard(text)
+            self.say(f"copied {what}")
+
+    def action_help_quit(self) -> None:
+        """ctrl+c: twice within two seconds leaves."""
+        now = time.monotonic()
+        if now - self._quit_asked < QUIT_SECONDS:
+            self.exit()
+        self._quit_asked = now
+        self.say("ctrl+c again leaves")
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1], "-too-small")
+        self._show_shell()
+
+    @on(Worker.StateChanged)
+    def _worker_changed(self, event: Worker.StateChanged) -> None:
+        """A worker that fails is a defect of the deck; it is told, and the deck goes on."""
+        if event.state is WorkerState.ERROR:
+            error = event.worker.error
+            self.log.error(error)
+            self.say(f"a defect of the deck: {type(error).__name__}: {error}", "error")
+
+
+def _wants_no_color() -> bool:
+    return "NO_COLOR" in os.environ

@@ -1,0 +1,26 @@
+"""Keys from the registry: every binding carries its command's id, so that a keymap can move it."""
+
+from textual.binding import Binding, BindingType
+
+from mcpdeck.model.commands import EVERY_VIEW, Command, View
+from mcpdeck.model.registry import COMMANDS
+
+
+def bindings_of(view: View) -> list[BindingType]:
+    """What only this view binds."""
+    return [
+        _binding(command) for command in COMMANDS if command.keys and view in command.views and not _global(command)
+    ]
+
+
+def global_bindings() -> list[BindingType]:
+    return [_binding(command) for command in COMMANDS if command.keys and _global(command)]
+
+
+def _global(command: Command) -> bool:
+    return command.views == EVERY_VIEW
+
+
+def _binding(command: Command) -> Binding:
+    action = f"app.run({command.id!r})"
+    return Binding(",".join(command.keys), action, command.title, id=command.id, show=False, tooltip=command.help)

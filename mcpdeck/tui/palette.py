@@ -1,0 +1,54 @@
+"""ctrl+p: every command by name, with its key, so that the palette teaches the keys. Runs them through the deck."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from mcpdeck.model.commands import key_name
+from mcpdeck.model.prompt import Order
+from mcpdeck.model.registry import BY_ID, commands_of
+from mcpdeck.tui.themes import THEMES
+
+if TYPE_CHECKING:
+    from mcpdeck.tui.app import Deck
+
+
+class _Entry(NamedTuple):
+    title: str
+    help: str
+    run: Callable[[], None]
+
+
+class CommandsProvider(Provider):
+    """`adapter: restart weather`, `log: wrap`, `theme: light`: what can run in the view below."""
+
+    @property
+    def _deck(self) -> "Deck":
+        return cast("Deck", self.app)
+
+    def _entries(self) -> Iterator[_Entry]:
+        deck = self._deck
+        for command in commands_of(deck.place.view):
+            if deck.obstacle(command) or command.id in {"deck.palette", "deck.back", "deck.theme", "deck.context"}:
+                continue
+            keys = f"  {key_name(command.keys[0])}" if command.keys else ""
+            title = f"{command.area}: {command.title.lower()}{keys}"
+            yield _Entry(title, command.help, partial(deck.action_run, command.id))
+        describe = BY_ID["adapter.describe"]
+        for name in sorted(deck.state.adapters):
+            yield _Entry(f"adapter: open {name}", "", partial(deck.obey, Order(command=describe, arguments=(name,))))
+        theme = BY_ID["deck.theme"]
+        for name in THEMES:
+            yield _Entry(f"theme: {name}", "", partial(deck.obey, Order(command=theme, arguments=(name,))))
+
+    async def discover(self) -> Hits:
+        for entry in self._entries():
+            yield DiscoveryHit(entry.title, entry.run, help=entry.help)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for entry in self._entries():
+            if (score := matcher.match(entry.title)) > 0:
+                yield Hit(score, matcher.highlight(entry.title), entry.run, help=entry.help)

@@ -1,0 +1,1 @@
+"""What opens above the deck and gives an answer: dialogs and forms. Talk with no gateway."""

@@ -1,0 +1,63 @@
+"""What every place of the deck offers the shell: a title, a filter, something to focus."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from textual.containers import Vertical
+
+from mcpdeck.model.commands import View
+from mcpdeck.model.shell import Part
+from mcpdeck.model.state import State
+from mcpdeck.model.words import Tone
+from mcpdeck.tui.widgets.part_line import TitleLine
+
+
+class Place(Vertical):
+    """One view. It is shown the state, and reads nothing else."""
+
+    view: View
+    filter_text = ""
+    lifted_filter = ""  # what ctrl+f brings back
+
+    @property
+    def title_line(self) -> TitleLine:
+        return self.query_one(TitleLine)
+
+    @abstractmethod
+    def show_state(self, state: State) -> None: ...
+
+    @abstractmethod
+    def focus_content(self) -> None: ...
+
+    @abstractmethod
+    def apply_filter(self, text: str) -> None: ...
+
+    @property
+    def adapter_name(self) -> str | None:
+        """The adapter that verbs act on here."""
+        return None
+
+    def set_filter(self, text: str) -> None:
+        self.filter_text = text.strip()
+        self.apply_filter(self.filter_text)
+
+    def _filter_parts(self) -> Sequence[Part]:
+        if self.filter_text:
+            return [Part("   "), Part(f"/{self.filter_text}", Tone.WARN, "deck.filter")]
+        if self.lifted_filter:
+            return [Part("   "), Part(f"/{self.lifted_filter} (off)", Tone.DIM, "deck.filter-toggle")]
+        return []
+
+
+def titled(title: str) -> list[Part]:
+    return [Part(f" {title}", Tone.STRONG)]
+
+
+def toggle_words(**toggles: object) -> list[Part]:
+    """`follow:on · wrap:off`: states in words, as they must not depend on colour."""
+    parts: list[Part] = []
+    for name, value in toggles.items():
+        word = {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+        parts.append(Part(f"  {name}:", Tone.DIM))
+        parts.append(Part(word, Tone.DIM if value is False else Tone.PLAIN))
+    return parts

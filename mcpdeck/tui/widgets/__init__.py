@@ -1,0 +1,1 @@
+"""Widgets that draw lines themselves, however many there are. Know nothing of adapters or of a gateway."""

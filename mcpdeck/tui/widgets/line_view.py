@@ -1,0 +1,203 @@
+"""Lines of text, any number, of which only those on the screen are drawn: follows, wraps, stays where the reader is.
+
+Knows nothing of where lines come from: a subclass says how many there are, how wide one is and how it looks.
+"""
+
+from abc import abstractmethod
+from bisect import bisect_right
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from mcpdeck.model.formatting import count
+from mcpdeck.tui.widgets.tones import TONE_CLASSES
+
+
+class LineView(ScrollView, can_focus=True):
+    """`follow`: stay at the end as lines come; any scroll up lifts it, and a pill then counts what came meanwhile."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"line-view--pill", "line-view--match", *TONE_CLASSES}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "scroll_up", "Up", show=False),
+        Binding("down,j", "scroll_down", "Down", show=False),
+        Binding("left", "scroll_left", "Left", show=False),
+        Binding("right", "scroll_right", "Right", show=False),
+        Binding("pageup,ctrl+b", "page_up", "Page up", show=False),
+        Binding("pagedown", "page_down", "Page down", show=False),
+        Binding("home,g", "scroll_home", "First", show=False),
+        Binding("end,G", "to_end", "Last, and follow", show=False),
+    ]
+
+    class FollowChanged(Message):
+        """Following began or ended."""
+
+    def __init__(self, *, follow: bool = False) -> None:
+        super().__init__()
+        self.follow = follow
+        self.wrap = False
+        self.unseen = 0  # lines that came since following ended
+        self._widest = 0
+        self._measured = 0  # lines whose width is known
+        self._rows: list[int] = [0]  # the row each line starts at, when wrapping; one more than there are lines
+        self._settling = False
+
+    # What a subclass tells
+
+    @abstractmethod
+    def line_count(self) -> int: ...
+
+    @abstractmethod
+    def line_width(self, index: int) -> int:
+        """In cells. Called once per line, so it must be cheap."""
+
+    @abstractmethod
+    def line(self, index: int) -> Iterable[Segment]:
+        """Called for visible lines only."""
+
+    # Growing
+
+    def lines_added(self, *, fallen: int = 0) -> None:
+        """Lines came at the end; `fallen` ones went at the front, and the viewport stays with what it shows."""
+        self._settling = True
+        fallen_rows = self._forget(fallen)
+        before = self._measured
+        self._measure()
+        self._resize_content()
+        if self.follow:
+            self.scroll_end(animate=False, immediate=True, x_axis=False)
+        else:
+            self.unseen += max(0, self._measured - before)
+            if fallen_rows:
+                self.scroll_to(y=max(0, self.scroll_offset.y - fallen_rows), animate=False)
+        self._settling = False
+        self.refresh()
+
+    def lines_replaced(self) -> None:
+        """Everything may be different: measure again, and go to the end if following."""
+        self._widest = self._measured = self.unseen = 0
+        self._rows = [0]
+        self.lines_added()
+        self.unseen = 0
+
+    def set_wrap(self, wrap: bool) -> None:
+        """Wrap long lines or not; the line at the top stays there."""
+        top = self._line_at(self.scroll_offset.y)[0]
+        self.wrap = wrap
+        self.lines_replaced()
+        if not self.follow:
+            self.show_line(top)
+
+    def set_follow(self, follow: bool) -> None:
+        if follow:
+            self.unseen = 0
+            self._settling = True
+            self.scroll_end(animate=False, immediate=True, x_axis=False)
+            self._settling = False
+        if follow != self.follow:
+            self.follow = follow
+            self.post_message(self.FollowChanged())
+        self.refresh()
+
+    def show_line(self, index: int) -> None:
+        """Bring a line to the top of the viewport, or as near as there are lines after it."""
+        self.scroll_to(y=self._rows[index] if self.wrap and index < len(self._rows) else index, animate=False)
+
+    @property
+    def top_line(self) -> int:
+        return self._line_at(self.scroll_offset.y)[0]
+
+    def action_to_end(self) -> None:
+        self.set_follow(True)
+
+    def _forget(self, lines: int) -> int:
+        """Lines went at the front. Returns how many rows that were."""
+        lines = min(lines, self._measured)
+        self._measured -= lines
+        if not self.wrap or not lines:
+            return lines
+        rows = self._rows[lines]
+        self._rows = [start - rows for start in self._rows[lines:]]
+        return rows
+
+    def _measure(self) -> None:
+        width = max(1, self.scrollable_content_region.width)
+        for index in range(self._measured, self.line_count()):
+            cells = self.line_width(index)
+            self._widest = max(self._widest, cells)
+            if self.wrap:
+                self._rows.append(self._rows[-1] + max(1, -(-cells // width)))
+        self._measured = self.line_count()
+
+    def _resize_content(self) -> None:
+        self.virtual_size = (
+            Size(self.scrollable_content_region.width, self._rows[-1])
+            if self.wrap
+            else Size(self._widest, self._measured)
+        )
+
+    # Scrolling
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        if self._settling or round(old_value) == round(new_value):
+            return
+        at_end = new_value >= self.max_scroll_y
+        if self.follow and not at_end:
+            self.follow = False
+            self.unseen = 0
+            self.post_message(self.FollowChanged())
+        elif not self.follow and at_end and self.unseen:
+            self.set_follow(True)
+        self.refresh()
+
+    def on_resize(self) -> None:
+        if self.wrap:
+            self.set_wrap(True)
+        elif self.follow:
+            self.lines_added()
+
+    def on_click(self, event: events.Click) -> None:
+        place = event.get_content_offset(self)
+        if place is not None and self._pill() and place.y == self.scrollable_content_region.height - 1:
+            self.set_follow(True)
+
+    # Drawing
+
+    def _line_at(self, row: int) -> tuple[int, int]:
+        """Which line a row belongs to, and which of its rows that is."""
+        if not self.wrap:
+            return row, 0
+        index = bisect_right(self._rows, row) - 1
+        return index, row - self._rows[index]
+
+    def _pill(self) -> str:
+        return f" +{count(self.unseen)} {'line' if self.unseen == 1 else 'lines'} (G) " if self.unseen else ""
+
+    def render_line(self, y: int) -> Strip:
+        width = self.scrollable_content_region.width
+        strip = self._row(y + self.scroll_offset.y, width)
+        if y == self.scrollable_content_region.height - 1 and (pill := self._pill()):
+            style = self.get_component_rich_style("line-view--pill")
+            front = strip.crop(0, max(0, width - len(pill) - 1))
+            return Strip.join([front, Strip([Segment(pill, style), Segment(" ", self.rich_style)])])
+        return strip
+
+    def _row(self, row: int, width: int) -> Strip:
+        index, part = self._line_at(row)
+        if index >= self.line_count():
+            return Strip.blank(width, self.rich_style)
+        start = part * width if self.wrap else self.scroll_offset.x
+        strip = Strip(self.line(index)).apply_style(self.rich_style)
+        return strip.crop_extend(start, start + width, self.rich_style)
+
+    @property
+    def match_style(self) -> Style:
+        return self.get_component_rich_style("line-view--match")

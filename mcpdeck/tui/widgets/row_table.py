@@ -1,0 +1,290 @@
+"""A table that draws only the rows on the screen; ten thousand cost as much as ten. Knows nothing of what a row is."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from mcpdeck.model.filters import RowFilter
+from mcpdeck.model.table import GAP, Column, Fitted, Sort, TableSpec, arrange, fit, natural_widths
+from mcpdeck.model.words import Cell, Glyphs, Tone
+from mcpdeck.tui.widgets.tones import TONE_CLASSES, marked, tone_style
+
+GUTTER = 3  # a space, the cursor's or the mark's glyph, a space
+
+
+class RowTable[Item](ScrollView, can_focus=True):
+    """Rows by a key that never changes: the cursor and the marks stay with their row wherever it moves."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "row-table--head",
+        "row-table--head-sorted",
+        "row-table--cursor",
+        "row-table--cursor-blurred",
+        "row-table--match",
+        "row-table--stale",
+        *TONE_CLASSES,
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("home,g", "edge(0)", "First", show=False),
+        Binding("end,G", "edge(-1)", "Last", show=False),
+    ]
+
+    class CursorMoved(Message):
+        """Another row is under the cursor, or none."""
+
+    class Opened(Message):
+        """The row under the cursor was clicked again."""
+
+    class Arranged(Message):
+        """The rows that are shown, or their order, may have changed."""
+
+    class Marked(Message):
+        """A mark was set or taken."""
+
+    def __init__(self, spec: TableSpec[Item], *, sort: Sort, glyphs: Glyphs, clock: Callable[[], datetime]) -> None:
+        super().__init__()
+        self.spec = spec
+        self.sort = sort
+        self.keep = RowFilter("", spec.field_names)
+        self.faults: Callable[[Item], bool] | None = None
+        self.marked: set[str] = set()
+        self.is_stale = False
+        self._glyphs = glyphs
+        self._clock = clock
+        self._items: Sequence[Item] = ()
+        self._shown: list[Item] = []
+        self._cursor = 0
+        self._natural: list[int] = []
+        self._fitted: list[Fitted] = []
+
+    # What it shows
+
+    def show(self, items: Sequence[Item]) -> None:
+        """Replace the rows; the cursor stays with its row, or where it was if that is gone."""
+        self._items = items
+        if self.marked:
+            self.marked &= {self.spec.key(item) for item in items}
+        self._arrange()
+
+    def filter_by(self, text: str) -> None:
+        self.keep = RowFilter(text, self.spec.field_names)
+        self._arrange()
+
+    def only(self, faults: Callable[[Item], bool] | None) -> None:
+        """Show only the rows of which this holds; None shows all."""
+        self.faults = faults
+        self._arrange()
+
+    def sort_by(self, sort: Sort) -> None:
+        self.sort = sort
+        self._arrange()
+
+    def sort_beside(self, step: int) -> None:
+        """Sort by the shown column left or right of the one that is sorted by."""
+        shown = [self.spec.columns[fitted.place].id for fitted in self._fitted]
+        here = shown.index(self.sort.column) if self.sort.column in shown else 0
+        self.sort_by(Sort(shown[(here + step) % len(shown)]))
+
+    def set_stale(self, stale: bool) -> None:
+        if stale != self.is_stale:
+            self.is_stale = stale
+            self.refresh()
+
+    @property
+    def shown(self) -> Sequence[Item]:
+        return self._shown
+
+    @property
+    def total(self) -> int:
+        return len(self._items)
+
+    @property
+    def current(self) -> Item | None:
+        return self._shown[self._cursor] if self._cursor < len(self._shown) else None
+
+    @property
+    def current_key(self) -> str | None:
+        return None if self.current is None else self.spec.key(self.current)
+
+    def go_to(self, key: str) -> bool:
+        """Put the cursor on a row. False if it is not shown."""
+        keys = [self.spec.key(item) for item in self._shown]
+        if key not in keys:
+            return False
+        self._place(keys.index(key))
+        return True
+
+    def toggle_mark(self) -> None:
+        if (key := self.current_key) is not None:
+            self.marked ^= {key}
+            self.refresh()
+            self.post_message(self.Marked())
+            self.action_move(1)
+
+    def clear_marks(self) -> None:
+        self.marked.clear()
+        self.refresh()
+        self.post_message(self.Marked())
+
+    def _arrange(self) -> None:
+        held = self.current_key
+        items = self._items if self.faults is None else [item for item in self._items if self.faults(item)]
+        now = self._clock()
+        self._shown = arrange(self.spec, items, keep=self.keep, sort=self.sort, now=now)
+        self._natural = natural_widths(self.spec, self._shown, now)
+        self._fit()
+        if held is not None:
+            keys = [self.spec.key(item) for item in self._shown]
+            self._cursor = keys.index(held) if held in keys else self._cursor
+        self._cursor = max(0, min(self._cursor, len(self._shown) - 1))
+        self.virtual_size = Size(self.size.width, len(self._shown) + 1)
+        self._keep_cursor_in_sight()
+        self.refresh()
+        self.post_message(self.Arranged())
+        if self.current_key != held:
+            self.post_message(self.CursorMoved())
+
+    def _fit(self) -> None:
+        available = self.scrollable_content_region.width - GUTTER - 1
+        self._fitted = fit(self.spec, self._natural, available) if self._natural and available > 0 else []
+
+    # Moving
+
+    def _place(self, row: int) -> None:
+        row = max(0, min(row, len(self._shown) - 1))
+        if row != self._cursor:
+            before, self._cursor = self._cursor, row
+            self._keep_cursor_in_sight()
+            self.refresh_line(before + 1)
+            self.refresh_line(row + 1)
+            self.post_message(self.CursorMoved())
+
+    def _keep_cursor_in_sight(self) -> None:
+        visible = self._page
+        top = self.scroll_offset.y
+        if self._cursor < top:
+            self.scroll_to(y=self._cursor, animate=False)
+        elif visible and self._cursor >= top + visible:
+            self.scroll_to(y=self._cursor - visible + 1, animate=False)
+
+    @property
+    def _page(self) -> int:
+        return max(0, self.scrollable_content_region.height - 1)
+
+    def action_move(self, step: int) -> None:
+        self._place(self._cursor + step)
+
+    def action_page(self, direction: int) -> None:
+        self._place(self._cursor + direction * max(1, self._page - 1))
+
+    def action_edge(self, edge: int) -> None:
+        self._place(0 if edge == 0 else len(self._shown) - 1)
+
+    def on_click(self, event: events.Click) -> None:
+        place = event.get_content_offset(self)
+        if place is None:
+            return
+        if place.y == 0:
+            self._sort_by_column_at(place.x)
+            return
+        row = place.y - 1 + self.scroll_offset.y
+        if row >= len(self._shown):
+            return
+        if row == self._cursor:
+            self.post_message(self.Opened())
+        self._place(row)
+
+    def _sort_by_column_at(self, x: int) -> None:
+        edges = []
+        at = GUTTER
+        for fitted in self._fitted:
+            at += fitted.width + GAP
+            edges.append(at)
+        if (index := bisect_left(edges, x + 1)) < len(self._fitted):
+            column = self.spec.columns[self._fitted[index].place].id
+            self.sort_by(Sort(column, not self.sort.descending if column == self.sort.column else False))
+
+    def on_resize(self) -> None:
+        self._fit()
+        self.virtual_size = Size(self.size.width, len(self._shown) + 1)
+        self._keep_cursor_in_sight()
+
+    # Drawing
+
+    def refresh_ages(self) -> None:
+        """Draw the visible rows anew, for what changes with time alone."""
+        self.refresh(Region(0, 0, self.size.width, self.size.height))
+
+    def render_line(self, y: int) -> Strip:
+        width = self.scrollable_content_region.width
+        if y == 0:
+            return self._head(width)
+        row = y - 1 + self.scroll_offset.y
+        if row >= len(self._shown):
+            return Strip.blank(width, self.rich_style)
+        return self._row(row, width)
+
+    def _head(self, width: int) -> Strip:
+        base = self.get_component_rich_style("row-table--head")
+        sorted_by = self.get_component_rich_style("row-table--head-sorted")
+        segments = [Segment(" " * GUTTER, base)]
+        for fitted in self._fitted:
+            column = self.spec.columns[fitted.place]
+            is_sorted = column.id == self.sort.column
+            arrow = (self._glyphs.down if self.sort.descending else self._glyphs.up) if is_sorted else ""
+            text = _padded(f"{column.title}{arrow}", fitted.width, column)
+            segments += [Segment(text, sorted_by if is_sorted else base), Segment(" " * GAP, base)]
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def _row(self, row: int, width: int) -> Strip:
+        item = self._shown[row]
+        key, now = self.spec.key(item), self._clock()
+        is_current = row == self._cursor
+        base = self._base_style(is_current=is_current)
+        glyph = self._glyphs.mark if key in self.marked else self._glyphs.cursor if is_current else " "
+        segments = [Segment(f" {glyph} ", base + tone_style(self, Tone.ACCENT) if not base.reverse else base)]
+        for fitted in self._fitted:
+            column = self.spec.columns[fitted.place]
+            segments += self._cell(column, column.cell(item, now), fitted.width, base)
+            segments.append(Segment(" " * GAP, base))
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def _base_style(self, *, is_current: bool) -> Style:
+        if not is_current:
+            return self.rich_style
+        return self.get_component_rich_style("row-table--cursor" if self.has_focus else "row-table--cursor-blurred")
+
+    def _cell(self, column: Column[Item], cell: Cell, width: int, base: Style) -> Iterable[Segment]:
+        if self.is_stale:
+            style = base + self.get_component_rich_style("row-table--stale", partial=True)
+        elif base.reverse:
+            style = base
+        else:
+            style = base + tone_style(self, cell.tone)
+        text = _padded(self._clipped(cell.text, width), width, column)
+        spans = self.keep.highlights(text) if self.keep else []
+        if not spans:
+            return [Segment(text, style)]
+        return marked(text, spans, style=style, match=self.get_component_rich_style("row-table--match"))
+
+    def _clipped(self, text: str, width: int) -> str:
+        return text if cell_len(text) <= width else f"{set_cell_size(text, width - 1)}{self._glyphs.ellipsis}"
+
+
+def _padded[Item](text: str, width: int, column: Column[Item]) -> str:
+    return " " * (width - cell_len(text)) + text if column.right else set_cell_size(text, width)

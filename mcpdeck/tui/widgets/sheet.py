@@ -1,0 +1,45 @@
+"""A page of lines that were written once: a description, YAML. Knows nothing of what they say."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.cells import cell_len
+from rich.segment import Segment
+
+from mcpdeck.model.filters import Needle
+from mcpdeck.model.words import Cell
+from mcpdeck.tui.widgets.line_view import LineView
+from mcpdeck.tui.widgets.tones import marked, tone_style
+
+type SheetLine = Sequence[Cell]
+
+
+class Sheet(LineView):
+    """Lines of toned cells; `/` marks what is looked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: Sequence[SheetLine] = ()
+        self.needle = Needle("")
+
+    def show(self, lines: Iterable[SheetLine]) -> None:
+        """Replace the page; the reader stays at the row they were at."""
+        self._lines = tuple(lines)
+        self.lines_replaced()
+
+    def mark(self, text: str) -> None:
+        self.needle = Needle(text)
+        self.refresh()
+
+    def text(self) -> str:
+        return "\n".join("".join(cell.text for cell in line) for line in self._lines)
+
+    def line_count(self) -> int:
+        return len(self._lines)
+
+    def line_width(self, index: int) -> int:
+        return sum(cell_len(cell.text) for cell in self._lines[index])
+
+    def line(self, index: int) -> Iterable[Segment]:
+        for cell in self._lines[index]:
+            style = tone_style(self, cell.tone)
+            yield from marked(cell.text, self.needle.spans(cell.text), style=style, match=self.match_style)

@@ -1,0 +1,373 @@
+"""A gateway that keeps what a scene says and does what a test tells it: on a real socket, in this process.
+
+Speaks api.md for adapters, events, logs, sessions and whoami. Runs no adapter.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from gateway.wire import sse
+from gateway.wire.problems import MEDIA_TYPE, Problem
+from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, ChangeEvent, LiveSession, WhoAmI, problems_of
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a request gets instead of its answer. `status` 0 cuts the connection without one."""
+
+    status: int = 0
+    detail: str = ""
+    errors: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass
+class Scene:
+    """What there is."""
+
+    whoami: WhoAmI = field(
+        default_factory=lambda: WhoAmI(
+            id="ada", name="Ada", roles=["mcp.admin"], permissions=["create", "admin"], authentication="dev"
+        )
+    )
+    adapters: dict[str, Adapter] = field(default_factory=dict)
+    statuses: dict[str, AdapterStatus] = field(default_factory=dict)
+    sessions: dict[str, LiveSession] = field(default_factory=dict)
+    logs: dict[str, list[str]] = field(default_factory=dict)
+
+
+class _Cut(Exception):
+    """The connection ends here."""
+
+
+class FakeGateway:
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.requests: list[Request] = []
+        self.faults: dict[tuple[str, str], Fault] = {}  # (method, pattern of the path)
+        self.gates: dict[tuple[str, str], asyncio.Event] = {}  # an answer waits until its gate opens
+        self.url = ""
+        self._events: list[asyncio.Queue[bytes | None]] = []
+        self._followers: dict[str, list[asyncio.Queue[bytes | None]]] = {}
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._event_id = 0
+        self._history: list[tuple[int, bytes]] = []
+        self._arrived = asyncio.Condition()
+        self._server: asyncio.Server | None = None
+
+    # What a test does
+
+    @asynccontextmanager
+    async def running(self, port: int = 0) -> AsyncIterator["FakeGateway"]:
+        await self.start(port)
+        try:
+            yield self
+        finally:
+            await self.stop()
+
+    async def start(self, port: int = 0) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+        self.url = "http://127.0.0.1:{}".format(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """As a gateway that is killed: every connection is cut."""
+        assert self._server is not None
+        self._server.close()
+        self.cut_streams()
+        for writer in list(self._writers):
+            writer.transport.abort()
+        await self._server.wait_closed()
+
+    def cut_streams(self) -> None:
+        """End every open stream; the server stays."""
+        for queue in [*self._events, *(queue for queues in self._followers.values() for queue in queues)]:
+            queue.put_nowait(None)
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rsplit(":", 1)[1])
+
+    def fail(self, method: str, path: str, fault: Fault | None) -> None:
+        if fault is None:
+            self.faults.pop((method, path), None)
+        else:
+            self.faults[method, path] = fault
+
+    def hold(self, method: str, path: str) -> asyncio.Event:
+        """Answers to these wait until the event is set."""
+        return self.gates.setdefault((method, path), asyncio.Event())
+
+    async def request(self, method: str, path: str) -> Request:
+        """The first such request, once it has come."""
+        async with asyncio.timeout(10), self._arrived:
+            await self._arrived.wait_for(lambda: self.seen(method, path))
+        return self.seen(method, path)[0]
+
+    def seen(self, method: str, path: str) -> list[Request]:
+        return [it for it in self.requests if it.method == method and re.fullmatch(path, it.path)]
+
+    def emit(self, change: ChangeEvent) -> None:
+        """One change to everybody who listens, and to who asks for it later."""
+        self._event_id += 1
+        block = sse.encode(msgspec.json.encode(change), "change", str(self._event_id))
+        self._history.append((self._event_id, block))
+        for queue in self._events:
+            queue.put_nowait(block)
+
+    def put(self, adapter: Adapter, status: AdapterStatus | None = None) -> None:
+        """An adapter appears or changes."""
+        kind = "modified" if adapter.name in self.scene.adapters else "added"
+        self.scene.adapters[adapter.name] = adapter
+        self.emit(ChangeEvent(type=kind, kind="Adapter", name=adapter.name, resource=msgspec.to_builtins(adapter)))
+        if status is not None:
+            self.put_status(adapter.name, status)
+
+    def put_status(self, name: str, status: AdapterStatus) -> None:
+        self.scene.statuses[name] = status
+        self.emit(ChangeEvent(type="status", kind="Adapter", name=name, resource=msgspec.to_builtins(status)))
+
+    def remove(self, name: str) -> None:
+        self.scene.adapters.pop(name, None)
+        self.scene.statuses.pop(name, None)
+        self.emit(ChangeEvent(type="deleted", kind="Adapter", name=name))
+
+    def write_log(self, adapter: str, *lines: str) -> None:
+        """Lines appear in an adapter's log, and reach who follows it."""
+        self.scene.logs.setdefault(adapter, []).extend(lines)
+        block = "".join(f"{line}\n" for line in lines).encode()
+        for queue in self._followers.get(adapter, []):
+            queue.put_nowait(block)
+
+    async def followed(self, adapter: str) -> None:
+        """Once somebody follows this log."""
+        async with asyncio.timeout(10), self._arrived:
+            await self._arrived.wait_for(lambda: self._followers.get(adapter))
+
+    # HTTP
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while (request := await _read(reader)) is not None:
+                self.requests.append(request)
+                async with self._arrived:
+                    self._arrived.notify_all()
+                await self._answer(request, writer)
+                await writer.drain()
+        except (ConnectionError, _Cut):
+            writer.transport.abort()
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        for (method, path), gate in list(self.gates.items()):
+            if method == request.method and re.fullmatch(path, request.path):
+                await gate.wait()
+        for (method, path), fault in self.faults.items():
+            if method == request.method and re.fullmatch(path, request.path):
+                if fault.status == 0:
+                    raise _Cut
+                return _problem(writer, fault.status, fault.detail, errors=fault.errors)
+        for (method, path), answer in _ROUTES.items():
+            if method == request.method and (match := re.fullmatch(path, request.path)):
+                await answer(self, request, writer, *match.groups())
+                return None
+        return _problem(writer, 404, f"no route {request.method} {request.path}")
+
+    # Routes
+
+    async def _whoami(self, _request: Request, writer: asyncio.StreamWriter) -> None:
+        _json(writer, 200, self.scene.whoami)
+
+    async def _list(self, _request: Request, writer: asyncio.StreamWriter) -> None:
+        _json(writer, 200, list(self.scene.adapters.values()))
+
+    async def _create(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        spec = msgspec.json.decode(request.body, type=AdapterSpec)
+        if errors := problems_of(spec):
+            return _problem(writer, 400, "the adapter is not valid", errors=errors)
+        if spec.name in self.scene.adapters:
+            return _problem(writer, 409, f"an adapter {spec.name!r} exists")
+        adapter = stored(spec, owner=self.scene.whoami.id)
+        _json(writer, 201, adapter)
+        self.put(adapter)
+        return None
+
+    async def _get(self, _request: Request, writer: asyncio.StreamWriter, name: str) -> None:
+        if name in self.scene.adapters:
+            return _json(writer, 200, self.scene.adapters[name])
+        return _problem(writer, 404, f"no adapter {name!r}")
+
+    async def _status(self, _request: Request, writer: asyncio.StreamWriter, name: str) -> None:
+        if name in self.scene.statuses:
+            return _json(writer, 200, self.scene.statuses[name])
+        return _problem(writer, 404, f"no adapter {name!r}")
+
+    async def _replace(self, request: Request, writer: asyncio.StreamWriter, name: str) -> None:
+        self._change(request, writer, name, lambda _old: msgspec.json.decode(request.body))
+
+    async def _patch(self, request: Request, writer: asyncio.StreamWriter, name: str) -> None:
+        merge = msgspec.json.decode(request.body)
+        self._change(request, writer, name, lambda old: _spec_dict(old) | merge)
+
+    def _change(
+        self, request: Request, writer: asyncio.StreamWriter, name: str, new: Callable[[Adapter], dict[str, Any]]
+    ) -> None:
+        old = self.scene.adapters.get(name)
+        if old is None:
+            return _problem(writer, 404, f"no adapter {name!r}")
+        if request.headers.get("if-match", old.etag).strip('"') != old.etag.strip('"'):
+            return _problem(writer, 412, f"{name} has changed since you read it")
+        spec = msgspec.convert(new(old), AdapterSpec)
+        adapter = stored(spec, owner=old.created_by, revision=int(old.etag.strip('"')) + 1)
+        _json(writer, 200, adapter)
+        self.put(adapter)
+        return None
+
+    async def _delete(self, request: Request, writer: asyncio.StreamWriter, name: str) -> None:
+        if name not in self.scene.adapters:
+            return _problem(writer, 404, f"no adapter {name!r}")
+        self.remove(name)
+        return _respond(writer, 204, b"", "text/plain")
+
+    async def _restart(self, _request: Request, writer: asyncio.StreamWriter, name: str) -> None:
+        _json(writer, 202, {"name": name})
+
+    async def _sessions(self, _request: Request, writer: asyncio.StreamWriter) -> None:
+        _json(writer, 200, list(self.scene.sessions.values()))
+
+    async def _logs(self, request: Request, writer: asyncio.StreamWriter, name: str) -> None:
+        tail = int(request.query.get("tail", "1000"))
+        block = "".join(f"{line}\n" for line in self.scene.logs.get(name, [])[-tail:]).encode()
+        if request.query.get("follow") != "true":
+            return _respond(writer, 200, block, "text/plain; charset=utf-8")
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._followers.setdefault(name, []).append(queue)
+        try:
+            await self._stream(writer, "text/plain; charset=utf-8", queue, block)
+        finally:
+            self._followers[name].remove(queue)
+        return None
+
+    async def _follow_events(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        last = request.headers.get("last-event-id", "")
+        if last.isdecimal():
+            begin = b"".join(block for number, block in self._history if number > int(last))
+        else:
+            begin = self._snapshot()
+        self._events.append(queue)
+        try:
+            await self._stream(writer, "text/event-stream", queue, begin or b": hello\n\n")
+        finally:
+            self._events.remove(queue)
+
+    def _snapshot(self) -> bytes:
+        blocks = []
+        for name, adapter in self.scene.adapters.items():
+            added = ChangeEvent(type="added", kind="Adapter", name=name, resource=msgspec.to_builtins(adapter))
+            blocks.append(sse.encode(msgspec.json.encode(added), "change", str(self._event_id)))
+            if status := self.scene.statuses.get(name):
+                told = ChangeEvent(type="status", kind="Adapter", name=name, resource=msgspec.to_builtins(status))
+                blocks.append(sse.encode(msgspec.json.encode(told), "change", str(self._event_id)))
+        blocks.append(sse.encode(b"{}", "synced", str(self._event_id)))
+        return b"".join(blocks)
+
+    async def _stream(
+        self, writer: asyncio.StreamWriter, media_type: str, queue: asyncio.Queue[bytes | None], begin: bytes
+    ) -> None:
+        writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+        _chunk(writer, begin)
+        async with self._arrived:
+            self._arrived.notify_all()
+        while (block := await queue.get()) is not None:
+            _chunk(writer, block)
+            await writer.drain()
+        raise _Cut
+
+
+type _Answer = Callable[..., Awaitable[None]]
+
+_NAME = "([a-z0-9-]+)"
+_ROUTES: dict[tuple[str, str], _Answer] = {
+    ("GET", "/whoami"): FakeGateway._whoami,
+    ("GET", "/adapters"): FakeGateway._list,
+    ("POST", "/adapters"): FakeGateway._create,
+    ("GET", f"/adapters/{_NAME}"): FakeGateway._get,
+    ("PUT", f"/adapters/{_NAME}"): FakeGateway._replace,
+    ("PATCH", f"/adapters/{_NAME}"): FakeGateway._patch,
+    ("DELETE", f"/adapters/{_NAME}"): FakeGateway._delete,
+    ("GET", f"/adapters/{_NAME}/status"): FakeGateway._status,
+    ("GET", f"/adapters/{_NAME}/logs"): FakeGateway._logs,
+    ("POST", f"/adapters/{_NAME}/restart"): FakeGateway._restart,
+    ("GET", "/sessions/live"): FakeGateway._sessions,
+    ("GET", "/events"): FakeGateway._follow_events,
+}
+
+
+def stored(spec: AdapterSpec, *, owner: str, created_at: datetime = NOW, revision: int = 1) -> Adapter:
+    """A specification as the gateway returns it."""
+    fields = {name: getattr(spec, name) for name in AdapterSpec.__struct_fields__}
+    return Adapter(
+        **fields, id=spec.name, created_by=owner, created_at=created_at, last_updated_at=created_at, etag=f'"{revision}"'
+    )
+
+
+def _spec_dict(adapter: Adapter) -> dict[str, Any]:
+    fields = {name: getattr(adapter, name) for name in AdapterSpec.__struct_fields__}
+    return msgspec.to_builtins(AdapterSpec(**fields))
+
+
+async def _read(reader: asyncio.StreamReader) -> Request | None:
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+    first, *lines = head.split("\r\n")
+    method, target, _ = first.split(" ")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    parts = urlsplit(target)
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    return Request(method, parts.path, query, headers, body)
+
+
+def _respond(writer: asyncio.StreamWriter, status: int, body: bytes, media_type: str) -> None:
+    head = f"HTTP/1.1 {status} X\r\ncontent-type: {media_type}\r\n"
+    if status != 204:
+        head += f"content-length: {len(body)}\r\n"
+    writer.write(head.encode() + b"\r\n" + body)
+
+
+def _json(writer: asyncio.StreamWriter, status: int, value: Any) -> None:
+    _respond(writer, status, msgspec.json.encode(value), "application/json")
+
+
+def _problem(
+    writer: asyncio.StreamWriter, status: int, detail: str, *, errors: dict[str, list[str]] | None = None
+) -> None:
+    problem = Problem(title=f"Problem {status}", status=status, detail=detail, errors=errors or {})
+    _respond(writer, status, msgspec.json.encode(problem), MEDIA_TYPE)
+
+
+def _chunk(writer: asyncio.StreamWriter, data: bytes) -> None:
+    if data:  # an empty chunk would be the end
+        writer.write(b"%x\r\n%b\r\n" % (len(data), data))
