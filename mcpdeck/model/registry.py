@@ -20,7 +20,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         keys=("1",),
         views=(View.ADAPTERS, View.DETAIL),
         words=("adapters", "ad"),
-        usage="[/FILTER]",
+        usage="/FILTER",
         help="Every adapter you may read, live.",
     ),
     Command(
@@ -30,8 +30,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
         keys=("2",),
         views=(View.ADAPTERS, View.DETAIL),
         words=("logs", "lo"),
-        usage="[NAME] [/FILTER]",
-        help="The log of an adapter, every replica merged.",
+        usage="NAME /FILTER",
+        help="A log, every replica merged.",
     ),
     Command(
         id="adapter.describe",
@@ -43,7 +43,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         usage="NAME",
         footer=1,
         needs=_needs(Need.ADAPTER),
-        help="Status, reason, instances: why it stands as it stands.",
+        help="Status, reason, instances.",
     ),
     Command(
         id="adapter.yaml",
@@ -55,7 +55,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         usage="NAME",
         footer=5,
         needs=_needs(Need.ADAPTER),
-        help="Its specification as YAML; in its description, back to words.",
+        help="Its specification as YAML, and back.",
     ),
     Command(
         id="adapter.logs",
@@ -74,7 +74,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         keys=("P",),
         views=ADAPTER_VIEWS,
         needs=_needs(Need.ADAPTER),
-        help="The log of the run before the last restart.",
+        help="The run before the last restart.",
     ),
     Command(
         id="adapter.deploy",
@@ -97,7 +97,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         usage="NAME",
         footer=4,
         needs=_WRITES,
-        help="Its specification in your editor; applied when you save, refused if it changed meanwhile.",
+        help="In your editor; a conflict is told.",
     ),
     Command(
         id="adapter.scale",
@@ -121,7 +121,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         usage="NAME",
         footer=7,
         needs=_WRITES,
-        help="A rolling restart; asks first where live sessions would drop.",
+        help="Asks first if live sessions would drop.",
     ),
     Command(
         id="adapter.delete",
@@ -134,7 +134,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         footer=8,
         needs=_WRITES,
         dangerous=True,
-        help="Its instances, sessions and route are gone; asks first.",
+        help="With its sessions and route; asks first.",
     ),
     Command(
         id="table.mark",
@@ -142,7 +142,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         area="table",
         keys=("space",),
         views=TABLES,
-        help="Mark the row; verbs then act on all marked.",
+        help="Verbs then act on all that are marked.",
     ),
     Command(
         id="table.unmark",
@@ -159,11 +159,11 @@ COMMANDS: Final[tuple[Command, ...]] = (
         keys=("ctrl+z",),
         views=TABLES,
         words=("faults",),
-        help="Only what is degraded or failed; again for all.",
+        help="Only what is degraded or failed.",
     ),
     Command(
         id="table.sort-next",
-        title="Sort by next column",
+        title="Sort next",
         area="table",
         keys=("shift+right",),
         views=TABLES,
@@ -171,7 +171,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     ),
     Command(
         id="table.sort-previous",
-        title="Sort by previous column",
+        title="Sort previous",
         area="table",
         keys=("shift+left",),
         views=TABLES,
@@ -230,7 +230,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         keys=("h",),
         views=(View.LOGS,),
         footer=4,
-        help="Show every line and mark the matches, or show the matches only.",
+        help="Mark the matches, or show nothing else.",
     ),
     Command(
         id="log.next",
@@ -264,7 +264,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         keys=("P",),
         views=(View.LOGS,),
         footer=6,
-        help="The log of the run before the last restart, or back to this one.",
+        help="The run before the last restart, and back.",
     ),
     Command(
         id="log.since-tail",
@@ -344,7 +344,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         area="deck",
         keys=("colon",),
         footer=20,
-        help="Type a command: a view, or a verb and its target. Tab completes, Enter runs what is typed.",
+        help="Tab completes, Enter runs what is typed.",
     ),
     Command(
         id="deck.filter",
@@ -352,7 +352,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         area="deck",
         keys=("slash",),
         footer=9,
-        help="text, regex, !inverse; in tables also status:ready sessions:>3. Empty clears.",
+        help="regex, !inverse, status:failed",
     ),
     Command(
         id="deck.filter-toggle",
@@ -383,7 +383,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         title="Back",
         area="deck",
         keys=("escape", "q", "backspace"),
-        help="One step back; never leaves the deck.",
+        help="One step back; never leaves.",
     ),
     Command(
         id="deck.retry",
@@ -399,7 +399,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         area="deck",
         words=("theme",),
         usage="NAME",
-        help="dark, light, high-contrast, deuteranopia, tritanopia, ansi, mono.",
+        help="dark, light, high-contrast, and four more.",
     ),
     Command(
         id="deck.context",

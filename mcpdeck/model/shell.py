@@ -59,16 +59,16 @@ def _link(state: State, now: datetime, glyphs: Glyphs) -> Parts:
             return [Part(f"{glyphs.broken} offline, try {link.attempt} in {left}s", Tone.BAD), *stale]
 
 
-def strip(view: View, *, shown: View) -> Parts:
-    """The main views by number; `shown` is where the reader is, `view` the main view that belongs to."""
-    parts = [Part(" ")]
+def strip(view: View, *, crumb: str, glyphs: Glyphs) -> Parts:
+    """The main views by number; `crumb` is what was opened from one."""
+    parts = []
     for main in MAIN_VIEWS:
         command = BY_ID[f"view.{main}"]
-        tone = Tone.STRONG if main is view else Tone.DIM
+        tone = Tone.DIM if main is not view else Tone.ACCENT if not crumb else Tone.PLAIN
         parts.append(Part(f" {command.keys[0]} {command.title} ", tone, command.id))
         parts.append(Part(" "))
-    if shown not in MAIN_VIEWS:
-        parts.append(Part(f"› {shown}", Tone.DIM))
+    if crumb:
+        parts.append(Part(f"{glyphs.crumb} {crumb}", Tone.STRONG))
     return parts
 
 

@@ -66,10 +66,11 @@ class Glyphs(NamedTuple):
     rule: str
     ellipsis: str
     bar: str
+    crumb: str
 
     def sign(self, sign: Sign) -> str:
         return f"{sign.plain if self.cursor == '>' else sign.glyph} {sign.word}"
 
 
-UNICODE: Final = Glyphs("❯", "◆", "↑", "↓", "·", "●", "◌", "✖", "─", "…", "│")
-ASCII: Final = Glyphs(">", "*", "^", "v", "-", "[on]", "[..]", "[XX]", "-", "~", "|")
+UNICODE: Final = Glyphs("❯", "◆", "↑", "↓", "·", "●", "◌", "✖", "─", "…", "│", "›")
+ASCII: Final = Glyphs(">", "*", "^", "v", "-", "[on]", "[..]", "[XX]", "-", "~", "|", ">")

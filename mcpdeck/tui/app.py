@@ -98,6 +98,7 @@ class Deck(App[None]):
     CSS_PATH = "styles.tcss"
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette}
     BINDINGS: ClassVar[list[BindingType]] = global_bindings()
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012  (as Textual types it)
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012  (as Textual types it)
 
     def __init__(self, surroundings: Surroundings, opening: Opening) -> None:
@@ -195,8 +196,7 @@ class Deck(App[None]):
         """Everything anew: a stream that looks alive may be dead."""
         self._patience.hurry()
         self._log_patience.hurry()
-        if not self.state.is_stale:
-            self._connect()
+        self._connect()
 
     def on_unmount(self) -> None:
         self._remember()
@@ -243,7 +243,9 @@ class Deck(App[None]):
         head = masthead(self.state, now=now, glyphs=self.glyphs, width=width, read_only=self.opening.read_only)
         root.query_one("#masthead", PartLine).show(*head)
         main = view if view in MAIN_VIEWS else View.ADAPTERS
-        root.query_one("#strip", PartLine).show(strip(main, shown=view))
+        root.query_one("#strip", PartLine).show(
+            strip(main, crumb=self.place.adapter_name or "" if view not in MAIN_VIEWS else "", glyphs=self.glyphs)
+        )
         root.query_one("#foot", PartLine).show(foot(view, width=width, obstacle=self.obstacle))
 
     @property
@@ -410,7 +412,8 @@ class Deck(App[None]):
         self.say("ctrl+c again leaves")
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1], "-too-small")
+        too_small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]
+        self.screen_stack[0].set_class(too_small, "-too-small")
         self._show_shell()
 
     @on(Worker.StateChanged)

@@ -20,9 +20,7 @@ _EDIT_HEAD = """\
 """
 
 
-def start(
-    deck: "Deck", command: Command, adapter: Adapter, change: Callable[[], Awaitable[object]], said: str
-) -> None:
+def start(deck: "Deck", command: Command, adapter: Adapter, change: Callable[[], Awaitable[object]], said: str) -> None:
     """Send the request from a worker of its own; asking the same again replaces one that is under way."""
 
     async def send() -> None:

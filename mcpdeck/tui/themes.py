@@ -25,7 +25,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "tone-accent-style": "bold",
     "cursor-background": "#1d3350",
     "cursor-foreground": "#ffffff",
-    "cursor-style": "bold",
+    "cursor-style": "none",
     "bar-background": "#161b22",
     "bar-foreground": "#c9d1d9",
     "head-foreground": "#8b949e",

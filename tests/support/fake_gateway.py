@@ -327,7 +327,12 @@ def stored(spec: AdapterSpec, *, owner: str, created_at: datetime = NOW, revisio
     """A specification as the gateway returns it."""
     fields = {name: getattr(spec, name) for name in AdapterSpec.__struct_fields__}
     return Adapter(
-        **fields, id=spec.name, created_by=owner, created_at=created_at, last_updated_at=created_at, etag=f'"{revision}"'
+        **fields,
+        id=spec.name,
+        created_by=owner,
+        created_at=created_at,
+        last_updated_at=created_at,
+        etag=f'"{revision}"',
     )
 
 

@@ -78,7 +78,12 @@ def empty() -> Scene:
 def team() -> Scene:
     """Fourteen adapters, some in trouble, and the sessions of a working day."""
     scene = Scene()
-    add(scene, stdio("weather", "uvx", "mcp-server-weather", replica_count=3, description="Forecasts for every site"), "ada", 12 * DAY)
+    add(
+        scene,
+        stdio("weather", "uvx", "mcp-server-weather", replica_count=3, description="Forecasts for every site"),
+        "ada",
+        12 * DAY,
+    )
     add(scene, stdio("time", "uvx", "mcp-server-time", "--local-timezone=Europe/Berlin"), "ada", 12 * DAY)
     add(scene, url("github", "https://api.githubcopilot.com/mcp", required_roles=["developers"]), "bea", 41 * DAY)
     add(scene, image("jira-proxy", "ghcr.io/acme/jira-mcp", "2.4.1", replica_count=2), "bea", 3 * DAY,
@@ -91,8 +96,18 @@ def team() -> Scene:
     add(scene, image("legacy-crm", "registry.example.com/crm-mcp", "latest"), "tom", 26 * MINUTE,
         status(Phase.FAILED, [instance("legacy-crm-0", Phase.FAILED, restarts=0, reason="ImagePullBackOff")],
                reason="ImagePullBackOff", message="registry.example.com/crm-mcp:latest: unauthorized"))  # fmt: skip
-    add(scene, stdio("filesystem", "npx", "@modelcontextprotocol/server-filesystem", "/srv/docs", replica_count=2), "tom", 8 * DAY)
-    add(scene, stdio("postgres-read", "uvx", "postgres-mcp", "--access-mode=restricted", replica_count=2), "kim", 66 * DAY)
+    add(
+        scene,
+        stdio("filesystem", "npx", "@modelcontextprotocol/server-filesystem", "/srv/docs", replica_count=2),
+        "tom",
+        8 * DAY,
+    )
+    add(
+        scene,
+        stdio("postgres-read", "uvx", "postgres-mcp", "--access-mode=restricted", replica_count=2),
+        "kim",
+        66 * DAY,
+    )
     add(scene, url("linear", "https://mcp.linear.app/mcp"), "bea", 19 * DAY)
     add(scene, stdio("sentry", "npx", "@sentry/mcp-server", replica_count=2), "kim", 19 * DAY)
     add(scene, stdio("browser", "npx", "@playwright/mcp", "--headless", replica_count=4), "ada", 5 * HOUR)

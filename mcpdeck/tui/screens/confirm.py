@@ -36,7 +36,7 @@ class ConfirmScreen(ModalScreen[bool]):
             yield Label(self._consequence, classes="consequence", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel", compact=True)
-                yield Button(self._verb, id="confirm", variant="error", compact=True)
+                yield Button(self._verb, id="confirm", classes="-destroys", compact=True)
 
     def on_mount(self) -> None:
         self.query_one("#cancel").focus()

@@ -32,6 +32,7 @@ _LABELS = {
     "description": "Description",
 }
 _LOCATION_LABELS = {Source.COMMAND: "Command", Source.URL: "URL", Source.IMAGE: "Image"}
+_NOT_YET = [[Cell("The YAML stands here as soon as", Tone.DIM)], [Cell("name and source are given.", Tone.DIM)]]
 _ISOLATIONS = {Isolation.PROCESS: "a process per session", Isolation.SHARED: "one process for all sessions"}
 
 
@@ -55,7 +56,7 @@ class DeployScreen(ModalScreen[Entries | None]):
         draft = self._draft
         with Vertical(classes="dialog -form"):
             yield Label("Deploy an adapter", classes="dialog-title")
-            with Horizontal(id="form-body"):
+            with Horizontal(id="form-body", classes="-as-form"):
                 with VerticalScroll(id="fields", can_focus=False):
                     yield from _field("name", Input(draft.name, id="name", compact=True, placeholder="weather"))
                     sources = [(title, source) for source, title in SOURCE_TITLES.items()]
@@ -133,7 +134,7 @@ class DeployScreen(ModalScreen[Entries | None]):
         spec, errors = spec_of(self.entries)
         self._tell({field: sentences for field, sentences in errors.items() if field in self._touched})
         self.query_one(Sheet).show(
-            toned(to_yaml(spec)) if spec else [[Cell("…", Tone.DIM)]],
+            toned(to_yaml(spec)) if spec else _NOT_YET,
         )
 
     # Telling
@@ -175,7 +176,7 @@ class DeployScreen(ModalScreen[Entries | None]):
             self.query_one("#yaml", TextArea).text = text
         self.as_yaml = not self.as_yaml
         self.query_one("#fields").display = not self.as_yaml
-        self.query_one(Sheet).display = not self.as_yaml
+        self.query_one("#form-body").set_class(not self.as_yaml, "-as-form")
         yaml = self.query_one("#yaml", TextArea)
         yaml.display = self.as_yaml
         (yaml if self.as_yaml else self.query_one("#name")).focus()

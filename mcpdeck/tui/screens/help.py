@@ -12,6 +12,7 @@ from textual.widgets import Label
 
 from mcpdeck.model.commands import Command, View, key_name
 from mcpdeck.model.registry import commands_of
+from mcpdeck.model.shell import WIDE
 from mcpdeck.model.words import Cell, Tone
 from mcpdeck.tui.widgets.sheet import Sheet
 
@@ -23,27 +24,25 @@ MOVING = (
 )
 
 
-def help_lines(view: View) -> Iterator[list[Cell]]:
-    """The view's commands by area, its own areas first."""
-    commands = commands_of(view)
-    keys = {command.id: "  ".join(map(key_name, command.keys)) for command in commands}
-    wide = max(map(len, keys.values())) + 2
-    titles = max(len(command.title) for command in commands) + 2
-    for area, group in groupby(sorted(commands, key=_rank), key=lambda command: command.area):
+def help_lines(view: View, *, wide: bool) -> Iterator[list[Cell]]:
+    """The view's commands by area, its own areas first: key, what it is called, what to type (if there is room), what it does."""
+    commands = sorted(commands_of(view), key=_rank)
+    rows = {it.id: ("  ".join(map(key_name, it.keys)), it.title, _typed(it)) for it in commands}
+    widths = [max(len(row[column]) for row in rows.values()) + 2 for column in range(3)]
+    for area, group in groupby(commands, key=lambda command: command.area):
         yield [Cell(area.capitalize(), Tone.ACCENT)]
         for command in group:
-            yield [
-                Cell(f"  {keys[command.id]:<{wide}}", Tone.STRONG),
-                Cell(f"{command.title:<{titles}}"),
-                Cell(command.help, Tone.DIM),
-            ]
-            if command.words:
-                typed = f":{command.words[0]} {command.usage}".rstrip()
-                yield [Cell(f"  {'':<{wide}}"), Cell(f"{'':<{titles}}"), Cell(typed, Tone.DIM)]
+            key, title, typed = (f"{text:<{width}}" for text, width in zip(rows[command.id], widths, strict=True))
+            what_to_type = [Cell(typed, Tone.DIM)] if wide else []
+            yield [Cell(f"  {key}", Tone.STRONG), Cell(title), *what_to_type, Cell(command.help, Tone.DIM)]
         yield []
     yield [Cell("Moving", Tone.ACCENT)]
-    for key, meaning in MOVING:
-        yield [Cell(f"  {key:<{wide}}", Tone.STRONG), Cell(meaning, Tone.DIM)]
+    for keys, meaning in MOVING:
+        yield [Cell(f"  {keys:<{widths[0]}}", Tone.STRONG), Cell(meaning, Tone.DIM)]
+
+
+def _typed(command: Command) -> str:
+    return f":{command.words[0]} {command.usage}".rstrip() if command.words else ""
 
 
 _AREAS = ("adapter", "log", "table", "view", "deck")
@@ -69,5 +68,5 @@ class HelpScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         sheet = self.query_one(Sheet)
-        sheet.show(help_lines(self._view))
+        sheet.show(help_lines(self._view, wide=self.app.size.width >= WIDE))
         sheet.focus()

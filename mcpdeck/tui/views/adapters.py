@@ -36,7 +36,7 @@ class AdaptersView(Place):
         self._state = State()
 
     def compose(self) -> ComposeResult:
-        yield TitleLine()
+        yield TitleLine(classes="-first -last")
         spec = adapters.table(self._glyphs)
         yield RowTable(spec, sort=Sort("name"), glyphs=self._glyphs, clock=self._clock)
         yield Static(classes="empty", markup=False)

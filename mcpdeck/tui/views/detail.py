@@ -32,7 +32,7 @@ class DetailView(Place):
         self.as_yaml = False
 
     def compose(self) -> ComposeResult:
-        yield TitleLine()
+        yield TitleLine(classes="-first -last")
         yield Sheet()
 
     @property

@@ -47,8 +47,8 @@ class LogsView(Place):
         self.standing = ""  # how the stream stands, in words; empty before there is one
 
     def compose(self) -> ComposeResult:
-        yield TitleLine()
-        yield TitleLine(classes="toggles")
+        yield TitleLine(classes="-first")
+        yield TitleLine(classes="-last", id="toggles")
         yield LogView(self.book, glyphs=self._glyphs)
 
     def on_mount(self) -> None:
@@ -180,4 +180,6 @@ class LogsView(Place):
             since=SINCE[wish.since][0],
             filter="highlights" if self.book.highlight_only else "hides",
         )
-        self.query_one(".toggles", TitleLine).show(toggles)
+        self.query_one("#toggles", TitleLine).show(
+            [Part(toggles[0].text.removeprefix(" "), toggles[0].tone), *toggles[1:]]
+        )

@@ -21,7 +21,7 @@ class Place(Vertical):
 
     @property
     def title_line(self) -> TitleLine:
-        return self.query_one(TitleLine)
+        return self.query_one("TitleLine.-first", TitleLine)
 
     @abstractmethod
     def show_state(self, state: State) -> None: ...

@@ -72,11 +72,11 @@ class LineView(ScrollView, can_focus=True):
         self._measure()
         self._resize_content()
         if self.follow:
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
+            self.scroll_end(animate=False, immediate=True, x_axis=False, force=True)
         else:
             self.unseen += max(0, self._measured - before)
             if fallen_rows:
-                self.scroll_to(y=max(0, self.scroll_offset.y - fallen_rows), animate=False)
+                self.scroll_to(y=max(0, self.scroll_offset.y - fallen_rows), animate=False, force=True)
         self._settling = False
         self.refresh()
 
@@ -99,7 +99,7 @@ class LineView(ScrollView, can_focus=True):
         if follow:
             self.unseen = 0
             self._settling = True
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
+            self.scroll_end(animate=False, immediate=True, x_axis=False, force=True)
             self._settling = False
         if follow != self.follow:
             self.follow = follow
@@ -108,7 +108,9 @@ class LineView(ScrollView, can_focus=True):
 
     def show_line(self, index: int) -> None:
         """Bring a line to the top of the viewport, or as near as there are lines after it."""
-        self.scroll_to(y=self._rows[index] if self.wrap and index < len(self._rows) else index, animate=False)
+        self.scroll_to(
+            y=self._rows[index] if self.wrap and index < len(self._rows) else index, animate=False, force=True
+        )
 
     @property
     def top_line(self) -> int:

@@ -6,6 +6,7 @@ from typing import Final
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 
 from mcpdeck.logbook import Kind, Logbook, LogLine
 from mcpdeck.model.words import Glyphs, Tone
@@ -18,6 +19,7 @@ _LEVEL: Final = re.compile(r"\b(?:(ERROR|FATAL|CRITICAL|PANIC|Traceback)|(WARN(?
 _LEVEL_TONES: Final = (Tone.BAD, Tone.WARN, Tone.DIM)
 _LEVEL_REACH: Final = 80  # a level stands near the front of a line, or it is not one
 _PREFIX_GAP: Final = "  "
+_LIGHT: Final = Style(bold=False)
 
 
 class LogView(LineView):
@@ -43,9 +45,17 @@ class LogView(LineView):
         line = self.book[index]
         if line.kind is not Kind.LINE:
             return self._rule(line)
-        style = tone_style(self, _tone_of(line.text))
-        spans = self.book.needle.spans(line.text)
-        return [*self._front_segments(line), *marked(line.text, spans, style=style, match=self.match_style)]
+        return [*self._front_segments(line), *self._text_segments(line.text)]
+
+    def _text_segments(self, text: str) -> Iterable[Segment]:
+        """The level stands out; what is only for debugging recedes as a whole."""
+        level = _LEVEL.search(text, 0, _LEVEL_REACH)
+        spans = self.book.needle.spans(text)
+        tone = Tone.PLAIN if level is None else _LEVEL_TONES[(level.lastindex or 1) - 1]
+        if level is None or tone is Tone.DIM or spans:
+            return marked(text, spans, style=tone_style(self, tone), match=self.match_style)
+        plain = tone_style(self, Tone.PLAIN)
+        return marked(text, [level.span()], style=plain, match=plain + tone_style(self, tone))
 
     def plain_text(self) -> str:
         """Everything that is shown, as it is shown."""
@@ -59,7 +69,7 @@ class LogView(LineView):
         return "".join(text for text, _ in self._front_parts(line))
 
     def _front_segments(self, line: LogLine) -> Iterable[Segment]:
-        return [Segment(text, tone_style(self, tone)) for text, tone in self._front_parts(line)]
+        return [Segment(text, tone_style(self, tone) + _LIGHT) for text, tone in self._front_parts(line)]
 
     def _front_parts(self, line: LogLine) -> list[tuple[str, Tone]]:
         parts = []
@@ -81,8 +91,3 @@ class LogView(LineView):
 def _clock_time(stamp: str) -> str:
     """`2026-01-02T03:04:05.123456Z` as `03:04:05.123`."""
     return stamp[11:].split("+", maxsplit=1)[0].removesuffix("Z")[:12]
-
-
-def _tone_of(text: str) -> Tone:
-    match = _LEVEL.search(text, 0, _LEVEL_REACH)
-    return Tone.PLAIN if match is None else _LEVEL_TONES[(match.lastindex or 1) - 1]
