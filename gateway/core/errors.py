@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+import msgspec
+
 from gateway.wire import jsonrpc
 
 
@@ -35,8 +37,31 @@ class Invalid(GatewayError):
         self.errors = errors or {}
 
 
+class Challenge(msgspec.Struct, frozen=True):
+    """How a client gets a token that does (RFC 6750, RFC 9728). `render.www_authenticate` makes the header.
+
+    public_url: the gateway as clients see it, never from a request; "" where no metadata is published. error: RFC
+    6750's `invalid_token` or `insufficient_scope`; "" where no token came at all.
+    """
+
+    public_url: str = ""
+    scope: str = ""
+    error: str = ""
+    description: str = ""
+
+
 class Unauthenticated(GatewayError):
     slug, title, status, rpc_code = "unauthenticated", "Sign in first", 401, 401
+
+    def __init__(self, detail: str = "", *, challenge: Challenge | None = None) -> None:
+        super().__init__(detail)
+        self.challenge = challenge or Challenge()
+
+
+class InsufficientScope(Unauthenticated):
+    """Signed in, but a token with more scope is needed: the one refusal besides 401 that carries a challenge."""
+
+    slug, title, status, rpc_code = "insufficient-scope", "The token lacks a scope", 403, 403
 
 
 class Forbidden(GatewayError):
@@ -95,6 +120,13 @@ class UpstreamBroke(GatewayError):
 class NothingReady(GatewayError):
     slug, title, status, rpc_code = "nothing-ready", "No instance is ready", 503, 503
     retry = 2.0
+
+
+class IssuerUnreachable(GatewayError):
+    """A token can't be judged, since its issuer's keys can't be had; it is not the client's fault."""
+
+    slug, title, status, rpc_code = "issuer-unreachable", "The token's issuer can't be reached", 503, 503
+    retry = 10.0
 
 
 class UpstreamSlow(GatewayError):

@@ -6,10 +6,11 @@ from types import MappingProxyType
 import msgspec
 
 from gateway.core.access import Ownership
-from gateway.wire.names import AdapterName, InstanceName
+from gateway.wire.names import DNS_LABEL, AdapterName, InstanceName
 from gateway.wire.resources import Timeouts
 
 ADAPTERS_PREFIX = "/adapters/"
+TOOLS_PATH = "/mcp"  # the gateway's own MCP server
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -74,3 +75,12 @@ def adapter_of(path: str) -> AdapterName | None:
         return None
     name, _, rest = path[len(ADAPTERS_PREFIX) :].partition("/")
     return AdapterName(name) if rest in ("mcp", "mcp/") else None
+
+
+def resource_of(path: str) -> str:
+    """The protected resource (RFC 9728) a path belongs to, without a trailing slash; "" for the gateway as a whole."""
+    bare = path.rstrip("/")
+    if bare == TOOLS_PATH:
+        return bare
+    adapter = adapter_of(bare)
+    return bare if adapter is not None and DNS_LABEL.fullmatch(adapter) else ""
