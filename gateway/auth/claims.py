@@ -36,7 +36,8 @@ def principal_of(
         return Refusal(reason)
     scopes = scopes_of(claims)
     if issuer.required_scope and scopes and issuer.required_scope not in scopes:
-        return Refusal(f"the token lacks the scope {issuer.required_scope}", scope=issuer.required_scope)
+        lacking = issuer.required_scope
+        return Refusal(f"the token lacks the scope {lacking}", scope=issuer.scope or lacking)
     user = _user_id(claims, issuer)
     if user is None:
         return Refusal("the token says no usable user id (oid for Entra, sub else)")

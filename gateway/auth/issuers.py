@@ -6,6 +6,7 @@ import msgspec
 
 ENTRA_AUTHORITY: Final = "https://login.microsoftonline.com"
 ENTRA_V1: Final = "https://sts.windows.net"
+DEFAULT_SCOPE: Final = ".default"  # whatever the client was granted; asks for no scope in particular
 ALGORITHMS: Final = frozenset({"RS256", "PS256", "ES256", "EdDSA"})
 
 
@@ -14,7 +15,8 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True):
 
     tenant: the `tid` a token must carry, for Entra; it also makes `oid` the user's id. jwks_uri: where the keys are,
     else discovery says. roles_claim: a claim's name, or a dotted path into nested ones (`realm_access.roles`).
-    required_scope: what a token that a user delegated must hold; the challenge asks for it.
+    scope: what clients are told to ask for. required_scope: what `scp` or `scope` of a token that a user delegated must
+    hold then; Entra's are asked for with the API's URI before them, and come back without.
     """
 
     url: str
@@ -22,6 +24,7 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str = ""
     jwks_uri: str = ""
     roles_claim: str = "roles"
+    scope: str = ""
     required_scope: str = ""
     algorithms: frozenset[str] = ALGORITHMS
     authorization_server: str = ""  # what clients are sent to, where that is not `url` (Entra v1)
@@ -40,7 +43,7 @@ def entra(
     app_id_uri: str = "",
     authority: str = ENTRA_AUTHORITY,
     v1_issuer: str = ENTRA_V1,
-    required_scope: str = "",
+    scope: str = DEFAULT_SCOPE,
 ) -> tuple[Issuer, ...]:
     """Both issuers of a tenant: the API's manifest, not the endpoint, decides which version its tokens have.
 
@@ -49,13 +52,14 @@ def entra(
     if tenant in ("common", "organizations", "consumers") or "." in tenant:
         raise ValueError(f"tenant {tenant!r}: give the tenant's id (a GUID); names and 'common' can't be checked")
     base = f"{authority.rstrip('/')}/{tenant}"
-    audiences = frozenset({client_id, app_id_uri or f"api://{client_id}"})
+    uri = app_id_uri or f"api://{client_id}"
     v2 = Issuer(
         url=f"{base}/v2.0",
-        audiences=audiences,
+        audiences=frozenset({client_id, uri}),
         tenant=tenant,
         jwks_uri=f"{base}/discovery/v2.0/keys",
-        required_scope=required_scope,
+        scope=f"{uri}/{scope}",
+        required_scope="" if scope == DEFAULT_SCOPE else scope,
         algorithms=frozenset({"RS256"}),
     )
     v1 = msgspec.structs.replace(v2, url=f"{v1_issuer.rstrip('/')}/{tenant}/", authorization_server=v2.url)
