@@ -104,7 +104,10 @@ class Logbook:
         return self._trim()
 
     def _keeps(self, line: LogLine) -> bool:
-        return line.kind is not Kind.LINE or self.needle.keeps(line.text) or self.needle.keeps(line.instance)
+        if line.kind is not Kind.LINE:
+            return True
+        found = self.needle.found_in(line.text) or self.needle.found_in(line.instance)
+        return found is not self.needle.inverse
 
     def _trim(self) -> int:
         surplus = len(self._lines) - self._capacity

@@ -23,6 +23,7 @@ MAIN_VIEWS: Final = (View.ADAPTERS, View.LOGS)
 TABLES: Final = (View.ADAPTERS,)
 ADAPTER_VIEWS: Final = (View.ADAPTERS, View.DETAIL)
 EVERY_VIEW: Final = tuple(View)
+COMMAND_AREAS: Final = ("adapter", "log", "table", "view", "deck")  # in the order of the help page
 
 
 class Need(StrEnum):

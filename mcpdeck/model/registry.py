@@ -264,7 +264,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         keys=("P",),
         views=(View.LOGS,),
         footer=6,
-        help="The run before the last restart, and back.",
+        help="The run before the last restart.",
     ),
     Command(
         id="log.since-tail",
@@ -399,7 +399,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         area="deck",
         words=("theme",),
         usage="NAME",
-        help="dark, light, high-contrast, and four more.",
+        help="dark, light, high-contrast, four more.",
     ),
     Command(
         id="deck.context",

@@ -267,7 +267,7 @@ _PLAIN: Final[dict[str, Callable[["Deck"], None]]] = {
     "table.sort-previous": lambda deck: deck.adapters_view.table.sort_beside(-1),
     "table.sort-turn": _turn_order,
     "table.sort-name": lambda deck: _sort(deck, Sort("name")),
-    "table.sort-age": lambda deck: _sort(deck, Sort("age", descending=True)),
+    "table.sort-age": lambda deck: _sort(deck, Sort("age")),
     "table.copy-name": _copy_name,
     "log.follow": lambda deck: deck.logs_view.toggle_follow(),
     "log.wrap": lambda deck: deck.logs_view.toggle_wrap(),

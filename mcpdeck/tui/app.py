@@ -121,6 +121,7 @@ class Deck(App[None]):
         self._quit_asked = 0.0
         for theme in THEMES.values():
             self.register_theme(theme)
+        self.animation_level = "none"
         self.theme = "mono" if no_color else opening.theme
 
     def get_theme_variable_defaults(self) -> dict[str, str]:

@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Label
 
-from mcpdeck.model.commands import Command, View, key_name
+from mcpdeck.model.commands import COMMAND_AREAS, Command, View, key_name
 from mcpdeck.model.registry import commands_of
 from mcpdeck.model.shell import WIDE
 from mcpdeck.model.words import Cell, Tone
@@ -25,7 +25,7 @@ MOVING = (
 
 
 def help_lines(view: View, *, wide: bool) -> Iterator[list[Cell]]:
-    """The view's commands by area, its own areas first: key, what it is called, what to type (if there is room), what it does."""
+    """The view's commands by area: key, title, what to type if there is room for it, what it does."""
     commands = sorted(commands_of(view), key=_rank)
     rows = {it.id: ("  ".join(map(key_name, it.keys)), it.title, _typed(it)) for it in commands}
     widths = [max(len(row[column]) for row in rows.values()) + 2 for column in range(3)]
@@ -45,11 +45,8 @@ def _typed(command: Command) -> str:
     return f":{command.words[0]} {command.usage}".rstrip() if command.words else ""
 
 
-_AREAS = ("adapter", "log", "table", "view", "deck")
-
-
 def _rank(command: Command) -> int:
-    return _AREAS.index(command.area)
+    return COMMAND_AREAS.index(command.area)
 
 
 class HelpScreen(ModalScreen[None]):

@@ -149,7 +149,7 @@ class LineView(ScrollView, can_focus=True):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        if self._settling or round(old_value) == round(new_value):
+        if self._settling:
             return
         at_end = new_value >= self.max_scroll_y
         if self.follow and not at_end:
@@ -157,7 +157,7 @@ class LineView(ScrollView, can_focus=True):
             self.unseen = 0
             self.post_message(self.FollowChanged())
         elif not self.follow and at_end and self.unseen:
-            self.set_follow(True)
+            self.call_later(self.set_follow, True)  # not from within a scroll that is under way
         self.refresh()
 
     def on_resize(self) -> None:

@@ -22,7 +22,9 @@ def marked(text: str, spans: Sequence[tuple[int, int]], *, style: Style, match: 
     at = 0
     for start, end in spans:
         if start >= at:
-            yield Segment(text[at:start], style)
+            if start > at:
+                yield Segment(text[at:start], style)
             yield Segment(text[start:end], match)
             at = end
-    yield Segment(text[at:], style)
+    if at < len(text):
+        yield Segment(text[at:], style)

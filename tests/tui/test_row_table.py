@@ -1,0 +1,225 @@
+"""The table: rows by key, whatever moves."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import NamedTuple
+
+from textual import on
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+
+from mcpdeck.model.filters import Fields
+from mcpdeck.model.table import Column, Sort, TableSpec
+from mcpdeck.model.words import UNICODE, Cell, Tone
+from mcpdeck.tui.themes import DEFAULTS
+from mcpdeck.tui.widgets.row_table import RowTable
+from tests.support.fake_gateway import NOW
+
+
+class Thing(NamedTuple):
+    name: str
+    size: int = 0
+
+
+def fields(thing: Thing, _now: datetime) -> Fields:
+    return {"name": thing.name, "size": float(thing.size)}
+
+
+SPEC: TableSpec[Thing] = TableSpec(
+    columns=[
+        Column(
+            id="name", title="NAME", cell=lambda it, _: Cell(it.name, Tone.STRONG), order=lambda it: it.name,
+            minimum=6, maximum=20,
+        ),
+        Column(
+            id="size", title="SIZE", cell=lambda it, _: Cell(str(it.size)), order=lambda it: it.size,
+            minimum=4, maximum=6, right=True, priority=1,
+        ),
+    ],
+    key=lambda it: it.name,
+    fields=fields,
+    field_names=("name", "size"),
+)  # fmt: skip
+
+
+class Host(App[None]):
+    CSS_PATH = "../../mcpdeck/tui/styles.tcss"
+    opened = 0
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return dict(DEFAULTS)
+
+    def compose(self) -> ComposeResult:
+        self.table: RowTable[Thing] = RowTable(SPEC, sort=Sort("name"), glyphs=UNICODE, clock=lambda: NOW)
+        yield self.table
+
+    @on(RowTable.Opened)
+    def count_opened(self) -> None:
+        self.opened += 1
+
+
+@asynccontextmanager
+async def table_of(
+    *things: Thing, size: tuple[int, int] = (40, 10)
+) -> AsyncIterator[tuple[Pilot[None], RowTable[Thing]]]:
+    app = Host()
+    async with app.run_test(size=size) as pilot:
+        app.table.show(things)
+        app.table.focus()
+        await pilot.pause()
+        yield pilot, app.table
+
+
+def screen(table: RowTable[Thing]) -> list[str]:
+    return [table.render_line(y).text.rstrip() for y in range(table.size.height)]
+
+
+def many(count: int) -> list[Thing]:
+    return [Thing(f"row-{n:05}", n) for n in range(count)]
+
+
+async def test_rows_are_drawn_under_their_head_with_the_cursor_marked():
+    async with table_of(Thing("b", 2), Thing("a", 1), size=(24, 5)) as (_, table):
+        assert screen(table) == [
+            "   NAME↑           SIZE",
+            " ❯ a                  1",
+            "   b                  2",
+            "",
+            "",
+        ]
+
+
+async def test_cursor_stays_with_its_row_when_others_come_and_go():
+    async with table_of(Thing("b"), Thing("d")) as (pilot, table):
+        await pilot.press("down")
+        assert table.current_key == "d"
+        table.show([Thing("a"), Thing("b"), Thing("c"), Thing("d")])
+        assert table.current_key == "d"
+        table.show([Thing("d")])
+        assert table.current_key == "d"
+
+
+async def test_cursor_stays_in_place_when_its_row_is_gone():
+    async with table_of(Thing("a"), Thing("b"), Thing("c")) as (pilot, table):
+        await pilot.press("down")
+        table.show([Thing("a"), Thing("c")])
+        assert table.current_key == "c"
+        table.show([Thing("a")])
+        assert table.current_key == "a"
+        table.show([])
+        assert table.current is None
+
+
+async def test_marks_stay_with_their_rows_and_go_with_them():
+    async with table_of(Thing("a"), Thing("b"), Thing("c")) as (_, table):
+        table.toggle_mark()
+        assert table.marked == {"a"}
+        assert table.current_key == "b"
+        table.sort_by(Sort("name", descending=True))
+        assert table.marked == {"a"}
+        assert "◆ a" in "\n".join(screen(table))
+        table.show([Thing("b"), Thing("c")])
+        assert table.marked == set()
+
+
+async def test_filter_hides_rows_and_brings_them_back():
+    async with table_of(Thing("apple", 1), Thing("pear", 5), Thing("plum", 9)) as (_, table):
+        table.filter_by("size:>2")
+        assert [it.name for it in table.shown] == ["pear", "plum"]
+        assert table.total == 3
+        table.filter_by("")
+        assert len(table.shown) == 3
+
+
+async def test_ten_thousand_rows_draw_only_what_is_seen():
+    drawn: list[str] = []
+    first = SPEC.columns[0]
+
+    async with table_of(*many(10_000), size=(40, 12)) as (pilot, table):
+        counting = Column(
+            id="name",
+            title="NAME",
+            cell=lambda it, _: drawn.append(it.name) or Cell(it.name),  # type: ignore[func-returns-value]
+            order=first.order,
+            minimum=6,
+            maximum=20,
+        )
+        table.spec = TableSpec([counting, SPEC.columns[1]], SPEC.key, SPEC.fields, SPEC.field_names)
+        drawn.clear()
+        await pilot.press("G")
+        await pilot.pause()
+        assert table.current_key == "row-09999"
+        assert "row-09999" in drawn
+        assert "row-05000" not in drawn
+        assert len(set(drawn)) <= 24
+
+
+async def test_pages_and_edges():
+    async with table_of(*many(100), size=(40, 12)) as (pilot, table):
+        await pilot.press("pagedown")
+        assert table.current_key == "row-00010"
+        await pilot.press("G")
+        assert table.current_key == "row-00099"
+        assert screen(table)[-1].startswith(" ❯ row-00099")
+        await pilot.press("g")
+        assert table.current_key == "row-00000"
+        assert screen(table)[1].startswith(" ❯ row-00000")
+
+
+async def test_click_moves_and_a_second_click_opens():
+    async with table_of(Thing("a"), Thing("b")) as (pilot, table):
+        await pilot.click(table, offset=(5, 2))
+        assert table.current_key == "b"
+        assert pilot.app.opened == 0
+        await pilot.click(table, offset=(5, 2))
+        assert pilot.app.opened == 1
+
+
+async def test_click_on_a_column_head_sorts_and_turns():
+    async with table_of(Thing("a", 2), Thing("b", 1), size=(40, 8)) as (pilot, table):
+        await pilot.click(table, offset=(36, 0))
+        assert table.sort == Sort("size")
+        assert [it.name for it in table.shown] == ["b", "a"]
+        await pilot.click(table, offset=(36, 0))
+        assert table.sort == Sort("size", descending=True)
+
+
+async def test_sorting_goes_from_column_to_column():
+    async with table_of(Thing("a")) as (_, table):
+        table.sort_beside(1)
+        assert table.sort == Sort("size")
+        table.sort_beside(1)
+        assert table.sort == Sort("name")
+        table.sort_beside(-1)
+        assert table.sort == Sort("size")
+
+
+async def test_narrow_table_cuts_and_says_so():
+    async with table_of(Thing("a-name-that-is-long"), size=(16, 4)) as (_, table):
+        assert "…" in screen(table)[1]
+        assert all(len(line) <= 16 for line in screen(table))
+
+
+async def test_wide_letters_keep_the_columns_straight():
+    async with table_of(Thing("日本語"), Thing("abc"), size=(30, 4)) as (_, table):
+        assert {table.render_line(y).cell_length for y in range(4)} == {30}
+
+
+async def test_what_was_looked_for_stands_out():
+    async with table_of(Thing("weather")) as (_, table):
+        table.filter_by("eat")
+        match = table.get_component_rich_style("row-table--match")
+        marked = [
+            segment.text for segment in table.render_line(1) if segment.style and segment.style.bgcolor == match.bgcolor
+        ]
+        assert marked == ["eat"]
+
+
+async def test_resizing_keeps_the_cursor_in_sight():
+    async with table_of(*many(50), size=(40, 30)) as (pilot, table):
+        for _ in range(25):
+            await pilot.press("down")
+        await pilot.resize_terminal(40, 8)
+        await pilot.pause()
+        assert any("❯ row-00025" in line for line in screen(table))

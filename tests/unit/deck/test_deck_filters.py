@@ -1,0 +1,85 @@
+"""The filter language: what stays, and what is highlighted."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcpdeck.model.filters import Needle, RowFilter
+
+FIELDS = ("name", "status", "owner", "sessions", "age")
+ROW = {"name": "weather-eu", "status": "Ready", "owner": "ada", "sessions": 12.0, "age": 7200.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "keeps"),
+    [
+        ("weath", True),
+        ("WEATH", False),  # a capital asks for exactly that
+        ("Ready", True),
+        ("ready", True),
+        ("!jira", True),
+        ("!weather", False),
+        ("weath ada", True),
+        ("weath bob", False),
+        ("status:ready", True),
+        ("status:failed", False),
+        ("!status:failed", True),
+        ("owner:ada sessions:>3", True),
+        ("sessions:>12", False),
+        ("sessions:>=12", True),
+        ("!sessions:>3", False),
+        ("age:<3h", True),
+        ("age:>1d", False),
+        ("^weather.*eu", True),
+        ("w[ea", False),  # no regular expression: taken as it stands
+        ('"weather-eu Ready"', True),
+        ('"weath', False),  # an open quote, while it is typed, looks for itself
+        ("unknown:ready", False),
+        ("", True),
+        ("name:", False),
+    ],
+)
+def test_row_filter_keeps(text: str, keeps: bool):
+    assert RowFilter(text, FIELDS).keeps(ROW) is keeps
+
+
+def test_row_filter_highlights_bare_terms_only():
+    assert RowFilter("eu status:ready", FIELDS).highlights("weather-eu") == [(8, 10)]
+    assert RowFilter("!weather", FIELDS).highlights("weather-eu") == []
+
+
+def test_needle_takes_a_broken_regex_as_text():
+    assert Needle("a(b").found_in("xa(by")
+    assert Needle("a(b").spans("xa(by") == [(1, 4)]
+
+
+def test_needle_finds_every_place():
+    assert Needle("5\\d\\d").spans("500 then 503") == [(0, 3), (9, 12)]
+    assert Needle("on").spans("On and on") == [(0, 2), (7, 9)]
+
+
+def test_needle_of_an_empty_match_highlights_nothing():
+    assert Needle("x*").spans("abc") == []
+
+
+def test_needle_does_not_lie_about_positions_where_lower_case_is_longer():
+    assert Needle("i").spans("İi") == []
+
+
+def test_inverse_needle_keeps_what_does_not_have_it():
+    assert not Needle("!health").keeps("GET /healthz")
+    assert Needle("!health").keeps("GET /adapters")
+    assert Needle("!").keeps("wow!")  # a lone exclamation mark is itself
+
+
+@given(st.text(), st.text())
+def test_any_needle_answers_for_any_text(needle: str, text: str):
+    found = Needle(needle)
+    for start, end in found.spans(text):
+        assert 0 <= start < end <= len(text)
+    assert found.keeps(text) in {True, False}
+
+
+@given(st.text())
+def test_any_filter_can_be_typed(text: str):
+    assert RowFilter(text, FIELDS).keeps(ROW) in {True, False}
