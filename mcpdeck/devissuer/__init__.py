@@ -1,0 +1,1 @@
+"""A small OpenID Connect issuer on this machine, for trying sign-in without a cloud. Never for anything real."""
