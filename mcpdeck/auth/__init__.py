@@ -1,0 +1,1 @@
+"""Signing in to a gateway from the terminal. azure.identity, msal and keyring load only when used."""

@@ -116,6 +116,12 @@ def make_app(issuer: Issuer) -> Quart:
     _serve_discovery(app, issuer, tenant)
     _serve_sign_in(app, issuer, tenant)
     _serve_tokens(app, issuer, tenant)
+
+    @app.after_request
+    async def close(answer: Response) -> Response:
+        answer.headers["Connection"] = "close"  # no idle TLS connection holds up the end
+        return answer
+
     return app
 
 

@@ -1,0 +1,57 @@
+"""What a gateway says about signing in (RFC 9728), read once at login. Believes little of it.
+
+A gateway that lies must not get a token that is good elsewhere: the person sees issuer and scope before signing in,
+they are kept in the account, and a later change of the gateway's mind changes nothing.
+"""
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from mcpdeck.auth.account import origin_of
+from mcpdeck.auth.errors import AuthError
+
+PATH: Final = "/.well-known/oauth-protected-resource"
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """How the gateway would have one sign in. `client_id`: this gateway's own extension, "" elsewhere."""
+
+    resource: str
+    authorization_servers: list[str] = []
+    scopes_supported: list[str] = []
+    client_id: str = msgspec.field(default="", name="mcpdeck_client_id")
+
+
+def discover(gateway_url: str, *, verify: Any = True) -> Offer:
+    """verify: as httpx has it. Raises AuthError."""
+    import httpx
+
+    origin = origin_of(gateway_url)
+    require_safe(origin)
+    try:
+        answer = httpx.get(origin + PATH, verify=verify, follow_redirects=False, timeout=10.0)
+    except httpx.HTTPError as error:
+        raise AuthError(f"{origin} can't be reached: {error}") from error
+    if answer.status_code == 404:
+        raise AuthError(
+            f"{origin} publishes nothing about signing in; it may need none, or give --issuer and --client-id"
+        )
+    if answer.status_code != 200:
+        raise AuthError(f"{origin}{PATH} answered {answer.status_code}, wanted 200")
+    try:
+        offer = msgspec.json.decode(answer.content, type=Offer)
+    except msgspec.DecodeError as error:
+        raise AuthError(f"{origin}{PATH} is not as RFC 9728 has it: {error}") from error
+    if origin_of(offer.resource) != origin:
+        raise AuthError(f"{origin} calls itself {offer.resource}; use that URL, or have its public URL corrected")
+    return offer
+
+
+def require_safe(origin: str) -> None:
+    """Tokens travel over TLS, or stay on this machine. Raises AuthError."""
+    parts = urlsplit(origin)
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        raise AuthError(f"{origin} is not https: a token sent there could be read on the way")

@@ -1,0 +1,13 @@
+"""What can go wrong between a person and a token. Every sentence says what to do."""
+
+
+class AuthError(Exception):
+    """Sign-in, or the place for tokens, failed for a reason that its sentence tells."""
+
+
+class SignInNeeded(AuthError):
+    """No token can be had silently: somebody must sign in."""
+
+
+class VaultUnavailable(AuthError):
+    """The OS keyring is locked, gone or refuses."""
