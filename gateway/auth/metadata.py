@@ -25,19 +25,21 @@ class ResourceMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     bearer_methods_supported: list[str]
     scopes_supported: list[str] = []
     resource_name: str = ""
+    mcpdeck_client_id: str = ""  # our own: the public client of `mcpdeck login`, so that it needs no configuration
 
 
 class Metadata:
     """The documents of one gateway. Raises ValueError when `public_url` is no origin that clients could trust."""
 
-    def __init__(self, public_url: str, issuers: Sequence[Issuer]) -> None:
-        self._public_url = parse_public_url(public_url)
+    def __init__(self, public_url: str, issuers: Sequence[Issuer], *, client_id: str = "") -> None:
+        self.public_url = parse_public_url(public_url)
+        self._client_id = client_id
         self._servers = list(dict.fromkeys(each.authorization_server or each.url for each in issuers))
         self._scopes = list(dict.fromkeys(each.scope for each in issuers if each.scope))
 
     @property
     def challenge(self) -> Challenge:
-        return Challenge(public_url=self._public_url, scope=" ".join(self._scopes))
+        return Challenge(public_url=self.public_url, scope=" ".join(self._scopes))
 
     def document(self, path: str) -> bytes | None:
         """The JSON for a well-known path of a request, or None: nothing is protected there.
@@ -51,11 +53,12 @@ class Metadata:
             return None
         return msgspec.json.encode(
             ResourceMetadata(
-                resource=f"{self._public_url}{wanted}",
+                resource=f"{self.public_url}{wanted}",
                 authorization_servers=self._servers,
                 bearer_methods_supported=["header"],
                 scopes_supported=self._scopes,
                 resource_name="mcpdeck gateway",
+                mcpdeck_client_id=self._client_id,
             )
         )
 

@@ -1,0 +1,70 @@
+"""From variables to trusted issuers."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.auth.configured import Identity, identity
+from gateway.auth.oidc import OidcAuthenticator
+from tests.support.oidc.tokens import CLIENT, ENTRA_V1, ENTRA_V2, TENANT, CountingFetch
+
+PUBLIC = {"MCPDECK_PUBLIC_URL": "https://Gateway.example/"}
+ENTRA = {"MCPDECK_ENTRA_TENANT": TENANT, "MCPDECK_ENTRA_CLIENT_ID": CLIENT, **PUBLIC}
+
+
+def configured(variables: dict[str, str]) -> Identity:
+    found = identity(variables)
+    assert found is not None
+    return found
+
+
+def test_two_variables_and_a_public_url_are_enough_for_entra() -> None:
+    found = configured(ENTRA)
+    assert [each.url for each in found.issuers] == [ENTRA_V2, ENTRA_V1]
+    assert found.public_url == "https://gateway.example"
+    assert isinstance(found.authenticator(CountingFetch({})), OidcAuthenticator)
+
+
+def test_entra_scope_is_asked_for_with_the_uri_and_checked_without() -> None:
+    issuer = configured(ENTRA | {"MCPDECK_ENTRA_SCOPE": "mcp.use", "MCPDECK_ENTRA_APP_ID_URI": "api://gw"}).issuers[0]
+    assert (issuer.scope, issuer.required_scope) == ("api://gw/mcp.use", "mcp.use")
+    assert issuer.audiences == {CLIENT, "api://gw"}
+
+
+def test_several_issuers_stand_beside_entra() -> None:
+    found = configured(ENTRA | {"MCPDECK_OIDC_ISSUERS": "https://a.example https://b.example/realms/x"})
+    assert [each.url for each in found.issuers[2:]] == ["https://a.example", "https://b.example/realms/x"]
+    assert found.issuers[2].audiences == {"https://gateway.example"}
+
+
+def test_terminals_client_is_published_with_the_metadata() -> None:
+    found = configured(ENTRA | {"MCPDECK_OIDC_CLIENT_ID": "a-terminal"})
+    document: Any = json.loads(found.metadata.document("/.well-known/oauth-protected-resource") or b"")
+    assert document["mcpdeck_client_id"] == "a-terminal"
+
+
+def test_nothing_configured_is_no_identity() -> None:
+    assert identity({}) is None
+    assert identity(PUBLIC) is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({**PUBLIC, "MCPDECK_ENTRA_TENANT": TENANT}, "MCPDECK_ENTRA_CLIENT_ID is missing"),
+        ({**PUBLIC, "MCPDECK_ENTRA_CLIENT_ID": CLIENT}, "MCPDECK_ENTRA_TENANT is missing"),
+        ({"MCPDECK_ENTRA_TENANT": TENANT, "MCPDECK_ENTRA_CLIENT_ID": CLIENT}, "MCPDECK_PUBLIC_URL is missing"),
+        ({**ENTRA, "MCPDECK_ENTRA_TENNANT": "x"}, "MCPDECK_ENTRA_TENNANT: no such setting"),
+        ({**ENTRA, "MCPDECK_ENTRA_TENANT": "common"}, "tenant's id"),
+        ({**ENTRA, "MCPDECK_PUBLIC_URL": "http://gateway.example"}, "tokens travel over https"),
+        (
+            {**PUBLIC, "MCPDECK_OIDC_ISSUERS": "https://a https://b", "MCPDECK_OIDC_JWKS_URI": "https://a/k"},
+            "exactly one",
+        ),
+        ({"MCPDECK_OIDC_ISSUERS": "https://a"}, "needs an audience"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named(variables: dict[str, str], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        identity(variables)
