@@ -47,4 +47,4 @@ def _text(match: re.Match[str]) -> str:
 
 def to_png(svg: Path, png: Path) -> None:
     """Raises CalledProcessError with rsvg-convert's words, FileNotFoundError where it is not installed."""
-    subprocess.run(["rsvg-convert", "--zoom=1.5", svg, "-o", png], check=True, capture_output=True)  # noqa: S603, S607
+    subprocess.run(["rsvg-convert", svg, "-o", png], check=True, capture_output=True)  # noqa: S603, S607

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.wire.resources import Adapter, AdapterStatus, InstanceStatus, Phase
 from mcpdeck.model.filters import Fields
-from mcpdeck.model.formatting import age, count, source
+from mcpdeck.model.formatting import age, count, plural, source
 from mcpdeck.model.state import State
 from mcpdeck.model.table import Column, TableSpec
 from mcpdeck.model.words import FAULTY, UNICODE, Cell, Glyphs, Tone, sign_of
@@ -204,7 +204,7 @@ def _instances(instances: list[InstanceStatus], now: datetime, glyphs: Glyphs) -
     for instance in instances:
         sign = sign_of(instance.phase)
         why = "  ".join(filter(None, [instance.reason, instance.message]))
-        restarts = f"{instance.restarts} restarts"
+        restarts = plural(instance.restarts, "restart")
         yield [
             Cell(f"  {instance.name:<{wide}}  ", Tone.STRONG),
             Cell(f"{glyphs.sign(sign):<12}", sign.tone),

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.wire.names import parse_adapter_name
 from gateway.wire.resources import AdapterSpec, Isolation, SessionPolicy, Stdio, problems_of
 
 
@@ -65,7 +66,11 @@ type Errors = dict[str, list[str]]
 def spec_of(entries: Entries) -> tuple[AdapterSpec | None, Errors]:
     """The specification, or None with the errors by form field; both when it can be built but is not right."""
     errors: Errors = {}
-    location = _location(entries, errors)
+    try:
+        parse_adapter_name(entries.name.strip())
+    except ValueError as error:
+        errors["name"] = [str(error)]
+    more = _location(entries, errors)
     environment = _environment(entries.environment, errors)
     if not entries.replicas.strip().isdecimal():
         errors["replicas"] = ["is not a whole number"]
@@ -77,9 +82,10 @@ def spec_of(entries: Entries) -> tuple[AdapterSpec | None, Errors]:
         environment_variables=environment,
         required_roles=[role.strip() for role in entries.roles.split(",") if role.strip()],
         description=entries.description.strip(),
-        session=SessionPolicy(isolation=entries.isolation),
     )
-    spec = msgspec.structs.replace(spec, **location)
+    if entries.isolation is not Isolation.PROCESS:
+        more["session"] = SessionPolicy(isolation=entries.isolation)
+    spec = msgspec.structs.replace(spec, **more)
     return spec, by_field(problems_of(spec))
 
 

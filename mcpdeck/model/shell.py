@@ -66,9 +66,9 @@ def strip(view: View, *, crumb: str, glyphs: Glyphs) -> Parts:
         command = BY_ID[f"view.{main}"]
         tone = Tone.DIM if main is not view else Tone.ACCENT if not crumb else Tone.PLAIN
         parts.append(Part(f" {command.keys[0]} {command.title} ", tone, command.id))
+        if crumb and main is view:
+            parts.append(Part(f"{glyphs.crumb} {crumb} ", Tone.ACCENT))
         parts.append(Part(" "))
-    if crumb:
-        parts.append(Part(f"{glyphs.crumb} {crumb}", Tone.STRONG))
     return parts
 
 

@@ -43,6 +43,16 @@ def show_adapters(deck: "Deck", order: Order) -> None:
 
 
 @does("view.logs")
+def show_logs_view(deck: "Deck", order: Order) -> None:
+    """The log that is open, if there is one and no other is named."""
+    if order.arguments or deck.logs_view.wish is None:
+        show_logs(deck, order)
+        return
+    deck.go(View.LOGS)
+    if order.filter is not None:
+        deck.logs_view.set_filter(order.filter)
+
+
 @does("adapter.logs")
 def show_logs(deck: "Deck", order: Order) -> None:
     if name := _target(deck, order):
@@ -160,7 +170,7 @@ def _ask(
         if yes:
             then()
 
-    deck.push_screen(ConfirmScreen(question, facts=facts, consequence=lost, verb=verb), answered)
+    deck.open_above(ConfirmScreen(question, facts=facts, consequence=lost, verb=verb), answered)
 
 
 def _names(adapters: Sequence[Adapter]) -> str:
@@ -177,7 +187,7 @@ def deploy(deck: "Deck", order: Order) -> None:
     def keep(entries: Entries | None) -> None:
         deck.draft = entries or Entries()
 
-    deck.push_screen(DeployScreen(submit, draft=deck.draft), keep)
+    deck.open_above(DeployScreen(submit, draft=deck.draft), keep)
 
 
 @does("adapter.edit")
@@ -238,7 +248,7 @@ def _toggle_filter(deck: "Deck") -> None:
 def _show_help(deck: "Deck") -> None:
     from mcpdeck.tui.screens.help import HelpScreen
 
-    deck.push_screen(HelpScreen(deck.place.view))
+    deck.open_above(HelpScreen(deck.place.view), lambda _: None)
 
 
 @does("deck.theme")

@@ -6,6 +6,7 @@ What a key does is in `actions`, what the deck knows in `model.state`, how it he
 import asyncio
 import importlib
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -15,13 +16,16 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, ClassVar, Final
 
+import platformdirs
 from textual import events, on
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.dom import DOMNode
 from textual.notifications import SeverityLevel
-from textual.widgets import ContentSwitcher, Static
+from textual.screen import ModalScreen
+from textual.widget import AwaitMount
+from textual.widgets import ContentSwitcher, Input, Static, TextArea
 from textual.worker import Worker, WorkerState
 
 from gateway.wire.resources import Adapter
@@ -102,8 +106,10 @@ class Deck(App[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012  (as Textual types it)
 
     def __init__(self, surroundings: Surroundings, opening: Opening) -> None:
-        no_color = _wants_no_color()
+        no_color = "NO_COLOR" in os.environ
         super().__init__(ansi_color=True if no_color else None)
+        if no_color:
+            os.environ["NO_COLOR"] = "1"  # Textual takes it out, and an editor should see it too
         self.surroundings = surroundings
         self.opening = opening
         self.glyphs = ASCII if opening.ascii else UNICODE
@@ -118,6 +124,7 @@ class Deck(App[None]):
         self._refused: dict[tuple[str, str], str] = {}
         self._trail: list[View] = []
         self._wanted_row = ""
+        self._opening: AwaitMount | None = None
         self._quit_asked = 0.0
         for theme in THEMES.values():
             self.register_theme(theme)
@@ -145,7 +152,7 @@ class Deck(App[None]):
         cache, opening = self.surroundings.cache, self.opening
         if cache and (restored := cache.restore(opening.context)):
             self.state = reduce_all(self.state, [restored])
-        self._show()
+        self.show_state()
         self.place.focus_content()
         self.call_after_refresh(self._begin)
 
@@ -190,7 +197,7 @@ class Deck(App[None]):
             self.state = reduce_all(self.state, [restored])
         self.go(View.ADAPTERS)
         self._trail.clear()
-        self._show()
+        self.show_state()
         self._connect()
 
     def retry(self) -> None:
@@ -220,9 +227,11 @@ class Deck(App[None]):
 
     def _take_in(self) -> None:
         self._flush_due = False
+        if not self.screen_stack:
+            return  # on the way out
         pending, self._pending = self._pending, []
         self.state = reduce_all(self.state, pending)
-        self._show()
+        self.show_state()
         if self._wanted_row and self.adapters_view.table.go_to(self._wanted_row):
             self._wanted_row = ""
 
@@ -232,12 +241,14 @@ class Deck(App[None]):
 
     # Showing
 
-    def _show(self) -> None:
+    def show_state(self) -> None:
         for place in self.query(Place):  # type: ignore[type-abstract]
             place.show_state(self.state)
         self._show_shell()
 
     def _show_shell(self) -> None:
+        if not self.screen_stack:
+            return  # on the way out
         root = self._root
         width, view = self.size.width, self.place.view
         now = self.surroundings.clock()
@@ -324,9 +335,26 @@ class Deck(App[None]):
         )
         return obstacle(command, situation)
 
-    def action_run(self, command_id: str) -> None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key is a command only where it is not typed into something, and nothing stands above the deck."""
+        if action == "run":
+            return len(self.screen_stack) == 1 and not isinstance(self.focused, Input | TextArea)
+        return super().check_action(action, parameters)
+
+    async def action_run(self, command_id: str) -> None:
         """What every key, click and palette entry comes down to."""
         self.obey(Order(command=BY_ID[command_id]))
+        await self._settled()
+
+    async def _settled(self) -> None:
+        """What a command opened is there, so that the next key finds it."""
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            await opening
+
+    def open_above[Answer](self, screen: ModalScreen[Answer], answered: Callable[[Answer | None], None]) -> None:
+        """Open a dialog above the deck."""
+        self._opening = self.push_screen(screen, answered)
 
     def obey_text(self, text: str) -> None:
         """What was typed after `:`."""
@@ -359,13 +387,14 @@ class Deck(App[None]):
         return complete(text, adapters=self.state.adapters, values=values, history=self.prompt.history)
 
     @on(Prompt.Submitted)
-    def _typed(self, event: Prompt.Submitted) -> None:
+    async def _typed(self, event: Prompt.Submitted) -> None:
         self.place.focus_content()
         if event.mode == "/":
             self.place.set_filter(event.text)
             self.place.lifted_filter = ""
         elif event.text:
             self.obey_text(event.text)
+            await self._settled()
 
     @on(Prompt.Typed)
     def _filtering(self, event: Prompt.Typed) -> None:
@@ -383,7 +412,7 @@ class Deck(App[None]):
 
     @on(RowTable.Opened)
     def _row_opened(self) -> None:
-        self.action_run("adapter.describe")
+        self.obey(Order(command=BY_ID["adapter.describe"]))
 
     @on(LogsView.Wanted)
     def _log_wanted(self, event: LogsView.Wanted) -> None:
@@ -426,5 +455,50 @@ class Deck(App[None]):
             self.say(f"a defect of the deck: {type(error).__name__}: {error}", "error")
 
 
-def _wants_no_color() -> bool:
-    return "NO_COLOR" in os.environ
+def run(
+    *,
+    context: str,
+    connect: Connect,
+    url: str = "",
+    view: str = View.ADAPTERS,
+    adapter: str = "",
+    filter: str = "",  # noqa: A002  (the command line's word)
+    theme: str = "dark",
+    read_only: bool = False,
+    ascii: bool = False,  # noqa: A002
+) -> int:
+    """The deck until it is left; the exit status. `connect` opens a context's client, and is called again to switch."""
+    if refused := refusal(is_terminal=sys.stdin.isatty() and sys.stdout.isatty(), term=os.environ.get("TERM", "")):
+        sys.stderr.write(f"mcpdeck: {refused}\n")
+        return 2
+    world = Surroundings(
+        connect=connect,
+        cache=Cache(platformdirs.user_cache_path("mcpdeck")),
+        dump_folder=platformdirs.user_data_path("mcpdeck") / "logs",
+    )
+    opening = Opening(
+        context=context,
+        url=url,
+        view=View(view),
+        adapter=adapter,
+        filter=filter,
+        theme=theme,
+        read_only=read_only,
+        ascii=ascii or not _writes_unicode(),
+    )
+    deck = Deck(world, opening)
+    deck.run()
+    return deck.return_code or 0
+
+
+def refusal(*, is_terminal: bool, term: str) -> str:
+    """Why the deck can not be shown here, with what helps; empty when it can."""
+    if not is_terminal:
+        return "the deck needs a terminal; `mcpdeck adapters list` and its like print"
+    if term == "dumb":
+        return "this terminal (TERM=dumb) can not move its cursor; `mcpdeck adapters list` and its like print"
+    return ""
+
+
+def _writes_unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

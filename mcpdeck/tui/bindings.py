@@ -1,4 +1,8 @@
-"""Keys from the registry: every binding carries its command's id, so that a keymap can move it."""
+"""Keys from the registry: every binding carries its command's id, so that a keymap can move it.
+
+All have priority: the app handles them in the order they were typed. Without it Textual would queue them at the focused
+widget, and a key typed before that widget has acted on the last one would reach the wrong place.
+"""
 
 from textual.binding import Binding, BindingType
 
@@ -23,4 +27,6 @@ def _global(command: Command) -> bool:
 
 def _binding(command: Command) -> Binding:
     action = f"app.run({command.id!r})"
-    return Binding(",".join(command.keys), action, command.title, id=command.id, show=False, tooltip=command.help)
+    return Binding(
+        ",".join(command.keys), action, command.title, id=command.id, show=False, priority=True, tooltip=command.help
+    )

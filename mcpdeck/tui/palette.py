@@ -35,7 +35,7 @@ class CommandsProvider(Provider):
                 continue
             keys = f"  {key_name(command.keys[0])}" if command.keys else ""
             title = f"{command.area}: {command.title.lower()}{keys}"
-            yield _Entry(title, command.help, partial(deck.action_run, command.id))
+            yield _Entry(title, command.help, partial(deck.obey, Order(command=command)))
         describe = BY_ID["adapter.describe"]
         for name in sorted(deck.state.adapters):
             yield _Entry(f"adapter: open {name}", "", partial(deck.obey, Order(command=describe, arguments=(name,))))

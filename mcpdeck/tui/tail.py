@@ -65,6 +65,7 @@ class Tail:
 
     async def _read(self, client: "GatewayClient") -> None:
         async for raw in self._lines(client):
+            self._tell("live")
             line = parse_line(raw)
             if self._is_new(line):
                 if self._broken_at is not None:

@@ -76,7 +76,7 @@ async def test_scrolling_up_ends_following_and_a_pill_counts_what_comes():
         assert "+312 lines (G)" in it.seen()[-1]
 
 
-async def test_G_follows_again():
+async def test_capital_g_follows_again():
     async with log() as it:
         await it.add(*numbered(0, 100))
         await it.pilot.press("up")

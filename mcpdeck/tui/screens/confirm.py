@@ -39,7 +39,7 @@ class ConfirmScreen(ModalScreen[bool]):
                 yield Button(self._verb, id="confirm", classes="-destroys", compact=True)
 
     def on_mount(self) -> None:
-        self.query_one("#cancel").focus()
+        self.set_focus(self.query_one("#cancel"))
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

@@ -40,7 +40,7 @@ class DeployScreen(ModalScreen[Entries | None]):
     """Dismissed with the entries as they stand when left, so that nothing typed is lost; None once deployed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s,ctrl+j", "deploy", "Deploy", show=False, priority=True),
+        Binding("ctrl+s,ctrl+j", "deploy", "Deploy", show=False),  # without priority: after what was typed before it
         Binding("ctrl+e", "turn", "YAML or form", show=False, priority=True),
         Binding("escape", "leave", "Cancel", show=False),
     ]
@@ -81,7 +81,7 @@ class DeployScreen(ModalScreen[Entries | None]):
             yield PartLine(id="form-foot")
 
     def on_mount(self) -> None:
-        self.query_one("#name").focus()
+        self.set_focus(self.query_one("#name"))
         self.query_one("#yaml").display = False
         self.query_one(Sheet).can_focus = False
         self._suit_source()

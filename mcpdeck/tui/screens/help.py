@@ -66,4 +66,4 @@ class HelpScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         sheet = self.query_one(Sheet)
         sheet.show(help_lines(self._view, wide=self.app.size.width >= WIDE))
-        sheet.focus()
+        self.set_focus(sheet)

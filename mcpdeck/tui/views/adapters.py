@@ -56,7 +56,7 @@ class AdaptersView(Place):
         return marked or ([self.adapter_name] if self.adapter_name else [])
 
     def focus_content(self) -> None:
-        self.table.focus()
+        self.screen.set_focus(self.table)
 
     def show_state(self, state: State) -> None:
         changed = (state.adapters, state.statuses, state.sessions) != (

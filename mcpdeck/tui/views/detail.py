@@ -52,7 +52,7 @@ class DetailView(Place):
         self.open(self._adapter, as_yaml=not self.as_yaml)
 
     def focus_content(self) -> None:
-        self.sheet.focus()
+        self.screen.set_focus(self.sheet)
 
     def apply_filter(self, text: str) -> None:
         self.sheet.mark(text)

@@ -63,7 +63,7 @@ class LogsView(Place):
         return self.wish.adapter if self.wish else None
 
     def focus_content(self) -> None:
-        self.lines.focus()
+        self.screen.set_focus(self.lines)
 
     def show_state(self, state: State) -> None:
         """A log is a stream of its own."""
@@ -89,8 +89,9 @@ class LogsView(Place):
             self.open(msgspec.structs.replace(self.wish, **changes))
 
     def stand(self, standing: str) -> None:
-        self.standing = standing
-        self._tell()
+        if standing != self.standing:
+            self.standing = standing
+            self._tell()
 
     # Lines
 

@@ -26,14 +26,14 @@ class LineView(ScrollView, can_focus=True):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"line-view--pill", "line-view--match", *TONE_CLASSES}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll_up", "Up", show=False),
-        Binding("down,j", "scroll_down", "Down", show=False),
-        Binding("left", "scroll_left", "Left", show=False),
-        Binding("right", "scroll_right", "Right", show=False),
-        Binding("pageup,ctrl+b", "page_up", "Page up", show=False),
-        Binding("pagedown", "page_down", "Page down", show=False),
-        Binding("home,g", "scroll_home", "First", show=False),
-        Binding("end,G", "to_end", "Last, and follow", show=False),
+        Binding("up,k", "scroll_up", "Up", show=False, priority=True),
+        Binding("down,j", "scroll_down", "Down", show=False, priority=True),
+        Binding("left", "scroll_left", "Left", show=False, priority=True),
+        Binding("right", "scroll_right", "Right", show=False, priority=True),
+        Binding("pageup,ctrl+b", "page_up", "Page up", show=False, priority=True),
+        Binding("pagedown", "page_down", "Page down", show=False, priority=True),
+        Binding("home,g", "scroll_home", "First", show=False, priority=True),
+        Binding("end,G", "to_end", "Last, and follow", show=False, priority=True),
     ]
 
     class FollowChanged(Message):

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Label
+from textual.widgets._input import Selection
 
 type Mode = Literal[":", "/"]
 
@@ -26,30 +27,41 @@ class _Ghost(Suggester):
 
 
 class PromptInput(Input):
+    """Once Enter or Escape was typed, what follows is for the deck, however fast it comes."""
+
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "cursor_right_or_accept", "Complete", show=False),
+        Binding("tab", "accept", "Complete", show=False),
         Binding("up", "recall(-1)", "Earlier", show=False),
         Binding("down", "recall(1)", "Later", show=False),
-        Binding("escape", "leave", "Cancel", show=False),
     ]
-
-    class Left(Message):
-        """Escape: nothing is to be done."""
 
     class Recall(Message):
         def __init__(self, step: int) -> None:
             super().__init__()
             self.step = step
 
-    def action_cursor_right_or_accept(self) -> None:
+    def __init__(self, suggester: Suggester, end: Callable[[bool], None]) -> None:
+        super().__init__(id="prompt-input", compact=True, select_on_focus=False, suggester=suggester)
+        self._end = end
+        self.has_ended = True
+
+    def on_key(self, event: events.Key) -> None:
+        if self.has_ended:
+            self.app.post_message(events.Key(event.key, event.character))
+        elif event.key in {"enter", "escape"}:
+            self.has_ended = True
+            self._end(event.key == "enter")
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+
+    def action_accept(self) -> None:
         self.action_end()
-        self.action_cursor_right()
+        self.action_cursor_right()  # at the end, this takes the suggestion
 
     def action_recall(self, step: int) -> None:
         self.post_message(self.Recall(step))
-
-    def action_leave(self) -> None:
-        self.post_message(self.Left())
 
 
 class Prompt(Horizontal):
@@ -86,7 +98,7 @@ class Prompt(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label(":", id="prompt-mode", markup=False)
-        yield PromptInput(id="prompt-input", compact=True, select_on_focus=False, suggester=_Ghost(self._ghost))
+        yield PromptInput(_Ghost(self._ghost), self._ended)
 
     @property
     def input(self) -> PromptInput:
@@ -101,15 +113,10 @@ class Prompt(Horizontal):
         self.mode, self._original, self._recalled = mode, text, len(self.history)
         self.query_one("#prompt-mode", Label).update(mode)
         self.input.value = text
+        self.input.has_ended = False
         self.add_class("-open")
-        self.input.focus()
-        if select_from is not None:
-            self.input.selection = self.input.selection.__class__(select_from, len(text))
-        else:
-            self.input.cursor_position = len(text)
-
-    def close(self) -> None:
-        self.remove_class("-open")
+        self.screen.set_focus(self.input)
+        self.input.selection = Selection(len(text) if select_from is None else select_from, len(text))
 
     def _ghost(self, text: str) -> str | None:
         return self._complete(text) if self.mode == ":" else None
@@ -120,14 +127,16 @@ class Prompt(Horizontal):
         if self.is_open and self.mode == "/":
             self.post_message(self.Typed(event.value))
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        text = event.value.strip()
+    def _ended(self, submitted: bool) -> None:
+        """Tells the deck at once, without a hop through this widget's queue: keys may already wait behind."""
+        self.remove_class("-open")
+        text = self.input.value.strip()
+        if not submitted:
+            self.app.post_message(self.Cancelled(self.mode, self._original))
+            return
         if self.mode == ":" and text and self.history[-1:] != [text]:
             self.history.append(text)
-        self.close()
-        self.post_message(self.Submitted(self.mode, text))
+        self.app.post_message(self.Submitted(self.mode, text))
 
     @on(PromptInput.Recall)
     def _recall(self, event: PromptInput.Recall) -> None:
@@ -136,9 +145,3 @@ class Prompt(Horizontal):
             self._recalled = max(0, min(len(self.history), self._recalled + event.step))
             self.input.value = [*self.history, ""][self._recalled]
             self.input.cursor_position = len(self.input.value)
-
-    @on(PromptInput.Left)
-    def _left(self, event: PromptInput.Left) -> None:
-        event.stop()
-        self.close()
-        self.post_message(self.Cancelled(self.mode, self._original))

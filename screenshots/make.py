@@ -1,0 +1,80 @@
+"""Makes the pictures of this folder from the real deck on fixed data: `uv run python screenshots/make.py`.
+
+A clock that stands still, a gateway that is a scene: the same code gives the same SVGs, which a test compares.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent))
+
+from screenshots.picture import tidy, to_png  # noqa: E402  (only found with the line above)
+from tests.support import scenes  # noqa: E402
+from tests.support.deck import Driver, deck_on  # noqa: E402
+from tests.support.fake_gateway import Scene  # noqa: E402
+
+LATENCY = 0.012
+
+
+class Shot(NamedTuple):
+    """What is typed before the picture is taken, and what must be seen by then."""
+
+    size: tuple[int, int]
+    keys: str
+    seen: tuple[str, ...]
+    theme: str = "dark"
+    scene: Callable[[], Scene] = scenes.team
+
+
+SHOTS = {
+    "adapters-80x24": Shot((80, 24), "", ("weather", "● live")),
+    "adapters-120x40": Shot((120, 40), "jjjj", ("weather", "● live")),
+    "adapters-light-120x40": Shot(
+        (120, 40), "/status:ready sessions:>2<enter>jj", ("weather", "● live"), theme="light"
+    ),
+    "describe-100x30": Shot((100, 30), ":describe search<enter>", ("search-2 was killed",)),
+    "logs-120x40": Shot(
+        (120, 40), ":logs weather<enter>/ERROR|WARN<enter>ht", ("filter:highlights", "time:on", "live")
+    ),
+    "deploy-120x40": Shot(
+        (120, 40),
+        "nforecasts<tab><tab>uvx mcp-server-weather --site north<tab><bksp>3<tab><tab>REGION=north<tab>ops, developers",
+        ("REGION: north", "developers"),
+    ),
+    "delete-100x30": Shot((100, 30), "/weather<enter><ctrl+d>", ("Delete weather?",)),
+    "help-120x40": Shot((120, 40), "?", ("Keys in Adapters",)),
+}
+
+
+async def take(shot: Shot) -> str:
+    """The SVG of one shot."""
+    async with deck_on(shot.scene(), size=shot.size, theme=shot.theme, context="prod-weu") as deck:
+        await _settle(deck)
+        await deck.type(shot.keys)
+        await deck.sees(*shot.seen)
+        await _settle(deck)
+        return tidy(deck.app.export_screenshot(title="mcpdeck"))
+
+
+async def _settle(deck: Driver) -> None:
+    """What depends on this machine and this moment says the same everywhere."""
+    deck.app.state = replace(deck.app.state, url="https://mcp.example.com", latency=LATENCY)
+    deck.app.show_state()
+    await deck.pilot.pause()
+
+
+def main() -> None:
+    for name in sys.argv[1:] or SHOTS:
+        svg = FOLDER / f"{name}.svg"
+        svg.write_text(asyncio.run(take(SHOTS[name])))
+        to_png(svg, svg.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()

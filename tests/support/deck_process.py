@@ -1,0 +1,18 @@
+"""The deck as a program, looking at the gateway whose URL it is given: for tests on a real terminal."""
+
+import sys
+from pathlib import Path
+
+from mcpdeck.client import GatewayClient
+
+from mcpdeck.tui.app import Deck, Opening, Surroundings
+
+
+def main() -> None:
+    url, folder = sys.argv[1:3]
+    world = Surroundings(connect=lambda _context: GatewayClient(url), dump_folder=Path(folder))
+    Deck(world, Opening(context="test", url=url)).run()
+
+
+if __name__ == "__main__":
+    main()
