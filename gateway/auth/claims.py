@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.auth.issuers import Issuer
 from gateway.core.access import Principal, folded
+from gateway.core.routes import resource_of
 from gateway.wire.names import PrincipalId
 
 LEEWAY: Final = 60.0  # seconds that two clocks may differ
@@ -28,7 +29,10 @@ class Refusal(msgspec.Struct, frozen=True):
 def principal_of(
     claims: Mapping[str, Any], header: Mapping[str, Any], issuer: Issuer, *, now: float
 ) -> Principal | Refusal:
-    """claims: of a token whose signature, issuer and audience were verified. now: seconds since the epoch."""
+    """claims: of a token whose signature and issuer were verified. now: seconds since the epoch."""
+    resource = _resource(claims, issuer)
+    if resource is None:
+        return Refusal("the token is for another audience than this gateway")
     reason = _untimely(claims, now) or _not_an_access_token(claims, header, issuer)
     if not reason and issuer.tenant and claims.get("tid") != issuer.tenant:
         reason = "the token is of another tenant"
@@ -42,7 +46,7 @@ def principal_of(
     if user is None:
         return Refusal("the token says no usable user id (oid for Entra, sub else)")
     roles = folded(each for each in _strings(_at(claims, issuer.roles_claim)) if _ROLE.fullmatch(each))
-    return Principal(id=user, name=_name(claims), roles=roles, issuer=issuer.url)
+    return Principal(id=user, name=_name(claims), roles=roles, issuer=_issuer(claims, issuer), resource=resource)
 
 
 def scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:
@@ -50,6 +54,22 @@ def scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(
         scope for name in ("scp", "scope") for text in _strings(claims.get(name)) for scope in text.split()
     )
+
+
+def _resource(claims: Mapping[str, Any], issuer: Issuer) -> str | None:
+    """What the token is for: "" the whole gateway, or the path of one resource; None: not us."""
+    audiences = _strings(claims.get("aud"))
+    if not issuer.audiences.isdisjoint(audiences):
+        return ""
+    if not issuer.resources_under:
+        return None
+    under = [each.removeprefix(issuer.resources_under) for each in audiences if each.startswith(issuer.resources_under)]
+    return next((path.rstrip("/") for path in under if path.rstrip("/") == resource_of(path)), None)
+
+
+def _issuer(claims: Mapping[str, Any], issuer: Issuer) -> str:
+    """Who vouched for the user in the first place."""
+    return str(claims.get("idp", issuer.url)) if issuer.is_ourselves else issuer.url
 
 
 def _untimely(claims: Mapping[str, Any], now: float) -> str:
@@ -84,6 +104,9 @@ def _not_an_access_token(claims: Mapping[str, Any], header: Mapping[str, Any], i
 
 def _user_id(claims: Mapping[str, Any], issuer: Issuer) -> PrincipalId | None:
     """Unique across issuers: nobody becomes another's user by choosing a name at a second issuer."""
+    if issuer.is_ourselves:
+        ours = claims.get("sub")
+        return PrincipalId(ours) if isinstance(ours, str) and _VISIBLE.fullmatch(ours) else None
     if issuer.tenant:
         user, place = claims.get("oid"), issuer.tenant
     else:

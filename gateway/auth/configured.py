@@ -84,6 +84,7 @@ def _others(variables: Mapping[str, str]) -> tuple[Issuer, ...]:
             roles_claim=variables.get("MCPDECK_OIDC_ROLES_CLAIM", "roles"),
             scope=scope,
             required_scope=scope,
+            resources_under=public_url and parse_public_url(public_url),
         )
         for url in urls
     )

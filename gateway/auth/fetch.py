@@ -1,4 +1,4 @@
-"""Fetches one small JSON document of an issuer. Follows no redirect, keeps nothing, and goes only where it may."""
+"""Fetches one small document of an issuer, or posts it a form. Follows no redirect, and goes only where it may."""
 
 import asyncio
 import ssl
@@ -33,34 +33,43 @@ class HttpsFetch:
         self._context: ssl.SSLContext | None = None
 
     async def __call__(self, url: str, *, may_be_private: bool) -> dict[str, Any]:
+        status, body = await self._send("GET", url, None, may_be_private=may_be_private)
+        if status != 200:
+            raise FetchFailed(f"{url} answered {status}, wanted 200 (redirects are not followed)")
         with _fetch_errors(url):
-            async with asyncio.timeout(self._timeout):
-                body = await self._get(url, await resolve(url, may_be_private=may_be_private))
             document = msgspec.json.decode(body)
         if not isinstance(document, dict):
             raise FetchFailed(f"{url} is not a JSON object")
         return document
 
-    async def _get(self, url: str, address: str) -> bytes:
+    async def post(self, url: str, form: dict[str, str], *, may_be_private: bool) -> tuple[int, bytes]:
+        """Status and body, whatever they are."""
+        return await self._send("POST", url, form, may_be_private=may_be_private)
+
+    async def _send(
+        self, method: str, url: str, form: dict[str, str] | None, *, may_be_private: bool
+    ) -> tuple[int, bytes]:
+        with _fetch_errors(url):
+            async with asyncio.timeout(self._timeout):
+                address = await resolve(url, may_be_private=may_be_private)
+                return await self._send_to(address, method, url, form=form)
+
+    async def _send_to(self, address: str, method: str, url: str, *, form: dict[str, str] | None) -> tuple[int, bytes]:
         """Connects to the address that was judged, and still speaks to and verifies the name."""
         import httpx
 
         target = httpx.URL(url)
         headers = {"Host": target.netloc.decode(), "Accept": "application/json", "Accept-Encoding": "identity"}
-        pinned = target.copy_with(host=address)
+        sni = {"sni_hostname": target.host}
         client = httpx.AsyncClient(verify=self._trust(), follow_redirects=False, trust_env=False)
-        async with (
-            client,
-            client.stream("GET", pinned, headers=headers, extensions={"sni_hostname": target.host}) as answer,
-        ):
-            if answer.status_code != 200:
-                raise FetchFailed(f"{url} answered {answer.status_code}, wanted 200 (redirects are not followed)")
+        pinned = target.copy_with(host=address)
+        async with client, client.stream(method, pinned, headers=headers, data=form, extensions=sni) as answer:
             body = bytearray()
             async for chunk in answer.aiter_raw():
                 body += chunk
                 if len(body) > MAX_BYTES:
                     raise FetchFailed(f"{url} is larger than {MAX_BYTES} bytes")
-            return bytes(body)
+            return answer.status_code, bytes(body)
 
     def _trust(self) -> ssl.SSLContext:
         if self._context is None:  # reading the trust store costs 20 ms: once

@@ -27,6 +27,10 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True):
     scope: str = ""
     required_scope: str = ""
     algorithms: frozenset[str] = ALGORITHMS
+    resources_under: str = (
+        ""  # the gateway's public URL: `aud` may then be it, or one protected resource of it (RFC 8707)
+    )
+    is_ourselves: bool = False  # our own front: its `sub` is a user id of ours already
     authorization_server: str = ""  # what clients are sent to, where that is not `url` (Entra v1)
 
     def __post_init__(self) -> None:

@@ -11,12 +11,16 @@ DEFAULT_CREATE_ROLES = frozenset({ADMIN_ROLE, "mcp.engineer"})
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who calls. `id` is unique across issuers and stable across tokens; `roles` are case-folded."""
+    """Who calls. `id` is unique across issuers and stable across tokens; `roles` are case-folded.
+
+    resource: the one path that the token is good for (`/adapters/x/mcp`); "" for the whole gateway.
+    """
 
     id: PrincipalId
     name: str = ""
     roles: frozenset[str] = frozenset()
     issuer: str = ""
+    resource: str = ""
 
     @property
     def is_admin(self) -> bool:
@@ -41,6 +45,11 @@ def may_read(principal: Principal, resource: Ownership) -> bool:
 
 def may_write(principal: Principal, resource: Ownership) -> bool:
     return principal.is_admin or principal.id.casefold() == resource.created_by.casefold()
+
+
+def is_bound_elsewhere(principal: Principal, resource: str) -> bool:
+    """Whether the token was minted for another resource than this one (RFC 8707). resource: as routes.resource_of."""
+    return bool(principal.resource) and principal.resource != resource
 
 
 def may_create(principal: Principal, create_roles: frozenset[str] = DEFAULT_CREATE_ROLES) -> bool:
