@@ -1,10 +1,13 @@
 """What a person does at the deck, against a gateway with scripted delays and faults."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from gateway.wire.resources import AdapterSpec, Phase, WhoAmI
 from mcpdeck.model.commands import View
+from mcpdeck.tui.app import Deck
 from mcpdeck.tui.cache import Cache
 from tests.support import scenes
 from tests.support.deck import deck_on
@@ -16,7 +19,7 @@ def scene() -> Scene:
     return scenes.team()
 
 
-async def test_deck_shows_every_adapter_and_how_it_stands(scene):
+async def test_deck_shows_every_adapter_and_how_it_stands(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.sees("Adapters 14", "● live", "legacy-crm")
         assert "✖ Failed" in deck.line("legacy-crm")
@@ -25,7 +28,7 @@ async def test_deck_shows_every_adapter_and_how_it_stands(scene):
         assert "Ada (mcp.admin)" in deck.line("mcpdeck")
 
 
-async def test_change_at_the_gateway_reaches_the_row(scene):
+async def test_change_at_the_gateway_reaches_the_row(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         healthy = scenes.status(Phase.READY, [scenes.instance("legacy-crm-0")])
         deck.gateway.put_status("legacy-crm", healthy)
@@ -36,7 +39,7 @@ async def test_change_at_the_gateway_reaches_the_row(scene):
         await deck.sees("brand-new", "Adapters 14")
 
 
-async def test_typed_command_and_filter_lead_to_one_adapter(scene):
+async def test_typed_command_and_filter_lead_to_one_adapter(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":adapters<enter>/weath<enter>")
         await deck.sees("Adapters 1 of 14", "/weath")
@@ -45,7 +48,7 @@ async def test_typed_command_and_filter_lead_to_one_adapter(scene):
         await deck.sees("Adapters 14")
 
 
-async def test_filter_acts_while_it_is_typed_and_escape_brings_the_old_one_back(scene):
+async def test_filter_acts_while_it_is_typed_and_escape_brings_the_old_one_back(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type("/owner:bea<enter>")
         await deck.sees("3 of 14")
@@ -55,7 +58,7 @@ async def test_filter_acts_while_it_is_typed_and_escape_brings_the_old_one_back(
         await deck.sees("3 of 14", "/owner:bea")
 
 
-async def test_lifted_filter_is_remembered(scene):
+async def test_lifted_filter_is_remembered(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type("/weath<enter><ctrl+f>")
         await deck.sees("Adapters 14", "/weath (off)")
@@ -63,7 +66,7 @@ async def test_lifted_filter_is_remembered(scene):
         await deck.sees("1 of 14")
 
 
-async def test_letters_typed_into_a_filter_are_no_commands(scene):
+async def test_letters_typed_into_a_filter_are_no_commands(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type("/qnlR<enter>")
         assert deck.app.place.view is View.ADAPTERS
@@ -71,35 +74,30 @@ async def test_letters_typed_into_a_filter_are_no_commands(scene):
         assert deck.gateway.seen("POST", ".*") == []
 
 
-async def test_back_leads_the_way_one_came_and_never_out(scene):
+async def test_back_leads_the_way_one_came_and_never_out(scene: Scene) -> None:
     async with deck_on(scene) as deck:
-        await deck.type("<enter>")
-        assert deck.app.place.view is View.DETAIL
-        await deck.type("l")
-        assert deck.app.place.view is View.LOGS
-        await deck.type("q")
-        assert deck.app.place.view is View.DETAIL
-        await deck.type("<bksp>")
-        assert deck.app.place.view is View.ADAPTERS
-        await deck.type("<esc>q<bksp>")
-        assert deck.app.place.view is View.ADAPTERS
+        seen = []
+        for keys in ("<enter>", "l", "q", "<bksp>", "<esc>q<bksp>"):
+            await deck.type(keys)
+            seen.append(deck.app.place.view)
+        assert seen == [View.DETAIL, View.LOGS, View.DETAIL, View.ADAPTERS, View.ADAPTERS]
         assert deck.app.is_running
 
 
-async def test_unknown_command_is_answered_with_what_is_near(scene):
+async def test_unknown_command_is_answered_with_what_is_near(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":restrt weather<enter>")
         await deck.sees("did you mean 'restart'?")
 
 
-async def test_tab_completes_and_enter_runs_what_is_typed(scene):
+async def test_tab_completes_and_enter_runs_what_is_typed(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":describe leg<tab><enter>")
         await deck.sees("unauthorized")
         assert deck.app.detail_view.adapter_name == "legacy-crm"
 
 
-async def test_earlier_command_is_recalled(scene):
+async def test_earlier_command_is_recalled(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":theme light<enter>")
         await deck.type(":<up>")
@@ -107,7 +105,7 @@ async def test_earlier_command_is_recalled(scene):
         await deck.type("<esc>")
 
 
-async def test_delete_asks_with_cancel_focused_and_names_what_is_lost(scene):
+async def test_delete_asks_with_cancel_focused_and_names_what_is_lost(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type("/weather<enter><ctrl+d>")
         await deck.sees("Delete weather?", "12 live sessions will drop", "test")
@@ -118,7 +116,7 @@ async def test_delete_asks_with_cancel_focused_and_names_what_is_lost(scene):
         assert deck.gateway.seen("DELETE", ".*") == []
 
 
-async def test_delete_once_confirmed_takes_the_row_away(scene):
+async def test_delete_once_confirmed_takes_the_row_away(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type("/weather<enter><ctrl+d><tab><enter>")
         request = await deck.gateway.request("DELETE", "/adapters/weather")
@@ -127,7 +125,7 @@ async def test_delete_once_confirmed_takes_the_row_away(scene):
         await deck.until(lambda: "weather" not in deck.app.state.adapters)
 
 
-async def test_marked_adapters_are_deleted_together(scene):
+async def test_marked_adapters_are_deleted_together(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type("<space><space>")
         await deck.sees("2 marked")
@@ -137,14 +135,14 @@ async def test_marked_adapters_are_deleted_together(scene):
         await deck.until(lambda: len(deck.app.state.adapters) == 12)
 
 
-async def test_restart_without_sessions_does_not_ask(scene):
+async def test_restart_without_sessions_does_not_ask(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":restart sentry<enter>")
         await deck.gateway.request("POST", "/adapters/sentry/restart")
         await deck.sees("sentry restarts")
 
 
-async def test_restart_with_sessions_asks(scene):
+async def test_restart_with_sessions_asks(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":restart weather<enter>")
         await deck.sees("12 live sessions will drop")
@@ -153,7 +151,7 @@ async def test_restart_with_sessions_asks(scene):
         await deck.gateway.request("POST", "/adapters/weather/restart")
 
 
-async def test_scale_opens_the_prompt_with_the_number_ready_to_be_replaced(scene):
+async def test_scale_opens_the_prompt_with_the_number_ready_to_be_replaced(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type("/sentry<enter>S")
         assert deck.app.prompt.input.value == "scale sentry 2"
@@ -163,14 +161,14 @@ async def test_scale_opens_the_prompt_with_the_number_ready_to_be_replaced(scene
         await deck.until(lambda: deck.app.state.adapters["sentry"].replica_count == 5)
 
 
-async def test_scale_to_nonsense_is_told_and_sent_nowhere(scene):
+async def test_scale_to_nonsense_is_told_and_sent_nowhere(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":scale sentry lots<enter>")
         await deck.sees("'lots' is not a number of replicas")
         assert deck.gateway.seen("PATCH", ".*") == []
 
 
-async def test_deploying_shows_the_new_adapter_under_the_cursor(scene):
+async def test_deploying_shows_the_new_adapter_under_the_cursor(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type("nnewone<tab><tab>uvx mcp-server-new --fast<ctrl+s>")
         request = await deck.gateway.request("POST", "/adapters")
@@ -182,14 +180,14 @@ async def test_deploying_shows_the_new_adapter_under_the_cursor(scene):
         await deck.sees("newone is deployed")
 
 
-async def test_form_tells_what_is_wrong_at_the_field_and_sends_nothing(scene):
+async def test_form_tells_what_is_wrong_at_the_field_and_sends_nothing(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type("nNot A Name<ctrl+s>")
         await deck.sees("is not a DNS label", "is needed, such as")
         assert deck.gateway.seen("POST", ".*") == []
 
 
-async def test_servers_field_errors_stand_at_their_fields(scene):
+async def test_servers_field_errors_stand_at_their_fields(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         deck.gateway.fail("POST", "/adapters", Fault(400, "not valid", {"stdio.command": ["is not on the allow-list"]}))
         await deck.type("nnewone<tab><tab>rm -rf<ctrl+s>")
@@ -198,7 +196,7 @@ async def test_servers_field_errors_stand_at_their_fields(scene):
         assert deck.app.focused.id == "location"
 
 
-async def test_taken_name_is_told_at_the_name(scene):
+async def test_taken_name_is_told_at_the_name(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type("nweather<tab><tab>uvx x<ctrl+s>")
         await deck.sees("an adapter 'weather' exists")
@@ -206,7 +204,7 @@ async def test_taken_name_is_told_at_the_name(scene):
         assert deck.app.focused.id == "name"
 
 
-async def test_form_left_is_a_draft_that_comes_back(scene):
+async def test_form_left_is_a_draft_that_comes_back(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type("nhalf<esc>")
         await deck.sees_no("Deploy an adapter")
@@ -214,7 +212,7 @@ async def test_form_left_is_a_draft_that_comes_back(scene):
         await deck.sees("half")
 
 
-async def test_form_becomes_yaml_and_back(scene):
+async def test_form_becomes_yaml_and_back(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type("nnewone<tab><tab>uvx x<ctrl+e>")
         await deck.sees("name: newone", "command: uvx")
@@ -224,7 +222,7 @@ async def test_form_becomes_yaml_and_back(scene):
         await deck.gateway.request("POST", "/adapters")
 
 
-async def test_not_allowed_is_told_and_greys_the_verb(scene):
+async def test_not_allowed_is_told_and_greys_the_verb(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         deck.gateway.fail("POST", "/adapters/sentry/restart", Fault(403, "restarts need mcp.engineer"))
         await deck.type(":restart sentry<enter>")
@@ -236,7 +234,7 @@ async def test_not_allowed_is_told_and_greys_the_verb(scene):
         assert ("adapter.restart", "sentry") in deck.app._refused
 
 
-async def test_reader_may_not_change_and_is_told_why(scene):
+async def test_reader_may_not_change_and_is_told_why(scene: Scene) -> None:
     scene.whoami = WhoAmI(id="tom", name="Tom", roles=[], permissions=[], authentication="dev")
     async with deck_on(scene) as deck:
         await deck.type(":delete weather<enter>")
@@ -246,14 +244,14 @@ async def test_reader_may_not_change_and_is_told_why(scene):
         assert deck.gateway.seen("DELETE", ".*") == []
 
 
-async def test_read_only_deck_changes_nothing(scene):
+async def test_read_only_deck_changes_nothing(scene: Scene) -> None:
     async with deck_on(scene, read_only=True) as deck:
         await deck.sees("read-only")
         await deck.type("<ctrl+d>")
         await deck.sees("this deck is read-only")
 
 
-async def test_gateway_error_is_a_toast_and_the_deck_goes_on(scene):
+async def test_gateway_error_is_a_toast_and_the_deck_goes_on(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         deck.gateway.fail("POST", ".*/restart", Fault(500, "the store is full"))
         await deck.type(":restart sentry<enter>")
@@ -261,8 +259,8 @@ async def test_gateway_error_is_a_toast_and_the_deck_goes_on(scene):
         await deck.sees("● live")
 
 
-async def test_change_by_somebody_else_is_not_overwritten(scene):
-    def edited(_deck, text):
+async def test_change_by_somebody_else_is_not_overwritten(scene: Scene) -> None:
+    def edited(_deck: Deck, text: str) -> str:
         return text.replace("replicaCount: 2", "replicaCount: 4")
 
     async with deck_on(scene, surroundings={"edit_text": edited}) as deck:
@@ -272,8 +270,8 @@ async def test_change_by_somebody_else_is_not_overwritten(scene):
         assert deck.gateway.scene.adapters["sentry"].replica_count == 2
 
 
-async def test_edit_applies_what_was_saved(scene):
-    def edited(_deck, text):
+async def test_edit_applies_what_was_saved(scene: Scene) -> None:
+    def edited(_deck: Deck, text: str) -> str:
         return text.replace("replicaCount: 2", "replicaCount: 4")
 
     async with deck_on(scene, surroundings={"edit_text": edited}) as deck:
@@ -283,10 +281,10 @@ async def test_edit_applies_what_was_saved(scene):
         await deck.sees("sentry is changed")
 
 
-async def test_edit_comes_back_with_what_is_wrong_until_it_is_right(scene):
+async def test_edit_comes_back_with_what_is_wrong_until_it_is_right(scene: Scene) -> None:
     seen: list[str] = []
 
-    def edited(_deck, text):
+    def edited(_deck: Deck, text: str) -> str:
         seen.append(text)
         wrong = text.replace("replicaCount: 2", "replicaCount: 200")
         return wrong if len(seen) == 1 else text.replace("replicaCount: 200", "replicaCount: 3")
@@ -298,14 +296,14 @@ async def test_edit_comes_back_with_what_is_wrong_until_it_is_right(scene):
         await deck.until(lambda: deck.app.state.adapters["sentry"].replica_count == 3)
 
 
-async def test_edit_without_a_change_sends_nothing(scene):
+async def test_edit_without_a_change_sends_nothing(scene: Scene) -> None:
     async with deck_on(scene, surroundings={"edit_text": lambda _deck, text: text}) as deck:
         await deck.type(":edit sentry<enter>")
         await deck.sees("unchanged")
         assert deck.gateway.seen("PUT", ".*") == []
 
 
-async def test_lost_gateway_leaves_everything_visible_and_dimmed(scene):
+async def test_lost_gateway_leaves_everything_visible_and_dimmed(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         port = deck.gateway.port
         await deck.gateway.stop()
@@ -320,7 +318,7 @@ async def test_lost_gateway_leaves_everything_visible_and_dimmed(scene):
         assert not deck.app.adapters_view.table.is_stale
 
 
-async def test_stream_that_breaks_is_resumed_where_it_was(scene):
+async def test_stream_that_breaks_is_resumed_where_it_was(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         deck.gateway.put(stored(scenes.url("first", "https://example.com/mcp"), owner="kim"))
         await deck.sees("first")
@@ -332,7 +330,7 @@ async def test_stream_that_breaks_is_resumed_where_it_was(scene):
         assert len(deck.app.state.adapters) == 16
 
 
-async def test_sign_in_is_asked_for_and_data_stays(scene):
+async def test_sign_in_is_asked_for_and_data_stays(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         deck.gateway.fail("GET", "/whoami", Fault(401, "no token"))
         deck.gateway.cut_streams()
@@ -340,7 +338,7 @@ async def test_sign_in_is_asked_for_and_data_stays(scene):
         await deck.sees("sign in", "weather")
 
 
-async def test_gateway_that_is_down_from_the_start_blocks_nothing(scene):
+async def test_gateway_that_is_down_from_the_start_blocks_nothing(scene: Scene) -> None:
     async with deck_on(scene, ready=False) as deck:
         await deck.gateway.stop()
         await deck.type("?")
@@ -350,7 +348,7 @@ async def test_gateway_that_is_down_from_the_start_blocks_nothing(scene):
         await deck.gateway.start()
 
 
-async def test_answer_that_takes_long_holds_up_no_key(scene):
+async def test_answer_that_takes_long_holds_up_no_key(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         gate = deck.gateway.hold("POST", "/adapters/sentry/restart")
         await deck.type(":restart sentry<enter>jj")
@@ -359,7 +357,7 @@ async def test_answer_that_takes_long_holds_up_no_key(scene):
         await deck.sees("sentry restarts")
 
 
-async def test_help_is_made_of_the_registry(scene):
+async def test_help_is_made_of_the_registry(scene: Scene) -> None:
     async with deck_on(scene, size=(120, 50)) as deck:
         await deck.type("?")
         await deck.sees("Keys in Adapters", ":scale NAME REPLICAS", "ctrl+d")
@@ -367,7 +365,7 @@ async def test_help_is_made_of_the_registry(scene):
         await deck.sees_no("Keys in Adapters")
 
 
-async def test_palette_runs_commands_by_name(scene):
+async def test_palette_runs_commands_by_name(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type("<ctrl+p>")
         await deck.sees("adapter: deploy")
@@ -377,7 +375,7 @@ async def test_palette_runs_commands_by_name(scene):
         await deck.until(lambda: deck.app.theme == "light")
 
 
-async def test_faults_only(scene):
+async def test_faults_only(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type("<ctrl+z>")
         await deck.sees("faults only", "Adapters 2 of 14")
@@ -385,7 +383,7 @@ async def test_faults_only(scene):
         await deck.sees("Adapters 14")
 
 
-async def test_last_list_is_there_at_once_and_marked_stale(scene, tmp_path):
+async def test_last_list_is_there_at_once_and_marked_stale(scene: Scene, tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     async with deck_on(scene, surroundings={"cache": cache}):
         pass
@@ -396,24 +394,24 @@ async def test_last_list_is_there_at_once_and_marked_stale(scene, tmp_path):
         await deck.until(lambda: not deck.app.state.is_stale)
 
 
-async def test_cache_holds_no_secret(tmp_path):
+async def test_cache_holds_no_secret(tmp_path: Path) -> None:
     scene = scenes.empty()
     spec = scenes.stdio("x", "server", environment_variables={"TOKEN": "s3cret"})
     scenes.add(scene, spec, "ada", scenes.DAY)
     async with deck_on(scene, surroundings={"cache": Cache(tmp_path)}):
         pass
-    [file] = tmp_path.iterdir()
+    [file] = tmp_path.iterdir()  # noqa: ASYNC240
     assert "TOKEN" in file.read_text()
     assert "s3cret" not in file.read_text()
     assert file.stat().st_mode & 0o077 == 0
 
 
-async def test_empty_gateway_says_how_to_begin():
+async def test_empty_gateway_says_how_to_begin() -> None:
     async with deck_on(scenes.empty()) as deck:
         await deck.sees("No adapters yet.", "n deploys the first one.")
 
 
-async def test_terminal_too_small_says_so_and_recovers(scene):
+async def test_terminal_too_small_says_so_and_recovers(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.pilot.resize_terminal(40, 10)
         await deck.sees("too small")
@@ -421,14 +419,14 @@ async def test_terminal_too_small_says_so_and_recovers(scene):
         await deck.sees("weather")
 
 
-async def test_ascii_deck_draws_nothing_else(scene):
+async def test_ascii_deck_draws_nothing_else(scene: Scene) -> None:
     async with deck_on(scene, ascii=True) as deck:
         await deck.sees("[OK] Ready")
         assert deck.text.isascii()
 
 
 @pytest.mark.parametrize("theme", ["dark", "light", "high-contrast", "deuteranopia", "tritanopia", "ansi", "mono"])
-async def test_every_theme_draws_everything(scene, theme):
+async def test_every_theme_draws_everything(scene: Scene, theme: str) -> None:
     async with deck_on(scene, theme=theme) as deck:
         await deck.sees("● Ready", "✖ Failed")
         await deck.type("n")

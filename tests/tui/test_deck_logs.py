@@ -1,5 +1,7 @@
 """Logs as a reader uses them."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.support import scenes
@@ -12,7 +14,7 @@ def scene() -> Scene:
     return scenes.team()
 
 
-async def test_log_is_followed_with_its_replicas_apart(scene):
+async def test_log_is_followed_with_its_replicas_apart(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":logs weather<enter>")
         await deck.sees("3 replicas", "240 lines", "follow:on", "live")
@@ -23,7 +25,7 @@ async def test_log_is_followed_with_its_replicas_apart(scene):
         assert request.query["follow"] == "true"
 
 
-async def test_filter_shows_matches_and_highlight_shows_all(scene):
+async def test_filter_shows_matches_and_highlight_shows_all(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":logs weather /ERROR<enter>")
         await deck.sees("/ERROR", "of 240 lines", "filter:hides")
@@ -33,13 +35,13 @@ async def test_filter_shows_matches_and_highlight_shows_all(scene):
         await deck.sees("DEBUG")
 
 
-async def test_toggles_are_told_in_words(scene):
+async def test_toggles_are_told_in_words(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":logs weather<enter>wts")
         await deck.sees("wrap:on", "time:on", "follow:off")
 
 
-async def test_digits_choose_how_far_back(scene):
+async def test_digits_choose_how_far_back(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":logs weather<enter>")
         await deck.sees("240 lines")
@@ -48,7 +50,7 @@ async def test_digits_choose_how_far_back(scene):
         await deck.until(lambda: any("since" in it.query for it in deck.gateway.seen("GET", "/adapters/weather/logs")))
 
 
-async def test_previous_run_is_asked_for(scene):
+async def test_previous_run_is_asked_for(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":logs weather<enter>P")
         await deck.sees("previous run")
@@ -57,7 +59,7 @@ async def test_previous_run_is_asked_for(scene):
         )
 
 
-async def test_broken_stream_is_resumed_with_a_gap_and_nothing_twice(scene):
+async def test_broken_stream_is_resumed_with_a_gap_and_nothing_twice(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":logs weather<enter>")
         await deck.sees("240 lines")
@@ -69,26 +71,26 @@ async def test_broken_stream_is_resumed_with_a_gap_and_nothing_twice(scene):
         assert deck.app.logs_view.book.total == 242  # 240, the gap, and the new one
 
 
-async def test_log_that_can_not_be_read_says_why(scene):
+async def test_log_that_can_not_be_read_says_why(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         deck.gateway.fail("GET", "/adapters/weather/logs", Fault(404, "no adapter 'weather'"))
         await deck.type(":logs weather<enter>")
         await deck.sees("no adapter 'weather'")
 
 
-async def test_log_is_saved_as_shown(scene, tmp_path):
+async def test_log_is_saved_as_shown(scene: Scene, tmp_path: Path) -> None:
     async with deck_on(scene, surroundings={"dump_folder": tmp_path}) as deck:
         await deck.type(":logs weather /ERROR<enter>")
         await deck.sees("of 240 lines")
         await deck.type("<ctrl+s>")
         await deck.sees("saved to")
-        [file] = tmp_path.iterdir()
+        [file] = tmp_path.iterdir()  # noqa: ASYNC240
         lines = file.read_text().splitlines()
         assert lines
         assert all("ERROR" in line for line in lines)
 
 
-async def test_mark_draws_a_line_and_clear_empties(scene):
+async def test_mark_draws_a_line_and_clear_empties(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":logs weather<enter>")
         await deck.sees("240 lines")
@@ -98,14 +100,14 @@ async def test_mark_draws_a_line_and_clear_empties(scene):
         await deck.sees("0 lines")
 
 
-async def test_next_match_goes_from_place_to_place(scene):
+async def test_next_match_goes_from_place_to_place(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":logs weather /ERROR<enter>hgn")
         await deck.until(lambda: "ERROR" in deck.lines[7] or "ERROR" in deck.lines[6])
         assert not deck.app.logs_view.lines.follow
 
 
-async def test_leaving_and_coming_back_keeps_the_log(scene):
+async def test_leaving_and_coming_back_keeps_the_log(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":logs weather<enter>")
         await deck.sees("240 lines")
@@ -114,7 +116,7 @@ async def test_leaving_and_coming_back_keeps_the_log(scene):
         assert len(deck.gateway.seen("GET", "/adapters/weather/logs")) == 1
 
 
-async def test_another_adapters_log_replaces_it(scene):
+async def test_another_adapters_log_replaces_it(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":logs weather<enter>")
         await deck.sees("240 lines")

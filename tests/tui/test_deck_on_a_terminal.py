@@ -22,7 +22,7 @@ async def deck(scene: Scene, folder: Path, **options: object) -> AsyncIterator[t
         yield it, gateway
 
 
-async def test_deck_leaves_the_terminal_as_it_was(tmp_path):
+async def test_deck_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     async with deck(scenes.team(), tmp_path) as (it, _):
         await it.sees("● live", "weather")
         assert it.attributes != it.attributes_before
@@ -34,7 +34,7 @@ async def test_deck_leaves_the_terminal_as_it_was(tmp_path):
             assert b"\x1b[" + mode in it.raw
 
 
-async def test_deck_follows_the_size_of_its_terminal(tmp_path):
+async def test_deck_follows_the_size_of_its_terminal(tmp_path: Path) -> None:
     async with deck(scenes.team(), tmp_path, size=(80, 24)) as (it, _):
         await it.sees("● live", "weather")
         assert "SOURCE" not in it.text
@@ -46,7 +46,7 @@ async def test_deck_follows_the_size_of_its_terminal(tmp_path):
         await it.sees("weather", "● live")
 
 
-async def test_escape_goes_back_and_does_not_leave(tmp_path):
+async def test_escape_goes_back_and_does_not_leave(tmp_path: Path) -> None:
     async with deck(scenes.team(), tmp_path) as (it, _):
         await it.sees("● live", "weather")
         it.write(":describe legacy-crm\r")
@@ -57,7 +57,7 @@ async def test_escape_goes_back_and_does_not_leave(tmp_path):
         assert it.process.returncode is None
 
 
-async def test_without_colour_nothing_is_coloured(tmp_path):
+async def test_without_colour_nothing_is_coloured(tmp_path: Path) -> None:
     async with deck(scenes.team(), tmp_path, environment={"NO_COLOR": "1"}) as (it, _):
         await it.sees("● live", "✖ Failed")
         told = {code for sequence in re.findall(rb"\x1b\[([0-9;]*)m", bytes(it.raw)) for code in sequence.split(b";")}
@@ -66,7 +66,7 @@ async def test_without_colour_nothing_is_coloured(tmp_path):
         assert not told & {str(code).encode() for code in colours}
 
 
-async def test_keys_typed_faster_than_the_deck_acts_reach_what_they_were_meant_for(tmp_path):
+async def test_keys_typed_faster_than_the_deck_acts_reach_what_they_were_meant_for(tmp_path: Path) -> None:
     async with deck(scenes.team(), tmp_path) as (it, _):
         await it.sees("● live", "weather")
         it.write("jjl")
@@ -110,7 +110,7 @@ def hostile() -> Scene:
     ],
     ids=["table", "description", "yaml", "log", "toast", "dialog", "palette", "help"],
 )
-async def test_no_escape_sequence_of_a_server_reaches_the_terminal(tmp_path, keys, proof):
+async def test_no_escape_sequence_of_a_server_reaches_the_terminal(tmp_path: Path, keys: str, proof: str) -> None:
     async with deck(hostile(), tmp_path, size=(160, 40)) as (it, gateway):
         gateway.fail("POST", ".*", Fault(500, HOSTILE))
         await it.sees("● live", "weather")

@@ -13,13 +13,13 @@ from tests.support.terminal import ROOT
 LATE = ("httpx", "yaml", "azure", "msal", "keyring", "kubernetes", "cryptography", "mcp", "mcpdeck.client")
 
 
-def test_nothing_heavy_is_loaded_before_the_first_frame():
+def test_nothing_heavy_is_loaded_before_the_first_frame() -> None:
     code = f"import sys, mcpdeck.tui.app; print([name for name in {LATE!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-def test_every_command_does_something_and_nothing_else_is_known():
+def test_every_command_does_something_and_nothing_else_is_known() -> None:
     assert BY_ID.keys() == KNOWN
 
 
@@ -27,7 +27,9 @@ def test_every_command_does_something_and_nothing_else_is_known():
     ("is_terminal", "term", "refused"),
     [(True, "xterm-256color", False), (False, "xterm-256color", True), (True, "dumb", True)],
 )
-def test_deck_refuses_where_it_can_not_be_shown_and_says_what_helps(is_terminal, term, refused):
+def test_deck_refuses_where_it_can_not_be_shown_and_says_what_helps(
+    is_terminal: bool, term: str, refused: bool
+) -> None:
     sentence = refusal(is_terminal=is_terminal, term=term)
     assert bool(sentence) is refused
     assert refused is ("mcpdeck adapters list" in sentence)

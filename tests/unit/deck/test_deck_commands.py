@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.wire.resources import WhoAmI
-from mcpdeck.model.commands import COMMAND_AREAS, Need, Situation, View, key_name, obstacle
+from mcpdeck.model.commands import COMMAND_AREAS, Command, Need, Situation, View, key_name, obstacle
 from mcpdeck.model.prompt import Misunderstood, Order, complete, parse
 from mcpdeck.model.registry import BY_ID, COMMANDS, clashes, commands_of, footer_of
 from mcpdeck.model.shell import foot, length, masthead, strip
@@ -23,11 +23,11 @@ def why(command: str, adapter: str | None = "weather", state: State = LIVE, **fi
     return obstacle(BY_ID[command], situation)
 
 
-def test_no_key_means_two_things_in_one_view():
+def test_no_key_means_two_things_in_one_view() -> None:
     assert clashes(COMMANDS) == []
 
 
-def test_clash_is_noticed():
+def test_clash_is_noticed() -> None:
     twin = replace(BY_ID["adapter.restart"], id="adapter.other")
     assert clashes([BY_ID["adapter.restart"], twin]) == [
         "R in adapters: adapter.restart and adapter.other",
@@ -35,14 +35,14 @@ def test_clash_is_noticed():
     ]
 
 
-def test_ids_and_typed_words_are_unique():
+def test_ids_and_typed_words_are_unique() -> None:
     assert len(BY_ID) == len(COMMANDS)
     words = [word for command in COMMANDS for word in command.words]
     assert len(set(words)) == len(words)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.id)
-def test_every_command_has_a_title_an_area_a_way_to_it_and_a_short_help(command):
+def test_every_command_has_a_title_an_area_a_way_to_it_and_a_short_help(command: Command) -> None:
     assert command.title
     assert command.area in COMMAND_AREAS
     assert command.keys or command.words
@@ -51,7 +51,7 @@ def test_every_command_has_a_title_an_area_a_way_to_it_and_a_short_help(command)
 
 
 @pytest.mark.parametrize("view", View)
-def test_every_foot_fits_eighty_columns_and_keeps_help(view: View):
+def test_every_foot_fits_eighty_columns_and_keeps_help(view: View) -> None:
     parts = foot(view, width=80, obstacle=lambda _command: "")
     text = "".join(part.text for part in parts)
     assert length(parts) <= 80
@@ -59,55 +59,55 @@ def test_every_foot_fits_eighty_columns_and_keeps_help(view: View):
     assert ": Command" in text
 
 
-def test_foot_shows_more_where_there_is_room():
+def test_foot_shows_more_where_there_is_room() -> None:
     wide = "".join(part.text for part in foot(View.ADAPTERS, width=200, obstacle=lambda _command: ""))
     assert all(command.title in wide for command in footer_of(View.ADAPTERS))
 
 
-def test_every_view_can_be_left_and_has_help():
+def test_every_view_can_be_left_and_has_help() -> None:
     for view in View:
         assert {"deck.back", "deck.help", "deck.command", "deck.quit"} <= {it.id for it in commands_of(view)}
 
 
-def test_owner_may_change_their_own_adapter_and_not_another_ones():
+def test_owner_may_change_their_own_adapter_and_not_another_ones() -> None:
     assert why("adapter.restart", "weather") == ""
     assert why("adapter.restart", "github") == "github belongs to bea; only they or mcp.admin may change it"
 
 
-def test_admin_may_change_everything():
+def test_admin_may_change_everything() -> None:
     admin = replace(LIVE, principal=replace(ADA, permissions=["admin"]))
     assert why("adapter.delete", "github", admin) == ""
 
 
-def test_creating_needs_the_role_and_the_sentence_says_which():
+def test_creating_needs_the_role_and_the_sentence_says_which() -> None:
     reader = replace(LIVE, principal=replace(ADA, permissions=[]))
     assert "may not create adapters; ask for a role" in why("adapter.deploy", None, reader)
     assert why("adapter.deploy", None) == ""
 
 
-def test_nothing_is_changed_while_the_gateway_does_not_answer():
+def test_nothing_is_changed_while_the_gateway_does_not_answer() -> None:
     offline = replace(LIVE, link=Link(standing=Standing.RETRYING, reason="connection refused"))
     assert "connection refused" in why("adapter.restart", state=offline)
     assert why("adapter.describe", state=offline) == ""
 
 
-def test_what_the_gateway_refused_before_stays_refused_with_its_words():
+def test_what_the_gateway_refused_before_stays_refused_with_its_words() -> None:
     refused = {("adapter.restart", "weather"): "not on weekends"}
     assert why("adapter.restart", refused=refused) == "not on weekends"
     assert why("adapter.restart", "time", refused=refused) == ""
 
 
-def test_read_only_deck_changes_nothing():
+def test_read_only_deck_changes_nothing() -> None:
     for command in COMMANDS:
         changes = bool(command.needs & {Need.WRITE, Need.CREATE})
         assert (why(command.id, read_only=True) == "this deck is read-only") is changes
 
 
-def test_verbs_need_an_adapter():
+def test_verbs_need_an_adapter() -> None:
     assert why("adapter.logs", None) == "no adapter is selected"
 
 
-def test_keys_are_told_as_people_call_them():
+def test_keys_are_told_as_people_call_them() -> None:
     assert [key_name(key) for key in ("question_mark", "ctrl+d", "shift+right", "escape", "n")] == [
         "?", "ctrl+d", "shift+→", "esc", "n",
     ]  # fmt: skip
@@ -126,7 +126,9 @@ def test_keys_are_told_as_people_call_them():
         ("theme 'high-contrast'", "deck.theme", ("high-contrast",), None, None),
     ],
 )
-def test_what_is_typed_is_understood(text, command, arguments, wanted, context):
+def test_what_is_typed_is_understood(
+    text: str, command: str, arguments: tuple[str, ...], wanted: str | None, context: str | None
+) -> None:
     assert parse(text) == Order(command=BY_ID[command], arguments=arguments, filter=wanted, context=context)
 
 
@@ -140,7 +142,7 @@ def test_what_is_typed_is_understood(text, command, arguments, wanted, context):
         ("logs 'open", '"logs \'open": No closing quotation'),
     ],
 )
-def test_what_is_not_understood_is_told_with_what_is_near(text, sentence):
+def test_what_is_not_understood_is_told_with_what_is_near(text: str, sentence: str) -> None:
     assert parse(text) == Misunderstood(sentence)
 
 
@@ -158,8 +160,8 @@ def test_what_is_not_understood_is_told_with_what_is_near(text, sentence):
         ("sca", "scale time 2"),  # typed before
     ],
 )
-def test_ghost_text_goes_on_as_one_would(text, whole):
-    def values(command):
+def test_ghost_text_goes_on_as_one_would(text: str, whole: str | None) -> None:
+    def values(command: Command) -> list[str]:
         return ["dark", "high-contrast"] if command.id == "deck.theme" else []
 
     assert complete(text, adapters=["weather", "time"], values=values, history=["scale time 2"]) == whole
@@ -170,7 +172,7 @@ def told(state: State, width: int = 120) -> str:
     return "".join(part.text for part in (*left, *right))
 
 
-def test_masthead_says_whether_what_is_shown_is_true():
+def test_masthead_says_whether_what_is_shown_is_true() -> None:
     assert "● live 12ms" in told(replace(LIVE, latency=0.012))
     retrying = Link(standing=Standing.RETRYING, attempt=3, retry_at=NOW, reason="refused")
     text = told(replace(LIVE, link=retrying, fresh_at=NOW))
@@ -179,12 +181,12 @@ def test_masthead_says_whether_what_is_shown_is_true():
     assert "sign in" in told(replace(LIVE, link=Link(standing=Standing.SIGN_IN)))
 
 
-def test_masthead_fits_eighty_columns_at_its_worst():
+def test_masthead_fits_eighty_columns_at_its_worst() -> None:
     worst = replace(
         LIVE, context="production-west-europe", link=Link(standing=Standing.RETRYING, attempt=12), fresh_at=NOW
     )
     assert len(told(worst, width=80)) <= 80
 
 
-def test_strip_shows_where_one_is():
+def test_strip_shows_where_one_is() -> None:
     assert "› weather" in "".join(part.text for part in strip(View.ADAPTERS, crumb="weather", glyphs=UNICODE))

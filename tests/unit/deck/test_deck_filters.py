@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpdeck.model.filters import Needle, RowFilter
+from mcpdeck.model.filters import Fields, Needle, RowFilter
 
 FIELDS = ("name", "status", "owner", "sessions", "age")
-ROW = {"name": "weather-eu", "status": "Ready", "owner": "ada", "sessions": 12.0, "age": 7200.0}
+ROW: Fields = {"name": "weather-eu", "status": "Ready", "owner": "ada", "sessions": 12.0, "age": 7200.0}
 
 
 @pytest.mark.parametrize(
@@ -39,41 +39,41 @@ ROW = {"name": "weather-eu", "status": "Ready", "owner": "ada", "sessions": 12.0
         ("name:", False),
     ],
 )
-def test_row_filter_keeps(text: str, keeps: bool):
+def test_row_filter_keeps(text: str, keeps: bool) -> None:
     assert RowFilter(text, FIELDS).keeps(ROW) is keeps
 
 
-def test_row_filter_highlights_bare_terms_only():
+def test_row_filter_highlights_bare_terms_only() -> None:
     assert RowFilter("eu status:ready", FIELDS).highlights("weather-eu") == [(8, 10)]
     assert RowFilter("!weather", FIELDS).highlights("weather-eu") == []
 
 
-def test_needle_takes_a_broken_regex_as_text():
+def test_needle_takes_a_broken_regex_as_text() -> None:
     assert Needle("a(b").found_in("xa(by")
     assert Needle("a(b").spans("xa(by") == [(1, 4)]
 
 
-def test_needle_finds_every_place():
+def test_needle_finds_every_place() -> None:
     assert Needle("5\\d\\d").spans("500 then 503") == [(0, 3), (9, 12)]
     assert Needle("on").spans("On and on") == [(0, 2), (7, 9)]
 
 
-def test_needle_of_an_empty_match_highlights_nothing():
+def test_needle_of_an_empty_match_highlights_nothing() -> None:
     assert Needle("x*").spans("abc") == []
 
 
-def test_needle_does_not_lie_about_positions_where_lower_case_is_longer():
+def test_needle_does_not_lie_about_positions_where_lower_case_is_longer() -> None:
     assert Needle("i").spans("İi") == []
 
 
-def test_inverse_needle_keeps_what_does_not_have_it():
+def test_inverse_needle_keeps_what_does_not_have_it() -> None:
     assert not Needle("!health").keeps("GET /healthz")
     assert Needle("!health").keeps("GET /adapters")
     assert Needle("!").keeps("wow!")  # a lone exclamation mark is itself
 
 
 @given(st.text(), st.text())
-def test_any_needle_answers_for_any_text(needle: str, text: str):
+def test_any_needle_answers_for_any_text(needle: str, text: str) -> None:
     found = Needle(needle)
     for start, end in found.spans(text):
         assert 0 <= start < end <= len(text)
@@ -81,5 +81,5 @@ def test_any_needle_answers_for_any_text(needle: str, text: str):
 
 
 @given(st.text())
-def test_any_filter_can_be_typed(text: str):
+def test_any_filter_can_be_typed(text: str) -> None:
     assert RowFilter(text, FIELDS).keeps(ROW) in {True, False}

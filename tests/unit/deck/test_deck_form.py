@@ -1,6 +1,7 @@
 """What the deploy form means, and where its errors stand."""
 
 import re
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,7 +22,7 @@ FULL = Entries(
 )
 
 
-def test_command_is_split_as_a_shell_would_and_run_by_none():
+def test_command_is_split_as_a_shell_would_and_run_by_none() -> None:
     spec, errors = spec_of(FULL)
     assert errors == {}
     assert spec == AdapterSpec(
@@ -42,7 +43,7 @@ def test_command_is_split_as_a_shell_would_and_run_by_none():
         ("weather@sha256:" + "a" * 64, "weather", "sha256:" + "a" * 64),
     ],
 )
-def test_image_is_repository_and_version(location: str, name: str, version: str):
+def test_image_is_repository_and_version(location: str, name: str, version: str) -> None:
     spec, errors = spec_of(Entries(name="weather", source=Source.IMAGE, location=location))
     assert errors == {}
     assert spec is not None
@@ -62,17 +63,17 @@ def test_image_is_repository_and_version(location: str, name: str, version: str)
         ({"environment": "1X=y"}, "environment", "1X is not an environment variable's name"),
     ],
 )
-def test_error_stands_at_its_field(changes, field, sentence):
+def test_error_stands_at_its_field(changes: dict[str, Any], field: str, sentence: str) -> None:
     _, errors = spec_of(msgspec.structs.replace(FULL, **changes))
     assert list(errors) == [field]
     assert sentence in " ".join(errors[field])
 
 
-def test_error_of_a_field_the_form_has_not_is_told_with_its_name():
+def test_error_of_a_field_the_form_has_not_is_told_with_its_name() -> None:
     assert by_field({"timeouts.connect": ["must be more"]}) == {"": ["timeouts.connect: must be more"]}
 
 
-def test_form_and_specification_mean_the_same():
+def test_form_and_specification_mean_the_same() -> None:
     spec, _ = spec_of(FULL)
     assert spec is not None
     entries = entries_of(spec)
@@ -80,18 +81,18 @@ def test_form_and_specification_mean_the_same():
     assert spec_of(entries)[0] == spec
 
 
-def test_form_that_can_not_hold_a_specification_says_so():
+def test_form_that_can_not_hold_a_specification_says_so() -> None:
     spec = AdapterSpec(name="x", url="https://example.com/mcp", session=SessionPolicy(max=3))
     assert entries_of(spec) is None
 
 
-def test_isolation_is_kept():
+def test_isolation_is_kept() -> None:
     spec, _ = spec_of(msgspec.structs.replace(FULL, isolation=Isolation.SHARED))
     assert spec is not None
     assert spec.session.isolation is Isolation.SHARED
 
 
-def test_yaml_shows_what_differs_from_the_defaults_name_first():
+def test_yaml_shows_what_differs_from_the_defaults_name_first() -> None:
     spec, _ = spec_of(FULL)
     assert spec is not None
     text = to_yaml(spec)
@@ -100,7 +101,7 @@ def test_yaml_shows_what_differs_from_the_defaults_name_first():
     assert from_yaml(text) == spec
 
 
-def test_yaml_of_what_the_gateway_returned_can_be_given_back():
+def test_yaml_of_what_the_gateway_returned_can_be_given_back() -> None:
     spec, _ = spec_of(FULL)
     assert spec is not None
     text = to_yaml(stored(spec, owner="ada"), returned=True)
@@ -117,11 +118,11 @@ def test_yaml_of_what_the_gateway_returned_can_be_given_back():
         ("name: 3", "Expected `str`"),
     ],
 )
-def test_yaml_that_is_wrong_says_what_and_where(text: str, sentence: str):
+def test_yaml_that_is_wrong_says_what_and_where(text: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=re.escape(sentence)):
         from_yaml(text)
 
 
-def test_toned_yaml_is_the_same_text():
+def test_toned_yaml_is_the_same_text() -> None:
     text = "name: x\nargs:\n- a: b\n# why\n  https://x.y/z\n"
     assert "\n".join("".join(cell.text for cell in line) for line in toned(text)) == text.rstrip("\n")

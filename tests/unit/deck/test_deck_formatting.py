@@ -23,21 +23,21 @@ from tests.support.fake_gateway import NOW
         (timedelta(days=1100), "3y"),
     ],
 )
-def test_age(ago: timedelta, text: str):
+def test_age(ago: timedelta, text: str) -> None:
     assert formatting.age(NOW - ago, NOW) == text
     assert len(text) <= 4
 
 
-def test_no_moment_has_no_age():
+def test_no_moment_has_no_age() -> None:
     assert formatting.age(None, NOW) == ""
 
 
-def test_latency_is_never_shown_as_nothing():
+def test_latency_is_never_shown_as_nothing() -> None:
     assert formatting.milliseconds(0.0001) == "1ms"
     assert formatting.milliseconds(0.0123) == "12ms"
     assert formatting.milliseconds(None) == ""
 
 
-def test_plural():
+def test_plural() -> None:
     assert formatting.plural(1, "session") == "1 session"
     assert formatting.plural(1204, "session") == "1,204 sessions"

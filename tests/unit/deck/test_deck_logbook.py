@@ -24,11 +24,11 @@ def texts(book: Logbook) -> list[str]:
         ("", LogLine("")),
     ],
 )
-def test_line_is_taken_apart(raw: str, line: LogLine):
+def test_line_is_taken_apart(raw: str, line: LogLine) -> None:
     assert parse_line(raw) == line
 
 
-def test_book_keeps_the_newest_and_says_how_many_fell():
+def test_book_keeps_the_newest_and_says_how_many_fell() -> None:
     book = Logbook(capacity=100)
     fallen = sum(book.extend(lines(f"line {n}")) for n in range(250))
     assert 100 <= book.total <= 110
@@ -37,7 +37,7 @@ def test_book_keeps_the_newest_and_says_how_many_fell():
     assert texts(book)[0] == f"line {fallen}"
 
 
-def test_filter_shows_what_matches_then_and_later():
+def test_filter_shows_what_matches_then_and_later() -> None:
     book = Logbook()
     book.extend(lines("GET /a 200", "GET /b 500"))
     book.look_for("5\\d\\d", highlight_only=False)
@@ -48,14 +48,14 @@ def test_filter_shows_what_matches_then_and_later():
     assert len(book) == 4
 
 
-def test_inverse_filter_hides_what_it_names():
+def test_inverse_filter_hides_what_it_names() -> None:
     book = Logbook()
     book.extend(lines("GET /healthz", "GET /adapters"))
     book.look_for("!healthz", highlight_only=False)
     assert texts(book) == ["GET /adapters"]
 
 
-def test_highlight_only_shows_everything():
+def test_highlight_only_shows_everything() -> None:
     book = Logbook()
     book.extend(lines("a", "b"))
     book.look_for("b", highlight_only=True)
@@ -63,7 +63,7 @@ def test_highlight_only_shows_everything():
     assert book.needle.spans("b") == [(0, 1)]
 
 
-def test_filtered_lines_fall_off_with_the_ring():
+def test_filtered_lines_fall_off_with_the_ring() -> None:
     book = Logbook(capacity=10)
     book.look_for("even", highlight_only=False)
     fallen = sum(book.extend(lines(f"{'even' if n % 2 == 0 else 'odd'} {n}")) for n in range(40))
@@ -72,27 +72,27 @@ def test_filtered_lines_fall_off_with_the_ring():
     assert texts(book)[-1] == "even 38"
 
 
-def test_marks_and_gaps_survive_a_filter():
+def test_marks_and_gaps_survive_a_filter() -> None:
     book = Logbook()
     book.extend([LogLine("x"), LogLine("12:00:00", kind=Kind.MARK), LogLine("reconnected", kind=Kind.GAP)])
     book.look_for("nothing", highlight_only=False)
     assert [line.kind for line in book] == [Kind.MARK, Kind.GAP]
 
 
-def test_instances_are_known_in_order_of_appearance():
+def test_instances_are_known_in_order_of_appearance() -> None:
     book = Logbook()
     book.extend([LogLine("a", "w-1"), LogLine("b", "w-0"), LogLine("c", "w-1")])
     assert book.instances == {"w-1": 0, "w-0": 1}
 
 
-def test_an_instance_can_be_filtered_by_name():
+def test_an_instance_can_be_filtered_by_name() -> None:
     book = Logbook()
     book.extend([LogLine("a", "w-1"), LogLine("b", "w-0")])
     book.look_for("w-0", highlight_only=False)
     assert texts(book) == ["b"]
 
 
-def test_clearing_leaves_numbers_that_still_fit():
+def test_clearing_leaves_numbers_that_still_fit() -> None:
     book = Logbook()
     book.look_for("a", highlight_only=False)
     book.extend(lines("a 1", "b"))
@@ -102,7 +102,7 @@ def test_clearing_leaves_numbers_that_still_fit():
     assert texts(book) == ["a 2"]
 
 
-def test_inbox_drops_the_oldest_and_counts():
+def test_inbox_drops_the_oldest_and_counts() -> None:
     inbox = Inbox(capacity=3)
     for n in range(5):
         inbox.put(LogLine(str(n)))

@@ -28,36 +28,36 @@ def shown(width: int, scene: Scene | None = None) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("width", range(20, 240, 7))
-def test_columns_never_exceed_the_width(width: int):
+def test_columns_never_exceed_the_width(width: int) -> None:
     widths = shown(width)
     assert sum(widths.values()) + GAP * (len(widths) - 1) <= width
 
 
-def test_eighty_columns_keep_name_status_ready_and_age():
+def test_eighty_columns_keep_name_status_ready_and_age() -> None:
     assert {"name", "status", "ready", "sessions", "age"} <= shown(76).keys()
     assert "source" not in shown(76)
 
 
-def test_a_hundred_and_twenty_columns_show_everything():
+def test_a_hundred_and_twenty_columns_show_everything() -> None:
     assert list(shown(116)) == [column.id for column in SPEC.columns]
 
 
-def test_narrowest_table_keeps_the_name():
+def test_narrowest_table_keeps_the_name() -> None:
     assert "name" in shown(10)
 
 
-def test_space_left_goes_to_the_flexible_column():
+def test_space_left_goes_to_the_flexible_column() -> None:
     assert shown(200)["source"] > shown(160)["source"]
     assert shown(200)["name"] == shown(160)["name"]
 
 
-def test_healthy_team_has_no_reason_column():
+def test_healthy_team_has_no_reason_column() -> None:
     scene = Scene()
     scenes.add(scene, scenes.url("github", "https://example.com/mcp"), "bea", timedelta(days=1))
     assert "reason" not in shown(200, scene)
 
 
-def test_names_are_whole_when_there_is_room():
+def test_names_are_whole_when_there_is_room() -> None:
     longest = max(len(name) for name in scenes.team().adapters)
     assert shown(116)["name"] >= longest
 
@@ -67,24 +67,24 @@ def order(sort: Sort, text: str = "") -> list[str]:
     return [row.adapter.name for row in arrange(SPEC, rows(scenes.team()), keep=keep, sort=sort, now=NOW)]
 
 
-def test_rows_sort_by_name_and_turn():
+def test_rows_sort_by_name_and_turn() -> None:
     assert order(Sort("name")) == sorted(scenes.team().adapters)
     assert order(Sort("name", descending=True)) == sorted(scenes.team().adapters, reverse=True)
 
 
-def test_most_sessions_first():
+def test_most_sessions_first() -> None:
     assert order(Sort("sessions", descending=True))[:2] == ["github", "weather"]
 
 
-def test_faults_come_first_by_status():
+def test_faults_come_first_by_status() -> None:
     assert order(Sort("status"))[:2] == ["legacy-crm", "search"]
 
 
-def test_youngest_first_by_age():
+def test_youngest_first_by_age() -> None:
     assert order(Sort("age"))[0] == "everything"
 
 
-def test_equal_rows_keep_the_order_of_their_names_whichever_way():
+def test_equal_rows_keep_the_order_of_their_names_whichever_way() -> None:
     for descending in (False, True):
         names = [name for name in order(Sort("restarts", descending)) if name != "search"]
         assert names == sorted(names)
@@ -101,16 +101,16 @@ def test_equal_rows_keep_the_order_of_their_names_whichever_way():
         ("age:<1m", ["everything"]),
     ],
 )
-def test_filters_look_at_fields(text: str, names: list[str]):
+def test_filters_look_at_fields(text: str, names: list[str]) -> None:
     assert order(Sort("name"), text) == names
 
 
-def test_every_field_that_may_be_named_has_a_value():
+def test_every_field_that_may_be_named_has_a_value() -> None:
     row = rows(scenes.team())[0]
     assert set(SPEC.fields(row, NOW)) == set(SPEC.field_names)
 
 
-def test_status_is_told_by_glyph_and_word_in_both_alphabets():
+def test_status_is_told_by_glyph_and_word_in_both_alphabets() -> None:
     for sign in PHASES.values():
         assert UNICODE.sign(sign) == f"{sign.glyph} {sign.word}"
         assert ASCII.sign(sign) == f"{sign.plain} {sign.word}"
@@ -121,7 +121,7 @@ def text_of(lines: list[list[Cell]]) -> str:
     return "\n".join("".join(cell.text for cell in line) for line in lines)
 
 
-def test_description_says_why_an_adapter_is_in_trouble():
+def test_description_says_why_an_adapter_is_in_trouble() -> None:
     row = next(row for row in rows(scenes.team()) if row.adapter.name == "search")
     text = text_of(list(adapters.describe(row, NOW)))
     assert "▲ Degraded" in text
@@ -130,7 +130,7 @@ def test_description_says_why_an_adapter_is_in_trouble():
     assert "/adapters/search/mcp" in text
 
 
-def test_description_names_the_environment_and_tells_no_value():
+def test_description_names_the_environment_and_tells_no_value() -> None:
     scene = Scene()
     spec = scenes.stdio("x", "server", environment_variables={"TOKEN": "s3cret"})
     scenes.add(scene, spec, "ada", timedelta(days=1))
