@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -18,19 +18,23 @@ def to_yaml(value: Adapter | AdapterSpec, *, returned: bool = False) -> str:
     """What differs from the defaults, the name first. `returned`: with what the gateway added besides."""
     import yaml
 
-    plain = msgspec.to_builtins(_spec_of(value))
+    plain = _differing(value)
     if returned and isinstance(value, Adapter):
         plain |= {key: it for key, it in msgspec.to_builtins(value).items() if key in _RETURNED}
     ordered = {key: plain[key] for key in (*_LEAD, *plain) if key in plain}
     return str(yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=100))
 
 
-def _spec_of(value: Adapter | AdapterSpec) -> AdapterSpec:
-    """Only the specification, without defaults. A reader's nulls stand for values they may not see."""
-    if not isinstance(value, Adapter):
-        return value
-    fields = {field: getattr(value, field) for field in AdapterSpec.__struct_fields__}
-    return AdapterSpec(**fields)
+def _differing(value: Adapter | AdapterSpec) -> dict[str, Any]:
+    """The specification's fields that are not as by default, by their names on the wire."""
+    plain = msgspec.to_builtins(value)
+    told: dict[str, Any] = {}
+    for field in msgspec.structs.fields(AdapterSpec):
+        made = field.default_factory
+        default = made() if made is not msgspec.NODEFAULT else field.default
+        if getattr(value, field.name) != default:
+            told[field.encode_name] = plain[field.encode_name]
+    return told
 
 
 def from_yaml(text: str) -> AdapterSpec:

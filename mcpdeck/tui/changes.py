@@ -10,6 +10,7 @@ from gateway.wire.resources import Adapter, AdapterSpec, problems_of
 from mcpdeck.model.commands import Command
 from mcpdeck.model.form import Errors
 from mcpdeck.model.yaml_lines import from_yaml, to_yaml
+from mcpdeck.tui.screens.difference import DifferenceScreen
 
 if TYPE_CHECKING:
     from mcpdeck.errors import ProblemError
@@ -79,34 +80,48 @@ async def send_spec(deck: "Deck", command: Command, spec: AdapterSpec) -> Errors
 
 
 def edit_adapter(deck: "Deck", command: Command, adapter: Adapter) -> None:
-    """In the reader's editor, as often as it takes to be right; applied only if nobody changed it meanwhile."""
-    if adapter_hides_values(adapter):
+    """In the reader's editor, as often as it takes to be right; shown as a difference; sent only if still the same."""
+    if any(value is None for value in adapter.environment_variables.values()):
         deck.say(f"{adapter.name}: values of its environment are hidden from you, so it can not be edited", "warning")
         return
-    head = _EDIT_HEAD.format(name=adapter.name, context=deck.state.context)
     original = to_yaml(adapter)
-    text, remark = original, ""
+    try:
+        spec = _edited(deck, adapter, original)
+    except SuspendNotSupported:
+        deck.say("there is no terminal here to hand over to an editor", "warning")
+        return
+    if spec is None or to_yaml(spec) == original:
+        deck.say(f"{adapter.name} is unchanged")
+        return
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            start(deck, command, adapter, partial(deck.client.replace, adapter.name, spec, adapter.etag), "is changed")
+
+    deck.open_above(DifferenceScreen(f"Change {adapter.name}?", before=original, after=to_yaml(spec)), answered)
+
+
+def _edited(deck: "Deck", adapter: Adapter, text: str) -> AdapterSpec | None:
+    """What the reader made of the text; None if they saved nothing. What is wrong stands above it until it is right."""
+    head = _EDIT_HEAD.format(name=adapter.name, context=deck.state.context)
+    remark = ""
     while True:
-        try:
-            edited = deck.surroundings.edit_text(deck, head + remark + text)
-        except SuspendNotSupported:
-            deck.say("there is no terminal here to hand over to an editor", "warning")
-            return
-        body = "" if edited is None else "".join(line for line in edited.splitlines(True) if not line.startswith("#"))
-        if not body.strip() or body == original:
-            deck.say("unchanged")
-            return
-        text, remark = body, ""
+        shown = head + remark + text
+        edited = deck.surroundings.edit_text(deck, shown)
+        if edited is None or edited == shown:
+            return None
+        text = body = "".join(line for line in edited.splitlines(keepends=True) if not line.startswith("#"))
+        if not body.strip():
+            return None
         try:
             spec = from_yaml(body)
         except ValueError as error:
-            remark = f"# {error}\n"
+            remark = "".join(f"# {line}\n" for line in str(error).splitlines())
             continue
-        if errors := problems_of(spec):
-            remark = "".join(f"# {field}: {', '.join(sentences)}\n" for field, sentences in errors.items())
-            continue
-        start(deck, command, adapter, partial(deck.client.replace, adapter.name, spec, adapter.etag), "is changed")
-        return
+        errors = problems_of(spec)
+        if not errors:
+            return spec
+        remark = "".join(f"# {field}: {', '.join(sentences)}\n" for field, sentences in errors.items())
 
 
 def in_editor(deck: "Deck", text: str) -> str | None:
@@ -115,10 +130,6 @@ def in_editor(deck: "Deck", text: str) -> str | None:
 
     with deck.suspend():
         return editor.edit(text, suffix=".yaml")
-
-
-def adapter_hides_values(adapter: Adapter) -> bool:
-    return any(value is None for value in adapter.environment_variables.values())
 
 
 def save_log(deck: "Deck") -> None:

@@ -265,7 +265,7 @@ async def test_change_by_somebody_else_is_not_overwritten(scene: Scene) -> None:
 
     async with deck_on(scene, surroundings={"edit_text": edited}) as deck:
         deck.gateway.scene.adapters["sentry"] = msgspec.structs.replace(scene.adapters["sentry"], etag='"7"')
-        await deck.type(":edit sentry<enter>")
+        await deck.type(":edit sentry<enter><enter>")
         await deck.sees("somebody changed it meanwhile")
         assert deck.gateway.scene.adapters["sentry"].replica_count == 2
 
@@ -276,6 +276,8 @@ async def test_edit_applies_what_was_saved(scene: Scene) -> None:
 
     async with deck_on(scene, surroundings={"edit_text": edited}) as deck:
         await deck.type(":edit sentry<enter>")
+        await deck.sees("Change sentry?", "-replicaCount: 2", "+replicaCount: 4")
+        await deck.type("<enter>")
         request = await deck.gateway.request("PUT", "/adapters/sentry")
         assert msgspec.json.decode(request.body, type=AdapterSpec).replica_count == 4
         await deck.sees("sentry is changed")
@@ -290,16 +292,28 @@ async def test_edit_comes_back_with_what_is_wrong_until_it_is_right(scene: Scene
         return wrong if len(seen) == 1 else text.replace("replicaCount: 200", "replicaCount: 3")
 
     async with deck_on(scene, surroundings={"edit_text": edited}) as deck:
-        await deck.type(":edit sentry<enter>")
+        await deck.type(":edit sentry<enter><enter>")
         await deck.gateway.request("PUT", "/adapters/sentry")
         assert "# replicaCount: must be 0 to 100" in seen[1]
         await deck.until(lambda: deck.app.state.adapters["sentry"].replica_count == 3)
 
 
+async def test_edit_that_is_cancelled_sends_nothing(scene: Scene) -> None:
+    def edited(_deck: Deck, text: str) -> str:
+        return text.replace("replicaCount: 2", "replicaCount: 4")
+
+    async with deck_on(scene, surroundings={"edit_text": edited}) as deck:
+        await deck.type(":edit sentry<enter>")
+        await deck.sees("Change sentry?")
+        await deck.type("<esc>")
+        await deck.sees_no("Change sentry?")
+        assert deck.gateway.seen("PUT", ".*") == []
+
+
 async def test_edit_without_a_change_sends_nothing(scene: Scene) -> None:
     async with deck_on(scene, surroundings={"edit_text": lambda _deck, text: text}) as deck:
         await deck.type(":edit sentry<enter>")
-        await deck.sees("unchanged")
+        await deck.sees("sentry is unchanged")
         assert deck.gateway.seen("PUT", ".*") == []
 
 

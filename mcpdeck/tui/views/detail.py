@@ -65,9 +65,10 @@ class DetailView(Place):
 
     def _draw(self) -> None:
         row = adapters.row(self._state, self._adapter)
-        word = "YAML" if self.as_yaml else "description"
+        word, other = ("YAML", "in words") if self.as_yaml else ("description", "as YAML")
         title = [*titled(self._adapter), Part(f"   {word}", Tone.DIM, "adapter.yaml"), *self._filter_parts()]
-        self.title_line.show(title, [Part("y turns it ", Tone.DIM, "adapter.yaml")])
+        hint = [Part("y ", Tone.ACCENT, "adapter.yaml"), Part(f"{other} ", Tone.DIM, "adapter.yaml")]
+        self.title_line.show(title, hint)
         if row is None:
             self.sheet.show([[Cell(f"{self._adapter} is gone", Tone.WARN)]])
         elif self.as_yaml:

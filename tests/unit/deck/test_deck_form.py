@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.wire.resources import AdapterSpec, Isolation, SessionPolicy, Stdio
+from gateway.wire.resources import Adapter, AdapterSpec, Isolation, SessionPolicy, Stdio
 from mcpdeck.model.form import Entries, Source, by_field, entries_of, spec_of
 from mcpdeck.model.yaml_lines import from_yaml, to_yaml, toned
 from tests.support.fake_gateway import stored
@@ -99,6 +99,12 @@ def test_yaml_shows_what_differs_from_the_defaults_name_first() -> None:
     assert text.startswith("name: weather\ndescription: Forecasts\n")
     assert "resources" not in text
     assert from_yaml(text) == spec
+
+
+def test_yaml_of_an_adapter_from_the_wire_shows_no_default_either() -> None:
+    spec = AdapterSpec(name="x", url="https://example.com/mcp")
+    received = msgspec.json.decode(msgspec.json.encode(stored(spec, owner="ada")), type=Adapter)
+    assert to_yaml(received) == "name: x\nurl: https://example.com/mcp\n"
 
 
 def test_yaml_of_what_the_gateway_returned_can_be_given_back() -> None:
