@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from pathlib import Path
 from typing import Final
 
 import httpx
@@ -35,11 +34,11 @@ def sign_out(account: Account, accounts: Accounts) -> None:
     accounts.remove(account)
 
 
-def source_for(context: str, gateway_url: str, environ: Mapping[str, str], accounts_file: Path) -> TokenSource | None:
+def source_of(context: str, gateway_url: str, environ: Mapping[str, str], accounts: Accounts) -> TokenSource | None:
     """Where this context's tokens come from; None: nobody signed in, and the gateway may not ask for it."""
     if given := environ.get(TOKEN_VARIABLE, ""):
         return GivenToken(given)
-    account = Accounts(accounts_file).find(context, origin_of(gateway_url))
+    account = accounts.find(context, origin_of(gateway_url))
     return None if account is None else sign_in_of(account, tell=_nobody_is_asked)
 
 

@@ -12,7 +12,7 @@ import pytest
 from mcpdeck.auth.account import Account, Accounts, Method
 from mcpdeck.auth.discovery import discover
 from mcpdeck.auth.errors import AuthError, SignInNeeded
-from mcpdeck.auth.session import BearerAuth, sign_out, source_for
+from mcpdeck.auth.session import BearerAuth, sign_out, source_of
 from mcpdeck.auth.sources import GivenToken, Token
 
 GATEWAY = "https://gateway.example"
@@ -126,12 +126,12 @@ def test_sign_out_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_token_from_the_environment_goes_before_everything_and_is_never_renewed(tmp_path: Path) -> None:
-    source = source_for("prod", GATEWAY, {"MCPDECK_TOKEN": "given"}, tmp_path / "accounts.json")
+    source = source_of("prod", GATEWAY, {"MCPDECK_TOKEN": "given"}, Accounts(tmp_path / "accounts.json"))
     assert isinstance(source, GivenToken)
     assert source.token().text == "given"
     with pytest.raises(SignInNeeded, match="MCPDECK_TOKEN"):
         source.token(is_stale=True)
-    assert source_for("prod", GATEWAY, {}, tmp_path / "accounts.json") is None
+    assert source_of("prod", GATEWAY, {}, Accounts(tmp_path / "accounts.json")) is None
 
 
 def test_token_does_not_show_itself() -> None:
