@@ -209,3 +209,21 @@ async def test_fifty_thousand_lines_draw_only_what_is_seen() -> None:
         await it.add(*numbered(0, 50_000))
         assert it.seen()[-1] == "line 49999"
         assert min(drawn) >= 49_980
+
+
+async def test_text_selected_with_the_mouse_is_what_was_under_it() -> None:
+    async with log(size=(30, 5)) as it:
+        await it.add("first line", "second line", "third line")
+        await it.pilot.mouse_down(it.view, offset=(6, 0))
+        await it.pilot.hover(it.view, offset=(5, 1))
+        await it.pilot.mouse_up(it.view, offset=(5, 1))
+        assert it.pilot.app.screen.get_selected_text() == "line\nsecond"
+
+
+async def test_selection_reaches_beyond_what_is_scrolled_away() -> None:
+    async with log(size=(30, 5)) as it:
+        await it.add(*numbered(0, 100))
+        it.view.text_select_all()
+        text = it.pilot.app.screen.get_selected_text()
+        assert text is not None
+        assert text.splitlines() == numbered(0, 100)

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -15,6 +16,7 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
+from textual.selection import Selection
 from textual.strip import Strip
 
 from mcpdeck.model.formatting import count
@@ -55,8 +57,8 @@ class LineView(ScrollView, can_focus=True):
     def line_count(self) -> int: ...
 
     @abstractmethod
-    def line_width(self, index: int) -> int:
-        """In cells. Called once per line, so it must be cheap."""
+    def line_text(self, index: int) -> str:
+        """As `line`, without looks. Called once for every line, so it must be cheap."""
 
     @abstractmethod
     def line(self, index: int) -> Iterable[Segment]:
@@ -132,7 +134,8 @@ class LineView(ScrollView, can_focus=True):
     def _measure(self) -> None:
         width = max(1, self.scrollable_content_region.width)
         for index in range(self._measured, self.line_count()):
-            cells = self.line_width(index)
+            text = self.line_text(index)
+            cells = len(text) if text.isascii() else cell_len(text)
             self._widest = max(self._widest, cells)
             if self.wrap:
                 self._rows.append(self._rows[-1] + max(1, -(-cells // width)))
@@ -198,7 +201,30 @@ class LineView(ScrollView, can_focus=True):
             return Strip.blank(width, self.rich_style)
         start = part * width if self.wrap else self.scroll_offset.x
         strip = Strip(self.line(index)).apply_style(self.rich_style)
+        if not self.wrap:
+            strip = self._selected(strip, index).apply_offsets(0, index)
         return strip.crop_extend(start, start + width, self.rich_style)
+
+    # Selecting with the mouse, while lines are not wrapped
+
+    def _selected(self, strip: Strip, index: int) -> Strip:
+        span = self.text_selection.get_span(index) if self.text_selection else None
+        if span is None:
+            return strip
+        start, end = span[0], strip.cell_length if span[1] < 0 else min(span[1], strip.cell_length)
+        if start >= end:
+            return strip
+        style = self.screen.get_component_rich_style("screen--selection")
+        before, marked, after = strip.crop(0, start), strip.crop(start, end), strip.crop(end, strip.cell_length)
+        return Strip.join([before, Strip(Segment(it.text, style) for it in marked), after])
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        if self.wrap:
+            return None
+        return selection.extract("\n".join(map(self.line_text, range(self.line_count())))), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002
+        self.refresh()
 
     @property
     def match_style(self) -> Style:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
@@ -34,12 +33,9 @@ class LogView(LineView):
     def line_count(self) -> int:
         return len(self.book)
 
-    def line_width(self, index: int) -> int:
+    def line_text(self, index: int) -> str:
         line = self.book[index]
-        if line.kind is not Kind.LINE:
-            return 0
-        text = line.text
-        return len(self._front(line)) + (len(text) if text.isascii() else cell_len(text))
+        return f"{self._front(line)}{line.text}"
 
     def line(self, index: int) -> Iterable[Segment]:
         line = self.book[index]
@@ -59,7 +55,7 @@ class LogView(LineView):
 
     def plain_text(self) -> str:
         """Everything that is shown, as it is shown."""
-        return "".join(f"{self._front(line)}{line.text}\n" for line in self.book)
+        return "".join(f"{self.line_text(index)}\n" for index in range(len(self.book)))
 
     def show_timestamps(self, timestamps: bool) -> None:
         self.timestamps = timestamps

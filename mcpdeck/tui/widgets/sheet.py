@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-from rich.cells import cell_len
 from rich.segment import Segment
 
 from mcpdeck.model.filters import Needle
@@ -30,14 +29,11 @@ class Sheet(LineView):
         self.needle = Needle(text)
         self.refresh()
 
-    def text(self) -> str:
-        return "\n".join("".join(cell.text for cell in line) for line in self._lines)
-
     def line_count(self) -> int:
         return len(self._lines)
 
-    def line_width(self, index: int) -> int:
-        return sum(cell_len(cell.text) for cell in self._lines[index])
+    def line_text(self, index: int) -> str:
+        return "".join(cell.text for cell in self._lines[index])
 
     def line(self, index: int) -> Iterable[Segment]:
         for cell in self._lines[index]:
