@@ -1,5 +1,6 @@
 """From a verified token's claims to a principal, or to the sentence that refuses it. Pure: checks no signature."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -74,13 +75,18 @@ def _issuer(claims: Mapping[str, Any], issuer: Issuer) -> str:
 
 def _untimely(claims: Mapping[str, Any], now: float) -> str:
     expires, starts, issued = claims.get("exp"), claims.get("nbf", now), claims.get("iat", now)
-    if not all(isinstance(each, int | float) and not isinstance(each, bool) for each in (expires, starts, issued)):
+    if not all(_is_moment(each) for each in (expires, starts, issued)):
         return "the token's exp, nbf or iat is missing or no number"
     if expires <= now - LEEWAY:  # type: ignore[operator]
         return "the token has expired"
     if starts > now + LEEWAY or issued > now + LEEWAY:
         return "the token is from the future (or this machine's clock is behind)"
     return ""
+
+
+def _is_moment(value: Any) -> bool:
+    """JSON's true is Python's 1, and Python's JSON knows NaN and Infinity, before which nothing ever expires."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _not_an_access_token(claims: Mapping[str, Any], header: Mapping[str, Any], issuer: Issuer) -> str:

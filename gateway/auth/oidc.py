@@ -1,7 +1,7 @@
 """Who a request is from, by the access token of any OIDC issuer, Microsoft Entra ID first.
 
-A token is verified once; then it is known by its hash until it expires, and costs a dictionary look-up. Mints nothing,
-stores nothing, and sees only headers: a token in a query string is not looked at.
+A token is verified once; then it is known by its hash until it expires, an hour at most, and costs a look-up. Mints
+nothing, stores nothing, and sees only headers: a token in a query string is not looked at.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import msgspec
 from gateway.auth.claims import LEEWAY, Refusal, principal_of
 from gateway.auth.fetch import Fetch, FetchFailed
 from gateway.auth.issuers import Issuer
-from gateway.auth.keys import MAX_KEY_ID, Key, KeyRing
+from gateway.auth.keys import FRESH, MAX_KEY_ID, Key, KeyRing
 from gateway.core.access import Principal
 from gateway.core.errors import Challenge, InsufficientScope, IssuerUnreachable, Unauthenticated
 
@@ -82,7 +82,8 @@ class OidcAuthenticator:
         principal = principal_of(claims, header, issuer, now=self._clock())
         if isinstance(principal, Refusal):
             return self._refused(principal)
-        self._remember(authorization, Verified(principal, claims["exp"] + LEEWAY))
+        ends = min(claims["exp"] + LEEWAY, self._clock() + FRESH)  # so that a withdrawn key's tokens end with it
+        self._remember(authorization, Verified(principal, ends))
         return principal
 
     async def _issuer_and_key(self, token: str) -> tuple[Issuer, Key] | Refusal:

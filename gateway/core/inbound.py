@@ -68,3 +68,8 @@ def request_id(body: bytes | None) -> bytes | None:
     except msgspec.DecodeError:
         return None
     return bytes(envelope.id) if envelope.is_request else None
+
+
+def is_token_in(query: bytes) -> bool:
+    """Whether a query string carries a token (RFC 6750, section 2.3), and so every log on the way does: refuse it."""
+    return b"access_token=" in query.lower()

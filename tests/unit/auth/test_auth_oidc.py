@@ -181,6 +181,14 @@ async def test_verified_token_is_known_without_another_look_until_it_expires(mon
     assert gate.authenticator.known(headers) is None
 
 
+async def test_long_lived_token_is_judged_again_every_hour_so_that_a_withdrawn_key_ends_it() -> None:
+    gate = Gate()
+    headers = bearer(sign(other_claims(exp=NOW + 10**9)))
+    assert isinstance(await gate.authenticator.verify(headers), Principal)
+    gate.clock.now += 3601
+    assert gate.authenticator.known(headers) is None
+
+
 async def test_many_requests_with_one_new_token_verify_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     gate, looks, decode = Gate(), [], oidc._decode
 
