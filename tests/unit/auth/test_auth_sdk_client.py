@@ -12,7 +12,7 @@ import pytest
 from mcp import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 from pydantic import AnyUrl
 from quart import Quart
 
@@ -30,29 +30,10 @@ from mcpdeck.devissuer.app import Issuer
 from mcpdeck.devissuer.certificates import CertificateFiles
 from mcpdeck.devissuer.serve import AUDIENCE, temporary_issuer
 from tests.support.oidc.guarded import PATH, Guarded, listening, serving
+from tests.support.oidc.memory import Memory
 
 BACK = "http://127.0.0.1:49152/callback"  # nobody listens: the test reads the redirect instead
 Running = tuple[Issuer, CertificateFiles]
-
-
-class Memory:
-    """Where the SDK keeps its tokens."""
-
-    def __init__(self) -> None:
-        self.tokens: OAuthToken | None = None
-        self.client: OAuthClientInformationFull | None = None
-
-    async def get_tokens(self) -> OAuthToken | None:
-        return self.tokens
-
-    async def set_tokens(self, tokens: OAuthToken) -> None:
-        self.tokens = tokens
-
-    async def get_client_info(self) -> OAuthClientInformationFull | None:
-        return self.client
-
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        self.client = client_info
 
 
 class Person:
