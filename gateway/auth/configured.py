@@ -1,13 +1,19 @@
 """From an operator's variables to whom the gateway trusts. Every error names the variable and says what it wants."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 
-from gateway.auth.fetch import Fetch, HttpsFetch
+from gateway.auth.assertion import Assertions
+from gateway.auth.fetch import HttpsFetch
+from gateway.auth.front.clients import Clients
+from gateway.auth.front.flow import SCOPE, Front
+from gateway.auth.front.issuer_side import IssuerSide, Upstream
+from gateway.auth.front.tokens import Minter
 from gateway.auth.issuers import DEFAULT_SCOPE, ENTRA_AUTHORITY, ENTRA_V1, Issuer, entra
-from gateway.auth.metadata import Metadata, parse_public_url
+from gateway.auth.metadata import Metadata, TerminalSignIn, parse_public_url
 from gateway.auth.oidc import OidcAuthenticator
 
 VARIABLES: Final = {
@@ -24,23 +30,55 @@ VARIABLES: Final = {
     "MCPDECK_OIDC_ROLES_CLAIM": "the claim with roles, or a dotted path to it; roles",
     "MCPDECK_OIDC_SCOPE": "the scope that clients ask for and their tokens must hold; none",
     "MCPDECK_OIDC_CLIENT_ID": "the public client that `mcpdeck login` signs in as; none",
+    "MCPDECK_FRONT_CLIENT_ID": "the front's own confidential client at the first issuer; no front",
+    "MCPDECK_FRONT_CLIENT_SECRET_FILE": "the file with its secret",
     "MCPDECK_OIDC_CA_FILE": "a PEM file with the authority of an issuer inside the house; none",
 }
-PREFIXES: Final = ("MCPDECK_ENTRA_", "MCPDECK_OIDC_")  # a misspelt one must not pass unseen
+PREFIXES: Final = ("MCPDECK_ENTRA_", "MCPDECK_OIDC_", "MCPDECK_FRONT_")  # a misspelt one must not pass unseen
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """What compose puts in its places: the authenticator for both planes, blueprints for Quart, assertions upstream."""
+
+    authenticator: OidcAuthenticator
+    assertions: Assertions
+    blueprints: tuple[Any, ...]
 
 
 class Identity(msgspec.Struct, frozen=True):
     """Real authentication as configured, before anything is opened."""
 
     issuers: tuple[Issuer, ...]
-    metadata: Metadata
     public_url: str
     ca_file: str = ""
+    client_id: str = ""
+    upstream: Upstream | None = None  # the front's own client at the first issuer, where there is a front
 
-    def authenticator(self, fetch: Fetch | None = None) -> OidcAuthenticator:
-        """fetch: another way to issuers' documents; over HTTPS without."""
+    @property
+    def metadata(self) -> Metadata:
+        """Clients are sent to the front alone, where there is one; the terminal always to the issuer."""
+        first = self.issuers[0]
+        sign_in = TerminalSignIn(self.client_id, first.url, first.scope) if self.client_id else None
+        front = Issuer(url=self.public_url, audiences=frozenset({self.public_url}), scope=SCOPE)
+        return Metadata(self.public_url, (front,) if self.upstream else self.issuers, sign_in=sign_in)
+
+    def open(self, shared_keys: Sequence[bytes], fetch: HttpsFetch | None = None) -> Opened:
+        """shared_keys: what session ids are sealed with. fetch: another way to issuers' documents."""
+        from gateway.auth.routes import front_routes, identity_routes
+
         fetching = fetch or HttpsFetch(ca_file=self.ca_file or None)
-        return OidcAuthenticator(self.issuers, fetching, challenge=self.metadata.challenge)
+        metadata, assertions = self.metadata, Assertions(shared_keys, self.public_url)
+        well_known = identity_routes(metadata, assertions)
+        if self.upstream is None:
+            authenticator = OidcAuthenticator(self.issuers, fetching, challenge=metadata.challenge)
+            return Opened(authenticator, assertions, (well_known,))
+        minter = Minter(shared_keys, self.public_url)
+        trusted = (*self.issuers, minter.trusted)
+        authenticator = OidcAuthenticator(trusted, minter.fetching(fetching), challenge=metadata.challenge)
+        side = IssuerSide(self.upstream, fetching, redirect_uri=f"{self.public_url}/oauth/callback")
+        clients = Clients(shared_keys[0], fetching)
+        front = Front(self.public_url, clients, side, authenticator=authenticator, minter=minter)
+        return Opened(authenticator, assertions, (well_known, front_routes(front, minter)))
 
 
 def identity(variables: Mapping[str, str]) -> Identity | None:
@@ -50,8 +88,25 @@ def identity(variables: Mapping[str, str]) -> Identity | None:
     if not issuers:
         return None
     public_url = _wanted(variables, "MCPDECK_PUBLIC_URL", because="clients are told it, and tokens are bound to it")
-    metadata = Metadata(public_url, issuers, client_id=variables.get("MCPDECK_OIDC_CLIENT_ID", ""))
-    return Identity(issuers, metadata, metadata.public_url, variables.get("MCPDECK_OIDC_CA_FILE", ""))
+    return Identity(
+        issuers,
+        parse_public_url(public_url),
+        ca_file=variables.get("MCPDECK_OIDC_CA_FILE", ""),
+        client_id=variables.get("MCPDECK_OIDC_CLIENT_ID", ""),
+        upstream=_upstream(variables, issuers[0]),
+    )
+
+
+def _upstream(variables: Mapping[str, str], issuer: Issuer) -> Upstream | None:
+    client_id = variables.get("MCPDECK_FRONT_CLIENT_ID", "")
+    if not client_id:
+        return None
+    path = _wanted(variables, "MCPDECK_FRONT_CLIENT_SECRET_FILE", because="MCPDECK_FRONT_CLIENT_ID is set")
+    try:
+        secret = Path(path).read_text().strip()
+    except OSError as error:
+        raise ValueError(f"MCPDECK_FRONT_CLIENT_SECRET_FILE={path}: {error.strerror}") from error
+    return Upstream(issuer.url, client_id, secret, f"{issuer.scope} offline_access".strip())
 
 
 def _entra(variables: Mapping[str, str]) -> tuple[Issuer, ...]:

@@ -17,6 +17,14 @@ from gateway.core.routes import resource_of
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+class TerminalSignIn(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How `mcpdeck login` signs in, so that people configure nothing: at the issuer itself, as this public client."""
+
+    client_id: str
+    issuer: str
+    scope: str = ""
+
+
 class ResourceMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     """RFC 9728, section 2; `resource` is the URL that the document was asked for, as the standard demands."""
 
@@ -25,15 +33,15 @@ class ResourceMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     bearer_methods_supported: list[str]
     scopes_supported: list[str] = []
     resource_name: str = ""
-    mcpdeck_client_id: str = ""  # our own: the public client of `mcpdeck login`, so that it needs no configuration
+    mcpdeck_sign_in: TerminalSignIn | None = None  # our own extension of the document, as the standard allows
 
 
 class Metadata:
     """The documents of one gateway. Raises ValueError when `public_url` is no origin that clients could trust."""
 
-    def __init__(self, public_url: str, issuers: Sequence[Issuer], *, client_id: str = "") -> None:
+    def __init__(self, public_url: str, issuers: Sequence[Issuer], *, sign_in: TerminalSignIn | None = None) -> None:
         self.public_url = parse_public_url(public_url)
-        self._client_id = client_id
+        self._sign_in = sign_in
         self._servers = list(dict.fromkeys(each.authorization_server or each.url for each in issuers))
         self._scopes = list(dict.fromkeys(each.scope for each in issuers if each.scope))
 
@@ -58,7 +66,7 @@ class Metadata:
                 bearer_methods_supported=["header"],
                 scopes_supported=self._scopes,
                 resource_name="mcpdeck gateway",
-                mcpdeck_client_id=self._client_id,
+                mcpdeck_sign_in=self._sign_in,
             )
         )
 

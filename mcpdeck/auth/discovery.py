@@ -16,13 +16,21 @@ PATH: Final = "/.well-known/oauth-protected-resource"
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+class SignIn(msgspec.Struct, frozen=True):
+    """The gateway's own word on how the terminal signs in: where, as which client, for what."""
+
+    client_id: str
+    issuer: str
+    scope: str = ""
+
+
 class Offer(msgspec.Struct, frozen=True):
-    """How the gateway would have one sign in. `client_id`: this gateway's own extension, "" elsewhere."""
+    """How the gateway would have one sign in."""
 
     resource: str
     authorization_servers: list[str] = []
     scopes_supported: list[str] = []
-    client_id: str = msgspec.field(default="", name="mcpdeck_client_id")
+    sign_in: SignIn | None = msgspec.field(default=None, name="mcpdeck_sign_in")
 
 
 def discover(gateway_url: str, *, verify: Any = True) -> Offer:

@@ -40,7 +40,7 @@ def account_of(context: str, gateway_url: str, wish: Wish, offer: Offer | None) 
     issuer = wish.issuer or ("" if wish.tenant else _only_issuer(offer))
     tenant, authority = (wish.tenant, wish.authority) if wish.tenant else _entra(issuer)
     scope = wish.scope or _offered_scope(gateway_url, offer, is_entra=bool(tenant))
-    client_id = wish.client_id or (offer.client_id if offer else "")
+    client_id = wish.client_id or (offer.sign_in.client_id if offer and offer.sign_in else "")
     if wish.method.asks_a_person and not client_id:
         raise AuthError("the gateway names no client for the terminal; give --client-id (see docs/entra.md)")
     if tenant and not wish.method.asks_a_person:
@@ -64,6 +64,8 @@ def _where(issuer: str, tenant: str, authority: str) -> dict[str, Any]:
 
 
 def _only_issuer(offer: Offer | None) -> str:
+    if offer and offer.sign_in:
+        return offer.sign_in.issuer
     servers = offer.authorization_servers if offer else []
     if len(servers) == 1:
         return servers[0]
@@ -83,6 +85,8 @@ def _entra(issuer: str) -> tuple[str, str]:
 def _offered_scope(gateway_url: str, offer: Offer | None, *, is_entra: bool) -> str:
     """A gateway may not have one sign in for somebody else's API: Azure's, Graph's, another gateway's."""
     scopes = offer.scopes_supported if offer else []
+    if offer and offer.sign_in:
+        scopes = offer.sign_in.scope.split()
     own = ("api://", f"{origin_of(gateway_url)}/")
     if is_entra and (foreign := [scope for scope in scopes if not scope.startswith(own)]):
         raise AuthError(f"the gateway asks for {', '.join(foreign)}, which is not its own; give --scope if you mean it")

@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 
 from mcpdeck.auth.account import Account, Accounts, Method
-from mcpdeck.auth.discovery import Offer
+from mcpdeck.auth.discovery import Offer, SignIn
 from mcpdeck.auth.errors import AuthError
 from mcpdeck.auth.login import Wish, account_of
 from mcpdeck.cli import dev_issuer, identity
 
 GATEWAY = "https://gateway.example"
 TENANT = "11111111-2222-3333-4444-555555555555"
+ENTRA = f"https://login.microsoftonline.com/{TENANT}/v2.0"
 ROOT = Path(identity.__file__).parents[2]
 DRIVER = """
 import argparse, sys
@@ -41,7 +42,7 @@ def offer(**changes: Any) -> Offer:
         "resource": GATEWAY,
         "authorization_servers": [f"https://login.microsoftonline.com/{TENANT}/v2.0"],
         "scopes_supported": ["api://gateway/mcp.use"],
-        "client_id": "a-terminal",
+        "sign_in": SignIn("a-terminal", ENTRA, "api://gateway/mcp.use"),
     }
     return Offer(**(said | changes))
 
@@ -54,7 +55,7 @@ def test_login_needs_no_words_where_the_gateway_says_everything() -> None:
 
 
 def test_other_issuer_is_not_taken_for_entra() -> None:
-    account = account_of("prod", GATEWAY, Wish(), offer(authorization_servers=["https://idp.example/v2.0"]))
+    account = account_of("prod", GATEWAY, Wish(), offer(sign_in=SignIn("c", "https://idp.example/v2.0")))
     assert (account.issuer, account.tenant) == ("https://idp.example/v2.0", "")
 
 
@@ -73,15 +74,15 @@ def test_machine_asks_entra_for_what_it_was_granted() -> None:
 )
 def test_gateway_cannot_have_one_sign_in_for_somebody_elses_api(scope: str) -> None:
     with pytest.raises(AuthError, match="not its own"):
-        account_of("prod", GATEWAY, Wish(method=Method.AZURE_CLI), offer(scopes_supported=[scope]))
+        account_of("prod", GATEWAY, Wish(method=Method.AZURE_CLI), offer(sign_in=SignIn("c", ENTRA, scope)))
 
 
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        ({"authorization_servers": []}, "trusts 0 issuers"),
-        ({"authorization_servers": ["https://a", "https://b"]}, "https://a, https://b; give --issuer"),
-        ({"client_id": ""}, "give --client-id"),
+        ({"sign_in": None, "authorization_servers": []}, "trusts 0 issuers"),
+        ({"sign_in": None, "authorization_servers": ["https://a", "https://b"]}, "https://a, https://b; give --issuer"),
+        ({"sign_in": None}, "give --client-id"),
     ],
 )
 def test_what_is_missing_is_said_with_what_to_give(said: Any, reason: str) -> None:

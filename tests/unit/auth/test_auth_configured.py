@@ -1,13 +1,15 @@
 """From variables to trusted issuers."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.auth.configured import Identity, identity
+from gateway.auth.configured import VARIABLES, Identity, identity
 from gateway.auth.oidc import OidcAuthenticator
-from tests.support.oidc.tokens import CLIENT, ENTRA_V1, ENTRA_V2, TENANT, CountingFetch
+from gateway.core.affinity import new_key
+from tests.support.oidc.tokens import CLIENT, ENTRA_V1, ENTRA_V2, TENANT
 
 PUBLIC = {"MCPDECK_PUBLIC_URL": "https://Gateway.example/"}
 ENTRA = {"MCPDECK_ENTRA_TENANT": TENANT, "MCPDECK_ENTRA_CLIENT_ID": CLIENT, **PUBLIC}
@@ -23,7 +25,7 @@ def test_two_variables_and_a_public_url_are_enough_for_entra() -> None:
     found = configured(ENTRA)
     assert [each.url for each in found.issuers] == [ENTRA_V2, ENTRA_V1]
     assert found.public_url == "https://gateway.example"
-    assert isinstance(found.authenticator(CountingFetch({})), OidcAuthenticator)
+    assert isinstance(found.open([new_key()]).authenticator, OidcAuthenticator)
 
 
 def test_entra_scope_is_asked_for_with_the_uri_and_checked_without() -> None:
@@ -41,7 +43,33 @@ def test_several_issuers_stand_beside_entra() -> None:
 def test_terminals_client_is_published_with_the_metadata() -> None:
     found = configured(ENTRA | {"MCPDECK_OIDC_CLIENT_ID": "a-terminal"})
     document: Any = json.loads(found.metadata.document("/.well-known/oauth-protected-resource") or b"")
-    assert document["mcpdeck_client_id"] == "a-terminal"
+    wanted = {"client_id": "a-terminal", "issuer": ENTRA_V2, "scope": f"api://{CLIENT}/.default"}
+    assert document["mcpdeck_sign_in"] == wanted
+
+
+def test_front_is_where_clients_are_sent_and_the_terminal_is_not(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret\n")
+    front = {"MCPDECK_FRONT_CLIENT_ID": "front", "MCPDECK_FRONT_CLIENT_SECRET_FILE": str(tmp_path / "secret")}
+    found = configured(ENTRA | front | {"MCPDECK_OIDC_CLIENT_ID": "a-terminal"})
+    document: Any = json.loads(found.metadata.document("/.well-known/oauth-protected-resource/mcp") or b"")
+    assert document["authorization_servers"] == ["https://gateway.example"]
+    assert document["scopes_supported"] == ["mcp"]
+    assert document["mcpdeck_sign_in"]["issuer"] == ENTRA_V2
+    assert found.upstream is not None
+    assert found.upstream.scope == f"api://{CLIENT}/.default offline_access"
+    assert "s3cret" not in repr(found)
+    assert [each.name for each in found.open([new_key()]).blueprints] == ["identity", "front"]
+
+
+def test_front_without_a_readable_secret_does_not_start() -> None:
+    front = {"MCPDECK_FRONT_CLIENT_ID": "front", "MCPDECK_FRONT_CLIENT_SECRET_FILE": "/absent/secret"}
+    with pytest.raises(ValueError, match="MCPDECK_FRONT_CLIENT_SECRET_FILE=/absent/secret: No such file"):
+        identity(ENTRA | front)
+
+
+def test_every_setting_is_in_the_documentation() -> None:
+    documented = (Path(__file__).parents[3] / "docs/identity.md").read_text()
+    assert [name for name in VARIABLES if f"`{name}`" not in documented] == []
 
 
 def test_nothing_configured_is_no_identity() -> None:

@@ -16,15 +16,13 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 from pydantic import AnyUrl
 from quart import Quart
 
+from gateway.auth.configured import Identity
 from gateway.auth.fetch import HttpsFetch
-from gateway.auth.front.clients import Clients
-from gateway.auth.front.flow import Front
-from gateway.auth.front.issuer_side import IssuerSide, Upstream
-from gateway.auth.front.tokens import Minter
+from gateway.auth.front.issuer_side import Upstream
 from gateway.auth.issuers import Issuer as Trusted
 from gateway.auth.metadata import Metadata
 from gateway.auth.oidc import OidcAuthenticator
-from gateway.auth.routes import front_routes, identity_routes
+from gateway.auth.routes import identity_routes
 from gateway.core.affinity import new_key
 from mcpdeck.devissuer.app import Issuer
 from mcpdeck.devissuer.certificates import CertificateFiles
@@ -97,21 +95,17 @@ async def test_sdk_client_registers_signs_in_through_the_front_and_calls_a_tool(
     issuer, files = running
     listener, url = listening()
     issuer.registered["front"] = [f"{url}/oauth/callback"]
-    fetch, shared = HttpsFetch(ca_file=str(files.authority)), new_key()
-    minter = Minter([shared], url)
-    upstream = Trusted(url=issuer.minter.issuer, audiences=frozenset({AUDIENCE}))
-    metadata = Metadata(url, [minter.trusted])  # clients are sent to the front alone
-    authenticator = OidcAuthenticator([upstream, minter.trusted], minter.fetching(fetch), challenge=metadata.challenge)
-    side = IssuerSide(
-        Upstream(issuer.minter.issuer, "front", "s3cret", "api offline_access"),
-        fetch,
-        redirect_uri=f"{url}/oauth/callback",
+    identity = Identity(
+        (Trusted(url=issuer.minter.issuer, audiences=frozenset({AUDIENCE})),),
+        url,
+        ca_file=str(files.authority),
+        upstream=Upstream(issuer.minter.issuer, "front", "s3cret", "api offline_access"),
     )
-    front = Front(url, Clients(shared, fetch), side, authenticator=authenticator, minter=minter)
+    opened = identity.open([new_key()])
     quart = Quart(__name__)
-    quart.register_blueprint(identity_routes(metadata, None))
-    quart.register_blueprint(front_routes(front, minter))
-    app = Guarded(authenticator, quart)
+    for blueprint in opened.blueprints:
+        quart.register_blueprint(blueprint)
+    app = Guarded(opened.authenticator, quart)
     async with serving(app, listener):
         said, person, memory = await called(url + PATH, running)
     assert said == "sunny in Oslo"
