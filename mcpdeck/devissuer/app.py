@@ -66,7 +66,9 @@ class Issuer:
     def granted(self, form: Mapping[str, str], authorization: Any) -> dict[str, Any]:
         """The token endpoint's answer. Raises GrantError."""
         client_id = form.get("client_id") or (authorization.username if authorization else "") or ""
-        secret = form.get("client_secret") or (authorization.password if authorization else "") or ""
+        # A federated client's assertion is compared as a secret is: enough for a trial, and nothing more.
+        given = form.get("client_secret") or form.get("client_assertion")
+        secret = given or (authorization.password if authorization else "") or ""
         if client_id in self.secrets_of and not secrets.compare_digest(self.secrets_of[client_id], secret):
             raise GrantError("invalid_client")
         match form.get("grant_type"):
