@@ -8,7 +8,7 @@ import msgspec
 
 from mcpdeck.auth.account import Account, Method
 from mcpdeck.auth.errors import AuthError, SignInNeeded
-from mcpdeck.auth.sources import Token
+from mcpdeck.auth.sources import Token, silently
 from mcpdeck.auth.vault import Vault
 
 WELL_KNOWN_HOSTS: Final = frozenset(
@@ -49,9 +49,12 @@ class EntraSignIn:
             with _azure_errors(), self._machine_credential() as credential:
                 found = credential.get_token(*self._account.scopes)
             return self._unless_refused(Token(found.token, found.expires_on), is_stale)
+        return silently(self._vault, self._account, lambda text: self._refreshed(text, is_stale))
+
+    def _refreshed(self, text: str, is_stale: bool) -> Token:
         import msal
 
-        kept = self._kept()
+        kept = msgspec.json.decode(text, type=Kept)
         cache = msal.SerializableTokenCache()
         cache.deserialize(kept.cache)
         if is_stale:
@@ -61,12 +64,6 @@ class EntraSignIn:
         if cache.has_state_changed:
             self._keep(kept.record, cache)
         return Token(found.token, found.expires_on)
-
-    def _kept(self) -> Kept:
-        text = self._vault.read(self._account.key)
-        if text is None:
-            raise SignInNeeded(f"nobody is signed in to {self._account.gateway}; run: mcpdeck login")
-        return msgspec.json.decode(text, type=Kept)
 
     def _record(self, kept: Kept) -> Any:
         """With the authority as configured: the serialized one lacks its scheme, which is misread before a port."""

@@ -4,13 +4,14 @@ By MSAL with `oidc_authority`: it comes with azure-identity anyway, is kept by M
 cache is one text that fits a keyring.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from mcpdeck.auth.account import Account, Method
 from mcpdeck.auth.errors import AuthError, SignInNeeded
-from mcpdeck.auth.sources import Token
+from mcpdeck.auth.sources import Token, silently
 from mcpdeck.auth.vault import Vault
 
 
@@ -42,13 +43,11 @@ class OidcSignIn:
         return str(claims.get("preferred_username") or claims.get("name") or claims.get("sub", ""))
 
     def token(self, *, is_stale: bool = False) -> Token:
-        import time
+        return silently(self._vault, self._account, lambda text: self._refreshed(text, is_stale))
 
+    def _refreshed(self, text: str, is_stale: bool) -> Token:
         import msal
 
-        text = self._vault.read(self._account.key)
-        if text is None:
-            raise SignInNeeded(f"nobody is signed in to {self._account.gateway}; run: mcpdeck login")
         cache = msal.SerializableTokenCache()
         cache.deserialize(text)
         with _issuer_errors(self._account.issuer):

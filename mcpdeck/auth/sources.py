@@ -1,10 +1,13 @@
 """Where a bearer token comes from, silently. Asks nobody: what needs a person raises SignInNeeded."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
+from mcpdeck.auth.account import Account
 from mcpdeck.auth.errors import SignInNeeded
+from mcpdeck.auth.vault import Vault
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -38,3 +41,20 @@ class GivenToken:
         if is_stale:
             raise SignInNeeded("the gateway refuses MCPDECK_TOKEN: expired, or for another audience")
         return self._token
+
+
+def silently(vault: Vault, account: Account, refreshed: Callable[[str], Token]) -> Token:
+    """From what the vault holds; once more if another mcpdeck renewed it meanwhile: refresh tokens may serve once.
+
+    Raises SignInNeeded.
+    """
+    text = vault.read(account.key)
+    if text is None:
+        raise SignInNeeded(f"nobody is signed in to {account.gateway}; run: mcpdeck login")
+    try:
+        return refreshed(text)
+    except SignInNeeded:
+        newer = vault.read(account.key)
+        if newer is None or newer == text:
+            raise
+        return refreshed(newer)

@@ -81,43 +81,53 @@ class FileVault:
 
 
 class KeyringVault:
-    """The OS keyring. Long texts go in parts; a digest in the head tells a whole from a torn one."""
+    """The OS keyring. Long texts go in parts, and a head that is written last names them: whoever reads meanwhile, in
+    another process, finds the old text or the new one, never half of each."""
 
     is_lasting = True
 
     def read(self, key: str) -> str | None:
-        import keyring
-
-        with _keyring_errors():
-            head = keyring.get_password(SERVICE, key)
+        for _ in range(2):  # the second time when another process replaced the parts under our eyes
+            head = self._get(key)
             if head is None:
                 return None
-            count, _, digest = head.partition(":")
-            parts = [keyring.get_password(SERVICE, f"{key}#{number}") for number in range(int(count))]
-        text = "".join(part or "" for part in parts)
-        return text if _digest(text) == digest else None
+            text = "".join(self._get(name) or "" for name in _part_names(key, head))
+            if _digest(text) == head.partition(":")[2]:
+                return text
+        return None
 
     def write(self, key: str, text: str) -> None:
         import keyring
 
-        self.forget(key)
+        old = self._get(key)
         parts = [text[start : start + PART] for start in range(0, len(text), PART)]
+        head = f"{len(parts)}:{_digest(text)}"
+        if head == old:
+            return
         with _keyring_errors():
-            for number, part in enumerate(parts):
-                keyring.set_password(SERVICE, f"{key}#{number}", part)
-            keyring.set_password(SERVICE, key, f"{len(parts)}:{_digest(text)}")
+            for name, part in zip(_part_names(key, head), parts, strict=True):
+                keyring.set_password(SERVICE, name, part)
+            keyring.set_password(SERVICE, key, head)
+        self._delete(_part_names(key, old or ""))
 
     def forget(self, key: str) -> None:
+        head = self._get(key)
+        if head is not None:
+            self._delete([key, *_part_names(key, head)])
+
+    def _get(self, name: str) -> str | None:
         import keyring
 
         with _keyring_errors():
-            head = keyring.get_password(SERVICE, key)
-            if head is None:
-                return
-            keyring.delete_password(SERVICE, key)
-            for number in range(int(head.partition(":")[0])):
-                if keyring.get_password(SERVICE, f"{key}#{number}") is not None:
-                    keyring.delete_password(SERVICE, f"{key}#{number}")
+            return keyring.get_password(SERVICE, name)
+
+    def _delete(self, names: list[str]) -> None:
+        import keyring
+
+        for name in names:
+            if self._get(name) is not None:
+                with _keyring_errors():
+                    keyring.delete_password(SERVICE, name)
 
 
 _memory = MemoryVault()
@@ -135,6 +145,12 @@ def has_keyring() -> bool:
 
     with _keyring_errors():
         return bool(keyring.get_keyring().priority >= RECOMMENDED)
+
+
+def _part_names(key: str, head: str) -> list[str]:
+    """head: `COUNT:DIGEST`; "" names none."""
+    count, _, digest = head.partition(":")
+    return [f"{key}#{digest[:12]}.{number}" for number in range(int(count or 0))]
 
 
 def _digest(text: str) -> str:

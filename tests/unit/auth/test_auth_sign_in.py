@@ -116,6 +116,29 @@ async def test_lapsed_sign_in_says_to_sign_in_and_opens_nothing(
     assert browser.visited == []
 
 
+class Racing(MemoryVault):
+    """Another mcpdeck renews the sign-in between our reading and our asking the issuer."""
+
+    def __init__(self, before: str, after: str) -> None:
+        super().__init__()
+        self.answers = [before, after]
+
+    def read(self, key: str) -> str | None:
+        return self.answers.pop(0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_two_terminals_that_refresh_at_once_both_stay_signed_in(kind: Any, running: Running) -> None:
+    first, vault, _ = await told(kind, running, Method.DEVICE_CODE)
+    before = vault.read(first._account.key)
+    await asyncio.to_thread(lambda: first.token(is_stale=True))
+    after = vault.read(first._account.key)
+    assert before
+    assert after
+    second = kind(account(kind, running, Method.BROWSER), Racing(before, after), tell=pytest.fail)
+    assert (await asyncio.to_thread(lambda: second.token(is_stale=True))).text
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_nobody_signed_in_says_so(kind: Any, running: Running) -> None:
     sign_in = kind(account(kind, running, Method.BROWSER), MemoryVault(), tell=pytest.fail)
