@@ -20,6 +20,13 @@ class Authenticator(Protocol):
         """The same with time to fetch keys and check a signature; `known` answers from then on."""
 
 
+class Assertions(Protocol):
+    """The gateway's signed word on who calls, for the `X-Mcp-Identity` header."""
+
+    def assertion(self, principal: Principal, adapter: AdapterName) -> bytes:
+        """About this principal, for this adapter alone. Served from memory; never waits."""
+
+
 class Accounts(Protocol):
     """What the data plane tells about live sessions and calls. Every method is called on the loop and must not wait."""
 
