@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -41,9 +41,13 @@ def parse_line(raw: str) -> LogLine:
 
 
 class Inbox:
-    """Lines between the stream and the screen: at most `capacity` wait, the oldest go first and are counted."""
+    """Lines between the stream and the screen: at most `capacity` wait, the oldest go first and are counted.
 
-    def __init__(self, capacity: int = 10_000) -> None:
+    `wake` is called when the first one comes into an empty inbox, so that nobody has to look.
+    """
+
+    def __init__(self, wake: Callable[[], object] = lambda: None, capacity: int = 10_000) -> None:
+        self._wake = wake
         self._waiting: deque[LogLine] = deque(maxlen=capacity)
         self.dropped = 0
 
@@ -51,6 +55,8 @@ class Inbox:
         if len(self._waiting) == self._waiting.maxlen:
             self.dropped += 1
         self._waiting.append(line)
+        if len(self._waiting) == 1:
+            self._wake()
 
     def take(self) -> list[LogLine]:
         taken = list(self._waiting)

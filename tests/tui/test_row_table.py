@@ -219,3 +219,20 @@ async def test_resizing_keeps_the_cursor_in_sight() -> None:
         await pilot.resize_terminal(40, 8)
         await pilot.pause()
         assert any("❯ row-00025" in line for line in screen(table))
+
+
+async def test_only_rows_that_time_has_changed_are_drawn_again() -> None:
+    ages = {"a": "1s", "b": "3d"}
+    async with table_of(Thing("a"), Thing("b"), size=(40, 6)) as (pilot, table):
+        name, size = SPEC.columns
+        aging = replace(size, cell=lambda it, _: Cell(ages[it.name]))
+        table.spec = replace(SPEC, columns=[name, aging])
+        table.show([Thing("a"), Thing("b")])
+        await pilot.pause()
+        drawn: list[int] = []
+        table.refresh_line = drawn.append  # type: ignore[method-assign, assignment]
+        table.refresh_ages()
+        assert drawn == []
+        ages["a"] = "2s"
+        table.refresh_ages()
+        assert drawn == [1]

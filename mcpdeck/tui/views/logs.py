@@ -1,4 +1,4 @@
-"""The log of one adapter, every replica merged. Reads from an inbox at most ten times a second; opens no stream."""
+"""The log of one adapter, every replica merged. Takes lines from an inbox ten times a second at most; opens no stream."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -43,16 +43,13 @@ class LogsView(Place):
         self._clock = clock
         self.wish: Wish | None = None
         self.book = Logbook()
-        self.inbox = Inbox()
+        self.inbox = Inbox(self._lines_wait)
         self.standing = ""  # how the stream stands, in words; empty before there is one
 
     def compose(self) -> ComposeResult:
         yield TitleLine(classes="-first")
         yield TitleLine(classes="-last", id="toggles")
         yield LogView(self.book, glyphs=self._glyphs)
-
-    def on_mount(self) -> None:
-        self.set_interval(FLUSH_SECONDS, self.flush)
 
     @property
     def lines(self) -> LogView:
@@ -77,7 +74,7 @@ class LogsView(Place):
         self.wish = wish
         self.book.clear()
         self.book.instances.clear()
-        self.inbox = Inbox()
+        self.inbox = Inbox(self._lines_wait)
         self.standing = "connecting"
         self.lines.lines_replaced()
         self.lines.set_follow(True)
@@ -94,6 +91,9 @@ class LogsView(Place):
             self._tell()
 
     # Lines
+
+    def _lines_wait(self) -> None:
+        self.set_timer(FLUSH_SECONDS, self.flush)
 
     def flush(self) -> None:
         """Take in what came since the last time, all at once."""

@@ -10,7 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -71,6 +71,7 @@ class RowTable[Item](ScrollView, can_focus=True):
         self._cursor = 0
         self._natural: list[int] = []
         self._fitted: list[Fitted] = []
+        self._drawn: dict[int, Strip] = {}  # visible rows as last drawn
 
     # What it shows
 
@@ -186,6 +187,9 @@ class RowTable[Item](ScrollView, can_focus=True):
     def _page(self) -> int:
         return max(0, self.scrollable_content_region.height - 1)
 
+    def _is_visible(self, row: int) -> bool:
+        return 0 <= row - self.scroll_offset.y < self._page
+
     def action_move(self, step: int) -> None:
         self._place(self._cursor + step)
 
@@ -227,17 +231,22 @@ class RowTable[Item](ScrollView, can_focus=True):
     # Drawing
 
     def refresh_ages(self) -> None:
-        """Draw the visible rows anew, for what changes with time alone."""
-        self.refresh(Region(0, 0, self.size.width, self.size.height))
+        """Draw again the visible rows that time alone has changed."""
+        width = self.scrollable_content_region.width
+        for row, drawn in list(self._drawn.items()):
+            if row < len(self._shown) and self._row(row, width) != drawn:
+                self.refresh_line(row + 1)
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
         if y == 0:
+            self._drawn = {row: strip for row, strip in self._drawn.items() if self._is_visible(row)}
             return self._head(width)
         row = y - 1 + self.scroll_offset.y
         if row >= len(self._shown):
             return Strip.blank(width, self.rich_style)
-        return self._row(row, width)
+        strip = self._drawn[row] = self._row(row, width)
+        return strip
 
     def _head(self, width: int) -> Strip:
         base = self.get_component_rich_style("row-table--head")

@@ -109,3 +109,14 @@ def test_inbox_drops_the_oldest_and_counts() -> None:
     assert [line.text for line in inbox.take()] == ["2", "3", "4"]
     assert inbox.dropped == 2
     assert inbox.take() == []
+
+
+def test_inbox_wakes_its_reader_once_per_filling() -> None:
+    woken: list[int] = []
+    inbox = Inbox(lambda: woken.append(1))
+    for _ in range(3):
+        inbox.put(LogLine("x"))
+    assert len(woken) == 1
+    inbox.take()
+    inbox.put(LogLine("y"))
+    assert len(woken) == 2
