@@ -1,5 +1,6 @@
 """Signing keys and access tokens as issuers make them, and a fetch that counts. Real signatures, no network."""
 
+import asyncio
 import base64
 import json
 from functools import cache
@@ -103,6 +104,7 @@ class CountingFetch:
 
     async def __call__(self, url: str, *, may_be_private: bool) -> dict[str, Any]:
         self.asked.append((url, may_be_private))
+        await asyncio.sleep(0)  # others run meanwhile, as over a network
         if self.is_down or url not in self.documents:
             raise FetchFailed(f"{url} can't be reached")
         document: dict[str, Any] = self.documents[url]
