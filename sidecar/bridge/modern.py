@@ -61,7 +61,8 @@ class ModernBridge:
 
     @property
     def under_way(self) -> int:
-        return len(self._calls) + len(self._waiting) + len(self._unchecked)
+        """Clients' requests; the sidecar's own do not count."""
+        return sum(call.settle is None for call in self._calls) + len(self._waiting) + len(self._unchecked)
 
     # the children's side
 
