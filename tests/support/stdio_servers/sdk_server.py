@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver import Context, Elicit, MCPServer, Resolve
 from pydantic import BaseModel
 
 server = MCPServer("sdk-server", version="1")
@@ -26,11 +26,15 @@ async def count(to: Annotated[int, "how far"], context: Context) -> str:
     return f"counted to {to}"
 
 
+def ask_name() -> Elicit[Name]:
+    """In the handshake era a request to the client, in 2026-07-28 an input_required result."""
+    return Elicit("What is your name?", Name)
+
+
 @server.tool()
-async def greet(context: Context) -> str:
+def greet(who: Annotated[Name, Resolve(ask_name)]) -> str:
     """Asks for a name first."""
-    answer = await context.elicit("What is your name?", Name)
-    return f"hello {answer.data.name}" if answer.action == "accept" else "hello stranger"
+    return f"hello {who.name}"
 
 
 if __name__ == "__main__":
