@@ -51,7 +51,7 @@ class Sealer:
     def open(self, text: bytes, adapter: AdapterName, principal: PrincipalId, *, now: float) -> Binding | None:
         """What was sealed, or None: forged, expired, another principal's or another adapter's. They look alike."""
         try:
-            sealed = base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+            sealed = base64.b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except binascii.Error:
             return None
         associated = _associated(adapter, principal)

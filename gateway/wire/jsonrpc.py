@@ -51,7 +51,10 @@ _id = msgspec.json.Decoder(str | int | float | None)
 
 def decode(message: bytes | bytearray | memoryview) -> Envelope:
     """One message's envelope. Raises msgspec.DecodeError on bad JSON, msgspec.ValidationError on a wrong shape."""
-    return _envelope.decode(message)
+    try:
+        return _envelope.decode(message)
+    except RecursionError as error:  # what a hostile peer nests, msgspec skips by recursion
+        raise msgspec.DecodeError("JSON nests too deep") from error
 
 
 def decode_id(raw: bytes | msgspec.Raw) -> Id:

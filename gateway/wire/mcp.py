@@ -67,7 +67,7 @@ NAME_OF_METHOD: Final = {  # which member of params the Mcp-Name header mirrors
 
 SESSION_ID = re.compile(rb"[\x21-\x7e]+")  # visible ASCII; nothing narrower, or real ids lose their stickiness
 _SENTINEL = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
-_PLAIN = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
+_PLAIN = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
 def era_of(version: str | None) -> Era:

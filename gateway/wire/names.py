@@ -9,6 +9,7 @@ PrincipalId = NewType("PrincipalId", str)
 
 ADAPTER_NAME_LENGTH = 52  # a StatefulSet's pod name and revision label must fit in 63 characters
 DNS_LABEL = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,{ADAPTER_NAME_LENGTH - 2}}}[a-z0-9])?")
+INSTANCE = re.compile(r"(.+)-(0|[1-9][0-9]{0,8})")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -26,5 +27,7 @@ def instance_name(adapter: AdapterName, ordinal: int) -> InstanceName:
 
 def split_instance_name(instance: str) -> tuple[str, int]:
     """`weather-0` -> (`weather`, 0). Raises ValueError when there is no ordinal."""
-    adapter, _, ordinal = instance.rpartition("-")
-    return adapter, int(ordinal)
+    found = INSTANCE.fullmatch(instance)
+    if found is None:
+        raise ValueError(f"{instance!r} is not an adapter's name with an ordinal, such as 'weather-0'")
+    return found[1], int(found[2])

@@ -16,8 +16,12 @@ IMAGE_NAME = re.compile(r"(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:(?:[._]|__
 IMAGE_VERSION = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}|sha256:[0-9a-f]{64}")
 QUANTITY = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
 PATH = re.compile(r"/[a-zA-Z0-9/_\-.]*")
-URL = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?(?:\?[^\s#]*)?")
+URL = re.compile(r"https?://[^\s/?#@\x00-\x1f\x7f]+(?:/[^\s?#\x00-\x1f\x7f]*)?(?:\?[^\s#\x00-\x1f\x7f]*)?")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+OWN_HEADER = re.compile(  # what frames a message, or routes it
+    r"connection|content-length|host|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|mcp-.*",
+    re.IGNORECASE,
+)
 
 DESCRIPTION_LENGTH: Final = 4096
 MAX_REPLICAS: Final = 100
@@ -168,7 +172,7 @@ class AdapterStatus(_Returned, frozen=True, kw_only=True):
     conditions: list[Condition] = []
 
 
-class Page[Item](_Returned, frozen=True, kw_only=True):
+class Page[Item](_Returned, frozen=True, kw_only=True, omit_defaults=True):
     """A list that was asked for with `limit`. `next_cursor` is absent on the last page."""
 
     items: list[Item]
@@ -245,6 +249,7 @@ def problems_of(spec: AdapterSpec) -> dict[str, list[str]]:
         check(name not in spec.environment_variables, f"secretEnvironment.{name}", "is also in environmentVariables")
     for name in spec.headers:
         check(HEADER_NAME.fullmatch(name), f"headers.{name}", "is not a header's name")
+        check(not OWN_HEADER.fullmatch(name), f"headers.{name}", "is the gateway's own to set")
     for side in ("requests", "limits"):
         for resource, quantity in msgspec.to_builtins(getattr(spec.resources, side)).items():
             check(QUANTITY.fullmatch(quantity), f"resources.{side}.{resource}", f"{quantity!r} is not a quantity")
@@ -277,5 +282,7 @@ def _check_source(spec: AdapterSpec, check: Any) -> None:
 
 def normalized(spec: AdapterSpec) -> AdapterSpec:
     """The spec with roles trimmed and de-duplicated, whatever their case; the first spelling stays."""
-    roles = {role.strip().casefold(): role.strip() for role in reversed(spec.required_roles) if role.strip()}
-    return msgspec.structs.replace(spec, required_roles=list(reversed(roles.values())))
+    roles: dict[str, str] = {}
+    for role in filter(None, map(str.strip, spec.required_roles)):
+        roles.setdefault(role.casefold(), role)
+    return msgspec.structs.replace(spec, required_roles=list(roles.values()))

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
 _LINE = re.compile(rb"\r\n|\n|\r")
+_BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")  # atomic, or one \r\n would pass for two ends of lines
+_LONGEST_BLANK_LINE = 4
+_RETRY_DIGITS = 9
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -33,7 +35,10 @@ def comment(text: str = "") -> bytes:
 
 
 class Decoder:
-    """Feeds on chunks cut anywhere, gives whole events. Holds at most `limit` bytes of an unfinished one."""
+    """Feeds on chunks cut anywhere, gives whole events. Holds at most `limit` bytes of an unfinished one.
+
+    A chunk that ends in a carriage return may leave its line feed to the next: that one then opens an empty block.
+    """
 
     def __init__(self, limit: int = 16 * 1024 * 1024) -> None:
         self._buffer = bytearray()
@@ -47,8 +52,9 @@ class Decoder:
             block = bytes(self._buffer[: found.start()])
             del self._buffer[: found.end()]
             self._searched = 0
-            yield parse(block)
-        self._searched = max(0, len(self._buffer) - 3)
+            if block := block.strip(b"\r\n"):
+                yield parse(block)
+        self._searched = max(0, len(self._buffer) - _LONGEST_BLANK_LINE + 1)
         if len(self._buffer) > self._limit:
             raise ValueError(f"an SSE event exceeds {self._limit} bytes")
 
@@ -67,7 +73,7 @@ def parse(block: bytes) -> Event:
                 event = value.decode(errors="replace")
             case b"id" if b"\0" not in value:
                 event_id = value.decode(errors="replace")
-            case b"retry" if value.isdigit():
+            case b"retry" if value.isdigit() and len(value) <= _RETRY_DIGITS:
                 retry = int(value)
             case _:
                 pass
