@@ -58,6 +58,7 @@ class ModernBridge:
         self._pages = self._listing_ticks = 0
         self._unchecked: list[_Unchecked] = []
         self._may_relist = False
+        self._lists_tools = True
 
     @property
     def under_way(self) -> int:
@@ -73,6 +74,7 @@ class ModernBridge:
         self.versions = supported_versions(found)
         capabilities = envelope.members(found.get("capabilities"))
         self._tools = self._listing = None
+        self._lists_tools, self._may_relist = True, False
         if "tools" in capabilities and mcp.MODERN_VERSION in self.versions:
             self._list_tools()
             if bytes(envelope.members(capabilities["tools"]).get("listChanged", Raw(b"false"))) == b"true":
@@ -129,7 +131,7 @@ class ModernBridge:
 
     def tick(self) -> None:
         """Every `calls.TICK` seconds."""
-        self._may_relist = True
+        self._may_relist = self._lists_tools
         for call in self._calls.tick():
             self._calls.drop(call)
             self._cancel(call, "it took too long")
@@ -148,6 +150,7 @@ class ModernBridge:
             self._listing_ticks += 1
             if self._listing_ticks >= _LIST_TICKS:  # header checks must not break calls that work
                 self._log("the server did not list its tools; their Mcp-Param headers are not checked")
+                self._lists_tools = self._may_relist = False
                 self._tools_are({})
         for unchecked in tuple(self._unchecked):
             unchecked.ticks += 1

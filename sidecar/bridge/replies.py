@@ -62,6 +62,7 @@ class Reply:
         exchange = self._exchange
         if exchange.has_ended:
             return
+        self.on_leave = None  # it leads to the call, and that to this reply: a circle that would have to be collected
         if self.is_stream or not (self.accepts_json or status >= 400):
             self._write(sse.encode(message))
             self.finish()
@@ -82,6 +83,7 @@ class Reply:
 
     def finish(self) -> None:
         """The stream is complete."""
+        self.on_leave = None
         if self.is_open:
             self._unpause()
             self._exchange.finish()
