@@ -1,13 +1,19 @@
 """What the rooms above need of each other, as Protocols. `compose` is where they meet."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
+import msgspec
+
 from gateway.core.access import Principal
-from gateway.core.errors import Unauthenticated
+from gateway.core.desired import Desired, Revision
+from gateway.core.errors import GatewayError, Unauthenticated
+from gateway.core.observed import Observed
 from gateway.core.routes import Endpoint
 from gateway.wire.mcp import Era
-from gateway.wire.names import AdapterName
+from gateway.wire.names import AdapterName, InstanceName
+from gateway.wire.resources import AdapterSpec
 
 
 class Authenticator(Protocol):
@@ -38,8 +44,16 @@ class Accounts(Protocol):
         principal: Principal,
         era: Era,
         body: bytes | None,
+        *,
+        is_stream: bool = False,
     ) -> "Account":
-        """A request begins; `session` is the upstream's own id, None without one; body: what initialize said."""
+        """A request begins; `session` is the upstream's own id, None without one; body: what initialize said.
+
+        is_stream: a GET, which lasts as long as its client likes.
+        """
+
+    def is_ended(self, session: bytes, endpoint: Endpoint) -> bool:
+        """Whether this session was ended at the gateway: its id is refused from then on, whatever the upstream says."""
 
 
 class Account(Protocol):
@@ -53,3 +67,69 @@ class Account(Protocol):
 
     def closed(self) -> None:
         """The session has ended: a DELETE succeeded, or the upstream no longer knows it."""
+
+
+class Store(Protocol):
+    """Desired state. A write is on disk when it returns; two writers of one revision: one of them fails."""
+
+    async def list(self) -> Sequence[Desired]:
+        """All, by name."""
+
+    async def get(self, name: AdapterName) -> Desired | None: ...
+
+    async def put(self, desired: Desired, *, expect: Revision | None) -> Desired:
+        """With its new revision. expect: the one it replaces, None to create.
+
+        Raises Conflict when it exists and None was expected, NotFound when it doesn't, PreconditionFailed when its
+        revision is another one.
+        """
+
+    async def delete(self, name: AdapterName, *, expect: Revision | None) -> None:
+        """expect: None for any revision. Raises NotFound, PreconditionFailed."""
+
+
+type Position = tuple[int, int]  # of a line in its instance's log: a life of the instance, and where in it
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """One line without its end, and when it was seen."""
+
+    position: Position
+    at: datetime
+    text: str
+
+
+class LogSource(Protocol):
+    """The logs of instances, living and gone."""
+
+    def instances(self, adapter: AdapterName) -> Sequence[InstanceName]:
+        """Those that have a log, by ordinal."""
+
+    async def read(
+        self, instance: InstanceName, *, tail: int | None, since: datetime | None, previous: bool = False
+    ) -> Sequence[LogLine]:
+        """What there is now. tail: at most that many, the last. previous: of the life before the last restart."""
+
+    async def end(self, instance: InstanceName) -> Position:
+        """Behind the last line there is now."""
+
+    def follow(self, instance: InstanceName, after: Position) -> AsyncIterator[LogLine]:
+        """What comes behind a position, for as long as one reads."""
+
+
+class Backend(Protocol):
+    """Where adapters run. It keeps what it was last told to, restarts what ends, and says what it sees."""
+
+    async def refusal(self, spec: AdapterSpec) -> GatewayError | None:
+        """Why this can't run here (Invalid, Unsupported), for who deploys it; None when it can be tried."""
+
+    async def apply(self, desired: Sequence[Desired]) -> None:
+        """Make it so: what is missing in the list goes. Returns soon; `observed` tells how it goes on."""
+
+    def observed(self, adapter: AdapterName) -> Observed: ...
+
+    async def changed(self) -> None:
+        """Returns when something observed has changed since the last call returned."""
+
+    async def end_session(self, endpoint: Endpoint, session: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Tell the upstream that a session is over. Raises UpstreamBroke, UpstreamSlow."""
