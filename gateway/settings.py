@@ -1,1 +1,223 @@
-"""Stub that its room will replace."""
+"""What an operator decides, from the command line and the environment. Read once, by the composition root alone.
+
+Every option is a flag, and a variable of the same name behind `MCPDECK_GATEWAY_`; the flag wins. Which issuers are
+trusted to say who calls stands in variables of its own (gateway.auth.configured).
+"""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import platformdirs
+
+from gateway.core.access import DEFAULT_CREATE_ROLES, folded
+from gateway.core.hosts import is_loopback_name
+
+PREFIX: Final = "MCPDECK_GATEWAY_"
+DEFAULT_PORT: Final = 8700
+DEV_ROLES: Final = ("mcp.dev", "mcp.engineer")  # MS's default, and the role that may create here
+
+
+class BackendKind(StrEnum):
+    """Where adapters run."""
+
+    PROCESS = "process"
+    KUBERNETES = "kubernetes"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Sizes in bytes, times in seconds. `port` 0 finds a free one; `audit` "" keeps none, "-" writes to stdout."""
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    data_dir: Path
+    backend: BackendKind = BackendKind.PROCESS
+    dev_roles: tuple[str, ...] = DEV_ROLES
+    create_roles: frozenset[str] = DEFAULT_CREATE_ROLES
+    allow_hosts: frozenset[str] = frozenset()
+    allow_origins: frozenset[str] = frozenset()
+    allow_private_urls: bool = True
+    anonymous: frozenset[str] = frozenset()
+    max_body: int = 4 * 1024 * 1024
+    max_head: int = 32 * 1024
+    drain: float = 10.0
+    audit: str = ""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    log_level: str = "info"
+
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback_name(self.host)
+
+
+class _Option(msgspec.Struct, frozen=True):
+    """One flag. metavar: what it takes; "" for a switch. is_many: may be repeated; commas separate in the variable."""
+
+    flag: str
+    metavar: str
+    help: str
+    is_many: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.flag.removeprefix("--").replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.upper()
+
+
+OPTIONS: Final = (
+    _Option("--bind", "HOST:PORT", f"where to listen; 127.0.0.1:{DEFAULT_PORT}. Port 0 finds a free one"),
+    _Option("--data-dir", "DIR", "where state is kept; the platform's data folder"),
+    _Option("--backend", "KIND", "process (children of this gateway, the default) or kubernetes"),
+    _Option("--dev-roles", "ROLE,…", f"roles of who sends no X-Dev-Roles, without an issuer; {','.join(DEV_ROLES)}"),
+    _Option("--create-roles", "ROLE,…", f"who may create adapters; {','.join(sorted(DEFAULT_CREATE_ROLES))}"),
+    _Option("--allow-host", "HOST", "also serve requests for this Host; repeat", is_many=True),
+    _Option("--allow-origin", "ORIGIN", "let pages of this origin call, https://HOST; repeat", is_many=True),
+    _Option("--allow-private-urls", "yes|no", "whether `url` adapters may be in private networks; yes on loopback"),
+    _Option("--anonymous", "PATH", "serve /metrics, /openapi.json or /docs without a token too; repeat", is_many=True),
+    _Option("--max-body", "BYTES", "the largest request body; 4194304"),
+    _Option("--max-head", "BYTES", "the largest request head; 32768"),
+    _Option("--drain", "SECONDS", "how long a stop waits for what is under way; 10"),
+    _Option("--audit", "FILE", "keep an audit log in this file; - for stdout"),
+    _Option("--tls-certificate", "FILE", "serve HTTPS (HTTP/2 and 1.1) with this PEM chain"),
+    _Option("--tls-key", "FILE", "its private key"),
+    _Option("--log-level", "LEVEL", "debug, info, warning or error; info"),
+)
+
+
+class Misconfigured(ValueError):
+    """Names the flag or variable, what it was and what is wanted."""
+
+
+def read(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> Settings:
+    """Raises Misconfigured; exits with 2 and a usage line on a flag that is not known."""
+    given = _variables(environ) | _flags(arguments)
+    host, port = _bind(given.pop("bind", ""))
+    values: dict[str, Any] = {"host": host, "port": port, "allow_private_urls": is_loopback_name(host)}
+    values |= {_FIELDS.get(name, name): _PARSERS[name](name, text) for name, text in given.items()}
+    values.setdefault("data_dir", platformdirs.user_data_path("mcpdeck") / "gateway")
+    settings = Settings(**values)
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise Misconfigured("--tls-certificate and --tls-key go together")
+    return settings
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, str]:
+    known = {option.variable: option.name for option in OPTIONS}
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise Misconfigured(f"{', '.join(unknown)}: no such setting; known are {', '.join(sorted(known))}")
+    return {known[name]: text for name, text in environ.items() if name in known and text}
+
+
+def _flags(arguments: Sequence[str]) -> dict[str, str]:
+    parser = argparse.ArgumentParser(
+        prog="mcpdeck-gateway",
+        description="The gateway: MCP traffic and its management on one port.",
+        allow_abbrev=False,
+    )
+    for option in OPTIONS:
+        action = "append" if option.is_many else "store"
+        parser.add_argument(option.flag, dest=option.name, metavar=option.metavar, action=action, help=option.help)
+    words = vars(parser.parse_args(arguments))
+    return {
+        name: ",".join(text) if isinstance(text, list) else text for name, text in words.items() if text is not None
+    }
+
+
+def _bind(text: str) -> tuple[str, int]:
+    """`127.0.0.1:0`, `[::1]:8700`, `:8700` for every address, or a port alone."""
+    if not text:
+        return "127.0.0.1", DEFAULT_PORT
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        host = "127.0.0.1"
+    if not (port.isdecimal() and int(port) <= 65535):
+        raise Misconfigured(f"--bind {text}: wanted HOST:PORT with a port from 0 to 65535")
+    return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port)
+
+
+def _words(_name: str, text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (word.strip() for word in text.split(","))))
+
+
+def _roles(_name: str, text: str) -> frozenset[str]:
+    return folded(text.split(","))
+
+
+def _names(name: str, text: str) -> frozenset[str]:
+    return frozenset(word.lower() for word in _words(name, text))
+
+
+def _bytes(name: str, text: str) -> int:
+    if not text.isdecimal() or int(text) < 1024:
+        raise Misconfigured(f"{_told(name)} {text}: wanted a whole number of at least 1024 bytes")
+    return int(text)
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < float("inf"):
+        raise Misconfigured(f"{_told(name)} {text}: wanted seconds, 0 or more")
+    return seconds
+
+
+def _switch(name: str, text: str) -> bool:
+    if text.lower() not in ("yes", "no", "true", "false"):
+        raise Misconfigured(f"{_told(name)} {text}: wanted yes or no")
+    return text.lower() in ("yes", "true")
+
+
+def _level(name: str, text: str) -> str:
+    if text.lower() not in ("debug", "info", "warning", "error"):
+        raise Misconfigured(f"{_told(name)} {text}: wanted debug, info, warning or error")
+    return text.lower()
+
+
+def _kind(name: str, text: str) -> BackendKind:
+    try:
+        return BackendKind(text)
+    except ValueError:
+        raise Misconfigured(f"{_told(name)} {text}: wanted {' or '.join(BackendKind)}") from None
+
+
+def _file(_name: str, text: str) -> Path:
+    return Path(text).expanduser()
+
+
+def _text(_name: str, text: str) -> str:
+    return text
+
+
+def _told(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+_FIELDS: Final = {"allow_host": "allow_hosts", "allow_origin": "allow_origins"}
+_PARSERS: Final[Mapping[str, Any]] = {
+    "data_dir": _file,
+    "backend": _kind,
+    "dev_roles": _words,
+    "create_roles": _roles,
+    "allow_host": _names,
+    "allow_origin": _names,
+    "allow_private_urls": _switch,
+    "anonymous": _names,
+    "max_body": _bytes,
+    "max_head": _bytes,
+    "drain": _seconds,
+    "audit": _text,
+    "tls_certificate": _file,
+    "tls_key": _file,
+    "log_level": _level,
+}
