@@ -91,6 +91,7 @@ def route_of(desired: Desired, observed: Observed) -> Route:
         headers=observed.headers,
         timeouts=desired.spec.timeouts,
         reason=_unready_sentence(desired, observed.instances),
+        era=desired.spec.era,
     )
 
 

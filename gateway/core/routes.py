@@ -6,15 +6,20 @@ from types import MappingProxyType
 import msgspec
 
 from gateway.core.access import Ownership
+from gateway.wire.mcp import Era
 from gateway.wire.names import DNS_LABEL, AdapterName, InstanceName
-from gateway.wire.resources import Timeouts
+from gateway.wire.resources import EraPolicy, Timeouts
 
 ADAPTERS_PREFIX = "/adapters/"
 TOOLS_PATH = "/mcp"  # the gateway's own MCP server
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One instance's address. `uid` changes whenever the instance starts anew, and its sessions die with it."""
+    """One instance's address. `uid` changes whenever the instance starts anew, and its sessions die with it.
+
+    eras: what its readiness probe found it to speak; empty where nobody knows yet. is_sse: it speaks HTTP+SSE
+    (2024-11-05) at `path`, and no streamable HTTP.
+    """
 
     instance: InstanceName
     uid: str
@@ -25,6 +30,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     is_tls: bool = False
     is_ready: bool = True  # False: keeps its sessions (a stumble, not a death), gets no new one
     is_draining: bool = False  # True: keeps its sessions, gets no new one, leaves soon
+    eras: frozenset[Era] = frozenset()
+    is_sse: bool = False
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -36,6 +43,7 @@ class Route(msgspec.Struct, frozen=True):
     headers: tuple[tuple[bytes, bytes], ...] = ()  # a `url` adapter's own, secrets included; lower-case names
     timeouts: Timeouts = Timeouts()
     reason: str = ""
+    era: EraPolicy = EraPolicy.AUTO
 
     @property
     def ready(self) -> tuple[Endpoint, ...]:

@@ -34,6 +34,14 @@ class Isolation(StrEnum):
     SHARED = "shared"
 
 
+class EraPolicy(StrEnum):
+    """What becomes of a client whose era the adapter does not speak (protocol.md, section 4)."""
+
+    AUTO = "auto"  # passed where the eras meet, translated where they don't
+    PASS = "pass"  # never translated: the adapter itself answers, whatever it says
+    BRIDGE = "bridge"  # the adapter is spoken to in the newest era it has, and every other one translated into that
+
+
 class Phase(StrEnum):
     """Where an adapter or instance stands. The deck's glyphs and words follow these."""
 
@@ -118,6 +126,7 @@ class AdapterSpec(_Strict, frozen=True, kw_only=True, omit_defaults=True):
     resources: Resources = Resources()
     session: SessionPolicy = SessionPolicy()
     timeouts: Timeouts = Timeouts()
+    era: EraPolicy = EraPolicy.AUTO
 
 
 class Adapter(AdapterSpec, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=False, omit_defaults=False):

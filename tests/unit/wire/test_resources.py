@@ -42,6 +42,7 @@ def spec(**fields: Any) -> AdapterSpec:
         {"session": {"isolation": "shared", "idleTimeout": 0.5, "max": 1}},
         {"timeouts": {"connect": 0.1, "firstByte": 1, "idle": 0}},
         {"path": "/v1/mcp.json", "port": 65535},
+        {"era": "bridge"},
         {"description": "x" * 4096},
     ],
 )
