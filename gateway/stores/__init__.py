@@ -1,0 +1,1 @@
+"""Where desired state and the gateway's own secrets are kept. Decides nothing about either."""

@@ -1,0 +1,39 @@
+"""Desired state in memory, for tests and gateways that keep nothing. Nothing outlives the process."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.core.desired import Desired, Revision
+from gateway.stores.expectations import check_delete, check_put
+from gateway.wire.names import AdapterName
+
+
+class MemoryStore:
+    """ports.Store. No method awaits between reading and writing, so that no lock is needed."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[AdapterName, Desired] = {}
+        self._last = 0
+
+    async def list(self) -> Sequence[Desired]:
+        return [self._by_name[name] for name in sorted(self._by_name)]
+
+    async def get(self, name: AdapterName) -> Desired | None:
+        return self._by_name.get(name)
+
+    async def put(self, desired: Desired, *, expect: Revision | None) -> Desired:
+        check_put(desired.name, self._revision(desired.name), expect)
+        self._last += 1
+        stored = msgspec.structs.replace(desired, revision=Revision(self._last))
+        self._by_name[stored.name] = stored
+        return stored
+
+    async def delete(self, name: AdapterName, *, expect: Revision | None) -> None:
+        check_delete(name, self._revision(name), expect)
+        self._last += 1
+        del self._by_name[name]
+
+    def _revision(self, name: AdapterName) -> Revision | None:
+        stored = self._by_name.get(name)
+        return None if stored is None else stored.revision
