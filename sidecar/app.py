@@ -7,15 +7,14 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-from gateway.wire import jsonrpc, mcp
+from gateway.wire import envelope, jsonrpc, mcp, validation
+from gateway.wire.envelope import Message, Unreadable
 from gateway.wire.http1 import Connection, Exchange, Limits, Request
 from gateway.wire.mcp import Era
-from sidecar.bridge import envelope, validation
-from sidecar.bridge.envelope import Message, Unreadable
+from gateway.wire.replies import JSON, BatchReply, Header, Reply
+from gateway.wire.validation import ModernNotification, ModernRequest, Refusal
 from sidecar.bridge.legacy import Session
 from sidecar.bridge.modern import ModernBridge
-from sidecar.bridge.replies import JSON, BatchReply, Header, Reply
-from sidecar.bridge.validation import ModernNotification, ModernRequest, Refusal
 from sidecar.hosts import Hosts
 from sidecar.household import Household
 from sidecar.sessions import Sessions

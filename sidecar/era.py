@@ -9,9 +9,8 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from gateway.wire import jsonrpc, mcp
-from sidecar.bridge import envelope
-from sidecar.bridge.envelope import Message, Unreadable
+from gateway.wire import envelope, jsonrpc, mcp
+from gateway.wire.envelope import Message, Unreadable
 from sidecar.bridge.modern import supported_versions
 
 _DISCOVER_ID: Final = 1

@@ -11,13 +11,12 @@ from typing import Final
 
 import msgspec
 
-from gateway.wire import jsonrpc, mcp
+from gateway.wire import envelope, jsonrpc, mcp
+from gateway.wire.envelope import Message
 from gateway.wire.mcp import Era
-from sidecar.bridge import envelope
+from gateway.wire.replies import Reply
 from sidecar.bridge.calls import TICK
-from sidecar.bridge.envelope import Message
 from sidecar.bridge.legacy import LegacyBridge, Session
-from sidecar.bridge.replies import Reply
 from sidecar.child import CannotStart, Child
 from sidecar.household import Household, Timeouts
 from sidecar.logs import Log

@@ -9,9 +9,9 @@ from typing import Final
 
 from msgspec import Raw
 
-from sidecar.bridge import envelope
-from sidecar.bridge.envelope import Message
-from sidecar.bridge.replies import Reply
+from gateway.wire import envelope
+from gateway.wire.envelope import Message
+from gateway.wire.replies import Reply
 
 type Send = Callable[[bytes], bool]  # False: not sent, the child does not read
 

@@ -14,11 +14,10 @@ from typing import Final
 
 from msgspec import Raw
 
-from gateway.wire import jsonrpc, mcp
-from sidecar.bridge import envelope
+from gateway.wire import envelope, jsonrpc, mcp
+from gateway.wire.envelope import Message, Unreadable
+from gateway.wire.replies import Reply
 from sidecar.bridge.calls import NOT_READING, TOKEN, Call, Calls, Send
-from sidecar.bridge.envelope import Message, Unreadable
-from sidecar.bridge.replies import Reply
 
 _HELD: Final = 256  # messages that wait for a GET stream; the oldest go first
 _ASKED: Final = 1024  # requests of the server that no client has answered yet

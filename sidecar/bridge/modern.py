@@ -10,13 +10,12 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from gateway.wire import jsonrpc, mcp
-from sidecar.bridge import envelope, mirrored
+from gateway.wire import envelope, jsonrpc, mcp, mirrored
+from gateway.wire.envelope import Message, Unreadable
+from gateway.wire.mirrored import Mirrored
+from gateway.wire.replies import Reply
+from gateway.wire.validation import ModernRequest
 from sidecar.bridge.calls import NOT_READING, TOKEN, Call, Calls, Send
-from sidecar.bridge.envelope import Message, Unreadable
-from sidecar.bridge.mirrored import Mirrored
-from sidecar.bridge.replies import Reply
-from sidecar.bridge.validation import ModernRequest
 
 type Headers = Sequence[tuple[bytes, bytes]]
 

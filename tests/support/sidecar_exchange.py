@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.wire import sse
 from gateway.wire.http1 import Connection, Exchange, Request
-from sidecar.bridge.replies import Reply
+from gateway.wire.replies import Reply
 
 
 class _Transport:

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.bridge import envelope
+from gateway.wire import envelope
 from sidecar.bridge.legacy import LegacyBridge, Session
 from tests.support.sidecar_exchange import Asked
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from gateway.wire import mcp
+from gateway.wire.replies import Reply
+from gateway.wire.validation import ModernNotification, ModernRequest, Refusal, examine
 from sidecar.bridge.calls import Call
 from sidecar.bridge.modern import ModernBridge
-from sidecar.bridge.replies import Reply
-from sidecar.bridge.validation import ModernNotification, ModernRequest, Refusal, examine
 from tests.support.sidecar_exchange import Asked
 from tests.support.sidecar_process import MODERN, modern_meta
 

@@ -1,4 +1,4 @@
-"""A 2026-07-28 request's headers against its body: what a stdio child cannot check, since it never sees the headers.
+"""A 2026-07-28 request's headers against its body: what whoever acts on the body must check.
 
 Pure. The ladder is the specification's (basic/transports/streamable-http, Server Validation): the first step that fails
 decides the error.
@@ -10,16 +10,15 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from gateway.wire import jsonrpc, mcp
-from sidecar.bridge import envelope
-from sidecar.bridge.envelope import Unreadable
+from gateway.wire import envelope, jsonrpc, mcp
+from gateway.wire.envelope import Unreadable
 
 _NOTHING: Final = Raw()
 _ROUTING: Final = (mcp.VERSION_HEADER, mcp.METHOD_HEADER, mcp.NAME_HEADER)
 
 
 class Meta(msgspec.Struct):
-    """The part of `_meta` that concerns the sidecar."""
+    """The part of `_meta` that is looked at."""
 
     version: Raw = msgspec.field(name=mcp.META_VERSION, default=_NOTHING)
     capabilities: Raw = msgspec.field(name=mcp.META_CLIENT_CAPABILITIES, default=_NOTHING)
@@ -36,7 +35,7 @@ class Params(msgspec.Struct):
 
 
 class ModernRequest(msgspec.Struct):
-    """A request that may go to the child; `message` is all of it."""
+    """A request that is sound; `message` is all of it."""
 
     message: envelope.Message
     raw_id: bytes
@@ -78,7 +77,7 @@ _request = msgspec.json.Decoder(_Request)
 def examine(
     body: bytes, headers: Sequence[tuple[bytes, bytes]], versions: Sequence[str]
 ) -> ModernRequest | ModernNotification | Refusal:
-    """versions: the modern ones that the child speaks."""
+    """versions: the modern ones that are spoken here."""
     message = envelope.parse(body)
     if isinstance(message, Unreadable):
         return Refusal(message.code, message.sentence)
@@ -145,7 +144,7 @@ def _mismatch(request: _Request, meta: Meta, head: dict[bytes, bytes]) -> str | 
         return None
     params = request.params
     name = envelope.text({"name": params.name, "uri": params.uri, "taskId": params.task_id}[key])
-    if name is None:  # the child says what is wrong with it
+    if name is None:  # whoever serves it says what is wrong with it
         return None
     try:
         mirrored = mcp.decode_header_value(head[mcp.NAME_HEADER].decode())

@@ -61,6 +61,12 @@ def mismatch(declared: Sequence[Mirrored], arguments: Any, headers: Sequence[tup
     return None
 
 
+def headers_of(declared: Sequence[Mirrored], arguments: Any) -> list[tuple[bytes, bytes]]:
+    """What a client sends beside these arguments."""
+    found = ((each.header, _render(_at(arguments, each.path))) for each in declared)
+    return [(header, mcp.encode_header_value(text).encode()) for header, text in found if text is not None]
+
+
 def _compare(mirrored: Mirrored, value: Any, header: bytes | None) -> str | None:
     rendered = _render(value)
     if rendered is None:

@@ -149,5 +149,5 @@ def swap_meta(params: Raw | None, key: str, value: Raw) -> tuple[Raw, Raw | None
 
 
 def own_error(request_id: bytes | None, code: int, sentence: str, slug: str, **data: Any) -> bytes:
-    """A JSON-RPC error of the sidecar's own making."""
+    """A JSON-RPC error of our own making: `source` says so."""
     return jsonrpc.error(request_id, code, sentence, {"source": SOURCE, "code": slug, **data})

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.bridge.mirrored import declarations, mismatch
+from gateway.wire.mirrored import declarations, headers_of, mismatch
 
 
 def schema(**properties: Any) -> dict[str, Any]:
@@ -96,3 +96,11 @@ def test_nothing_there_on_either_side_agrees() -> None:
     assert check({}) is None
     assert check(None) is None
     assert check({}, (b"mcp-param-unknown", b"x")) is None
+
+
+def test_headers_made_for_arguments_are_the_ones_that_match_them() -> None:
+    declared = declarations(schema(region=annotated(), count=annotated("integer", "Count"), none=annotated(header="N")))
+    arguments = {"region": "süd", "count": 3}
+    made = headers_of(declared, arguments)
+    assert made == [(HEADER, b"=?base64?c8O8ZA==?="), (b"mcp-param-count", b"3")]
+    assert mismatch(declared, arguments, made) is None
