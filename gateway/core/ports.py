@@ -1,6 +1,6 @@
 """What the rooms above need of each other, as Protocols. `compose` is where they meet."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -9,11 +9,50 @@ import msgspec
 from gateway.core.access import Principal
 from gateway.core.desired import Desired, Revision
 from gateway.core.errors import GatewayError, Unauthenticated
+from gateway.core.inbound import Legacy, Modern
 from gateway.core.observed import Observed
 from gateway.core.routes import Endpoint
+from gateway.wire.http1 import Request
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName, InstanceName
 from gateway.wire.resources import AdapterSpec
+
+
+class Exchange(Protocol):
+    """One request and its answer, whatever door it came through. What each member does: see wire.http1.Exchange."""
+
+    request: Request
+    status: int
+    sent: int
+    has_started: bool
+    has_ended: bool
+    on_leave: Callable[[], None] | None
+    on_pause: Callable[[], None] | None
+    on_resume: Callable[[], None] | None
+
+    @property
+    def peer(self) -> str: ...
+
+    def respond(self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b"") -> None: ...
+
+    def start(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), *, length: int | None = None
+    ) -> None: ...
+
+    def write(self, chunk: bytes) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def finish(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class ToolsDoor(Protocol):
+    """The gateway's own MCP server, at /mcp and below it."""
+
+    def serve(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
+        """Answer it, now or later. Called on the loop and must not wait; the principal has been let in."""
 
 
 class Authenticator(Protocol):

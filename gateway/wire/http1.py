@@ -98,6 +98,11 @@ class Exchange:
         self._chunked = False
         self._left = -1  # bytes of a body with a stated length that are still owed
 
+    @property
+    def peer(self) -> str:
+        """The client's address, as the socket has it."""
+        return self.connection.peer
+
     def respond(self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b"") -> None:
         """The whole answer in one write."""
         self.start(status, headers, length=len(body))
@@ -286,6 +291,10 @@ class Connection(asyncio.Protocol):
         """A request that `accepts` refused begins the bytes received. Who overrides `accepts` takes it from here."""
         raise NotImplementedError
 
+    def explain(self, status: int, sentence: str) -> tuple[bytes, bytes]:  # noqa: ARG002 - for who overrides it
+        """What the client of a request that can't be read is told: a media type, and the body."""
+        return b"text/plain; charset=utf-8", sentence.encode()
+
     def _advance(self) -> None:
         if self._advancing:  # an answer that was given at once: the loop below goes on
             return
@@ -412,7 +421,8 @@ class Connection(asyncio.Protocol):
         request.keep_alive = False
         self._buffer.clear()
         exchange = self.exchange = Exchange(self, request)
-        exchange.respond(refusal.status, [(b"content-type", b"text/plain; charset=utf-8")], refusal.sentence.encode())
+        media_type, body = self.explain(refusal.status, refusal.sentence)
+        exchange.respond(refusal.status, [(b"content-type", media_type)], body)
         if self.transport.can_write_eof():
             self.transport.write_eof()
 

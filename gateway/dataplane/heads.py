@@ -1,0 +1,147 @@
+"""What of a request's head an upstream sees, and what of its answer's head a client sees. Pure: bytes in, bytes out.
+
+Towards the upstream everything passes but what is stripped; towards the client nothing passes but what is allowed.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from gateway.core.access import Principal
+from gateway.core.routes import Endpoint, Route
+from gateway.wire import mcp
+from gateway.wire.http1 import Headers, Request
+
+REQUEST_ID: Final = b"x-request-id"
+EVENT_STREAM: Final = b"text/event-stream"
+
+_STRIPPED: Final = frozenset({
+    b"authorization", b"cookie", b"x-gateway-secret", b"forwarded",
+    b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"proxy-authenticate",
+    b"te", b"trailer", b"transfer-encoding", b"upgrade", b"content-length", b"expect",  # hop by hop
+    b"host", b"accept-encoding", REQUEST_ID, mcp.SESSION_HEADER,  # ours to say
+})  # fmt: skip
+_STRIPPED_PREFIXES: Final = (b"x-mcp-", b"x-forwarded-")
+_ALLOWED: Final = frozenset({
+    b"cache-control", b"etag", b"last-modified", b"vary", b"retry-after", REQUEST_ID, b"x-correlation-id",
+})  # fmt: skip
+_ALLOWED_PREFIX: Final = b"content-"
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_PERSISTENCE: Final = (b"keep-alive", b"close", b"")
+_KNOWN_NAMES: Final = 1024
+
+
+def upstream_request(
+    request: Request,
+    route: Route,
+    endpoint: Endpoint,
+    *,
+    session: bytes | None,
+    request_id: bytes,
+    identity: bytes,
+) -> bytes:
+    """The whole request as an instance gets it. session: its own id. identity: header lines, as `identity_lines`."""
+    lines = [_request_line(request, endpoint), _host_lines(endpoint), identity, b"x-request-id: %b" % request_id]
+    if session is not None:
+        lines.append(b"mcp-session-id: %b" % session)
+    hidden = _hidden(request, route)
+    for name, value in request.headers:
+        passes = _passes.get(name)
+        if passes is None:
+            passes = _learn(name)
+        if passes and name not in hidden:
+            lines.append(b"%b: %b" % (name, value))
+    lines += [b"%b: %b" % own for own in route.headers]
+    if request.body or request.method == "POST":
+        lines.append(b"content-length: %d" % len(request.body))
+    lines.append(b"\r\n" + request.body)
+    return b"\r\n".join(lines)
+
+
+def client_headers(headers: Headers) -> Headers:
+    """What passes of an answer's headers. Neither the length nor the session id: those are the gateway's to say."""
+    return [pair for pair in headers if pair[0] in _ALLOWED or _is_content(pair[0])]
+
+
+def media_type(headers: Headers) -> bytes:
+    for name, value in headers:
+        if name == b"content-type":
+            return value.partition(b";")[0].strip().lower()
+    return b""
+
+
+@lru_cache(maxsize=4096)
+def identity_lines(principal: Principal, peer: str, host: bytes, scheme: str) -> bytes:
+    """Who calls and from where, as header lines joined. Text that a header can't hold becomes question marks."""
+    node = f"[{peer}]" if ":" in peer else peer
+    said = {
+        b"x-mcp-userid": principal.id.encode(),
+        b"x-mcp-username": principal.name.encode(),
+        b"x-mcp-roles": ",".join(sorted(principal.roles)).encode(),
+        b"forwarded": b'for="%b";host="%b";proto=%b' % (node.encode(), host.replace(b'"', b""), scheme.encode()),
+    }
+    return b"\r\n".join(b"%b: %b" % (name, _CONTROL.sub(b"?", value)) for name, value in said.items())
+
+
+def authority(endpoint: Endpoint) -> str:
+    """What an instance is called in Host."""
+    if endpoint.authority:
+        return endpoint.authority
+    return f"[{endpoint.host}]:{endpoint.port}" if ":" in endpoint.host else f"{endpoint.host}:{endpoint.port}"
+
+
+def session_in(query: bytes) -> bytes | None:
+    """A session id from `?session_id=`, as Microsoft's gateway takes it."""
+    for part in query.split(b"&"):
+        name, _, value = part.partition(b"=")
+        if name == b"session_id" and value:
+            return value
+    return None
+
+
+def _request_line(request: Request, endpoint: Endpoint) -> bytes:
+    path = _encoded(endpoint.path)
+    if request.query:
+        kept = b"&".join(part for part in request.query.split(b"&") if not part.startswith(b"session_id="))
+        if kept:
+            path += (b"&" if b"?" in path else b"?") + kept
+    return b"%b %b HTTP/1.1" % (request.method.encode(), path)
+
+
+@lru_cache(maxsize=1024)
+def _encoded(path: str) -> bytes:
+    return path.encode()
+
+
+@lru_cache(maxsize=1024)
+def _host_lines(endpoint: Endpoint) -> bytes:
+    return b"host: %b\r\naccept-encoding: identity" % authority(endpoint).encode()
+
+
+_passes: dict[bytes, bool] = {}
+
+
+def _learn(name: bytes) -> bool:
+    """Whether a header passes upstream, remembered: of all names that clients send, few are new."""
+    dashed = name.replace(b"_", b"-")  # a CGI-like server takes both for the same
+    passes = dashed not in _STRIPPED and not dashed.startswith(_STRIPPED_PREFIXES)
+    if len(_passes) >= _KNOWN_NAMES:
+        _passes.clear()
+    _passes[name] = passes
+    return passes
+
+
+def _hidden(request: Request, route: Route) -> frozenset[bytes]:
+    """Headers that stay here in this request: what it calls hop-by-hop itself, and what the adapter sets."""
+    hidden = [name for name, _ in route.headers]
+    for name, value in request.headers:
+        if name == b"connection" and value.lower() not in _PERSISTENCE:
+            hidden += [token.strip().lower() for token in value.split(b",")]
+    return frozenset(hidden) if hidden else _NONE
+
+
+_NONE: Final[frozenset[bytes]] = frozenset()
+
+
+def _is_content(name: bytes) -> bool:
+    return name.startswith(_ALLOWED_PREFIX) and name != b"content-length"

@@ -1,0 +1,57 @@
+"""The gateway's own answers on the data plane: JSON-RPC errors, whole or as the last event of a stream."""
+
+import itertools
+import secrets
+from typing import Final
+
+from gateway.core import render
+from gateway.core.errors import GatewayError, MethodNotAllowed
+from gateway.core.ports import Exchange
+from gateway.dataplane.heads import REQUEST_ID
+from gateway.wire import jsonrpc, mcp, sse
+
+JSON: Final = (b"content-type", b"application/json")
+_LONGEST_REQUEST_ID: Final = 128
+
+_prefix = secrets.token_hex(6).encode()
+_numbers = itertools.count()
+
+
+def request_id_of(exchange: Exchange) -> bytes:
+    """The client's X-Request-Id, or a new one."""
+    given = exchange.request.header(REQUEST_ID)
+    if given and len(given) <= _LONGEST_REQUEST_ID:
+        return given
+    return b"%b-%x" % (_prefix, next(_numbers))
+
+
+def refuse(exchange: Exchange, error: GatewayError, raw_id: bytes | None = None) -> None:
+    """Answer with an error. raw_id: the JSON-RPC request's, where it is known."""
+    headers = [JSON, (REQUEST_ID, request_id_of(exchange))]
+    retry = render.retry_after(error)
+    if retry is not None:
+        headers.append((b"retry-after", retry))
+    challenge = render.www_authenticate(error, exchange.request.path)
+    if challenge is not None:
+        headers.append((b"www-authenticate", challenge))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", b"POST, GET, DELETE"))
+    exchange.respond(error.status, headers, render.as_jsonrpc(error, raw_id))
+
+
+def last_event(error: GatewayError, raw_id: bytes) -> bytes:
+    """An error as the final event of the stream that should have carried the response."""
+    return sse.encode(render.as_jsonrpc(error, raw_id))
+
+
+def end_of_subscription(raw_id: bytes) -> bytes:
+    """The result with which a server that shuts down ends `subscriptions/listen` (2026-07-28, subscriptions)."""
+    meta = b'{"resultType":"complete","_meta":{"%b":%b}}' % (mcp.META_SUBSCRIPTION_ID.encode(), raw_id)
+    return sse.encode(b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (raw_id, meta))
+
+
+def unreadable(status: int, sentence: str) -> tuple[bytes, bytes]:
+    """What to tell the client of a request that is not HTTP, or too large: a media type, and the body."""
+    data = {"source": "mcpdeck", "code": "unreadable"}
+    code = jsonrpc.INVALID_REQUEST if status == 400 else status
+    return JSON[1], jsonrpc.error(None, code, sentence, data)
