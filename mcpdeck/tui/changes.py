@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from textual.app import SuspendNotSupported
 
 from gateway.wire.resources import Adapter, AdapterSpec, problems_of
+from mcpdeck.errors import NoEditor
 from mcpdeck.model.commands import Command
 from mcpdeck.model.form import Errors
 from mcpdeck.model.yaml_lines import from_yaml, to_yaml
@@ -90,6 +91,9 @@ def edit_adapter(deck: "Deck", command: Command, adapter: Adapter) -> None:
     except SuspendNotSupported:
         deck.say("there is no terminal here to hand over to an editor", "warning")
         return
+    except NoEditor as error:
+        deck.say(str(error), "error")
+        return
     if spec is None or to_yaml(spec) == original:
         deck.say(f"{adapter.name} is unchanged")
         return
@@ -125,7 +129,7 @@ def _edited(deck: "Deck", adapter: Adapter, text: str) -> AdapterSpec | None:
 
 
 def in_editor(deck: "Deck", text: str) -> str | None:
-    """Hand the terminal over to the reader's editor. None if nothing was saved. Raises SuspendNotSupported."""
+    """Let the reader edit it on this terminal. None if nothing was saved. Raises SuspendNotSupported, NoEditor."""
     from mcpdeck import editor
 
     with deck.suspend():

@@ -338,7 +338,8 @@ def stored(spec: AdapterSpec, *, owner: str, created_at: datetime = NOW, revisio
 
 def _spec_dict(adapter: Adapter) -> dict[str, Any]:
     fields = {name: getattr(adapter, name) for name in AdapterSpec.__struct_fields__}
-    return msgspec.to_builtins(AdapterSpec(**fields))
+    spec: dict[str, Any] = msgspec.to_builtins(AdapterSpec(**fields))
+    return spec
 
 
 async def _read(reader: asyncio.StreamReader) -> Request | None:

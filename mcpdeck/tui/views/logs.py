@@ -1,4 +1,4 @@
-"""The log of one adapter, every replica merged. Takes lines from an inbox ten times a second at most; opens no stream."""
+"""One adapter's log, every replica merged. Takes lines from an inbox ten times a second at most; opens no stream."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime

@@ -1,0 +1,26 @@
+"""What can go wrong between the terminal and a gateway. Every sentence speaks to its reader."""
+
+from gateway.wire.problems import Problem
+
+
+class ProblemError(Exception):
+    """The gateway answered with a problem (RFC 9457). Its own sentence, and the fields it names, are the text."""
+
+    def __init__(self, problem: Problem, *, request_id: str = "", retry_after: float | None = None) -> None:
+        super().__init__(_sentence(problem))
+        self.problem = problem
+        self.request_id = request_id
+        self.retry_after = retry_after  # seconds
+
+
+class Unreachable(Exception):
+    """No gateway answers there: no connection, no answer in time, or an answer that is no gateway's."""
+
+
+class NoEditor(Exception):
+    """No editor could be started. The sentence names what was tried."""
+
+
+def _sentence(problem: Problem) -> str:
+    fields = "; ".join(f"{field} {', '.join(told)}" for field, told in problem.errors.items())
+    return ": ".join(filter(None, [problem.detail or problem.title, fields]))
