@@ -25,6 +25,8 @@ OWN_HEADER = re.compile(  # what frames a message, or routes it
 
 DESCRIPTION_LENGTH: Final = 4096
 MAX_REPLICAS: Final = 100
+MAX_ENTRIES: Final = 256  # of a map; a cluster judges the cost of its rules by it
+IMAGE_LENGTH: Final = 255
 
 
 class Isolation(StrEnum):
@@ -38,7 +40,7 @@ class EraPolicy(StrEnum):
     """What becomes of a client whose era the adapter does not speak (protocol.md, section 4)."""
 
     AUTO = "auto"  # passed where the eras meet, translated where they don't
-    PASS = "pass"  # never translated: the adapter itself answers, whatever it says
+    PASS = "pass"  # noqa: S105 - never translated: the adapter itself answers, whatever it says
     BRIDGE = "bridge"  # the adapter is spoken to in the newest era it has, and every other one translated into that
 
 
@@ -250,6 +252,7 @@ def problems_of(spec: AdapterSpec) -> dict[str, list[str]]:
     check(len(spec.description) <= DESCRIPTION_LENGTH, "description", f"has more than {DESCRIPTION_LENGTH} characters")
     check(1 <= spec.port <= 65535, "port", "must be 1 to 65535")
     check(PATH.fullmatch(spec.path), "path", "must begin with '/' and hold only letters, digits and /_-.")
+    _check_sizes(spec, check)
     for name, value in spec.environment_variables.items():
         check(ENVIRONMENT_NAME.fullmatch(name), f"environmentVariables.{name}", "is not an environment variable's name")
         check("\0" not in value, f"environmentVariables.{name}", "holds a NUL")
@@ -274,19 +277,36 @@ def problems_of(spec: AdapterSpec) -> dict[str, list[str]]:
 def _check_source(spec: AdapterSpec, check: Any) -> None:
     sources = [bool(spec.image_name), spec.stdio is not None, bool(spec.url)]
     check(sum(sources) == 1, "source", "give exactly one of imageName with imageVersion, stdio, or url")
-    if spec.image_name:
-        check(".." not in spec.image_name and IMAGE_NAME.fullmatch(spec.image_name), "imageName", "is not a repository")
-        check(IMAGE_VERSION.fullmatch(spec.image_version), "imageVersion", "is neither a tag nor a sha256: digest")
-    else:
-        check(not spec.image_version, "imageVersion", "needs imageName")
+    _check_image(spec.image_name, spec.image_version, "", check)
+    if not spec.image_name:
         check(not spec.command and not spec.args, "command", "belongs to imageName; a stdio server has stdio.command")
     if spec.stdio is not None:
+        _check_image(spec.stdio.image_name, spec.stdio.image_version, "stdio.", check)
         check(spec.stdio.command.strip(), "stdio.command", "is empty")
         check("\0" not in spec.stdio.command + "".join(spec.stdio.args), "stdio.args", "holds a NUL")
     if spec.url:
         check(URL.fullmatch(spec.url), "url", "is not an http(s) URL without user info and fragment")
     else:
         check(not spec.headers, "headers", "belong to url")
+
+
+def _check_image(name: str, version: str, prefix: str, check: Any) -> None:
+    if not name:
+        check(not version, f"{prefix}imageVersion", "needs imageName")
+        return
+    is_repository = len(name) <= IMAGE_LENGTH and ".." not in name and IMAGE_NAME.fullmatch(name)
+    check(is_repository, f"{prefix}imageName", "is not a repository")
+    check(IMAGE_VERSION.fullmatch(version), f"{prefix}imageVersion", "is neither a tag nor a sha256: digest")
+
+
+def _check_sizes(spec: AdapterSpec, check: Any) -> None:
+    maps: dict[str, dict[str, Any]] = {
+        "environmentVariables": spec.environment_variables,
+        "secretEnvironment": spec.secret_environment,
+        "headers": spec.headers,
+    }
+    for field, entries in maps.items():
+        check(len(entries) <= MAX_ENTRIES, field, f"has more than {MAX_ENTRIES} entries")
 
 
 def normalized(spec: AdapterSpec) -> AdapterSpec:

@@ -1,0 +1,272 @@
+"""The custom resources Adapter and Tool: schema, rules, columns. Pure; `manifests/make.py` writes them down.
+
+The rules are those of `wire.resources.problems_of`, said to the API server in patterns, bounds and CEL; a test holds
+both to one corpus. What belongs to a request (who may set a field) is not here.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from gateway.cluster.schema import SPACE, Schema, field, re2, schema_of
+from gateway.wire import names, resources
+from gateway.wire.resources import AdapterSpec, AdapterStatus
+
+GROUP: Final = "mcpdeck.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+CREATED_BY: Final = f"{GROUP}/created-by"
+CREATED_AT: Final = f"{GROUP}/created-at"
+UPDATED_AT: Final = f"{GROUP}/updated-at"
+RESTARTED_AT: Final = f"{GROUP}/restarted-at"
+
+_HAS_IMAGE = "has(self.imageName) && self.imageName != ''"
+_IMAGE_IS_WHOLE = f"({_HAS_IMAGE}) == (has(self.imageVersion) && self.imageVersion != '')"
+_WHOLE = "imageName and imageVersion go together"
+_HAS_URL = "has(self.url) && self.url != ''"
+_NO_NUL = r"^[^\x00]*$"
+_NOT_BLANK = rf"^[^\x00]*[^\x00{SPACE}][^\x00]*$"
+_NAMED = f"self.all(name, name.matches('^{names.ENVIRONMENT_NAME.pattern}$'))"
+
+
+class CustomStatus(AdapterStatus, frozen=True, kw_only=True, rename="camel"):
+    """An adapter's status as its object keeps it. selector: of its pods, for the scale subresource.
+
+    revision: the resourceVersion with which the desired state came that `observed_generation` and `observed_restart`
+    name; writes of the status leave it as it is, and so an etag survives them.
+    """
+
+    observed_generation: int = 0
+    observed_restart: str = ""
+    revision: str = ""
+    selector: str = ""
+
+
+class ToolWords(msgspec.Struct, frozen=True, rename="camel"):
+    """An MCP tool as its server describes it."""
+
+    name: str
+    title: str = ""
+    description: str = ""
+    input_schema: Any = None
+    output_schema: Any = None
+    annotations: Any = None
+    icons: Any = None
+    meta: Any = msgspec.field(default=None, name="_meta")
+
+
+class ToolDefinition(msgspec.Struct, frozen=True, rename="camel"):
+    """Where an HTTP tool server takes the arguments of which tool."""
+
+    tool: ToolWords
+    port: int = 8000
+    path: str = "/score"
+
+
+def adapter_definition() -> dict[str, Any]:
+    spec = _adapter_spec()
+    spec["x-kubernetes-validations"] += [
+        _rule(
+            f"({_HAS_IMAGE} ? 1 : 0) + (has(self.stdio) ? 1 : 0) + ({_HAS_URL} ? 1 : 0) == 1",
+            "give exactly one of imageName with imageVersion, stdio, or url",
+        )
+    ]
+    columns = [
+        _column("Phase", ".status.phase"),
+        _column("Ready", ".status.readyReplicas", "integer"),
+        _column("Wanted", ".spec.replicaCount", "integer"),
+        _column("Reason", ".status.reason"),
+        _column("Image", ".status.image", priority=1),
+        _column("Owner", f".metadata.annotations.{CREATED_BY.replace('.', r'\.')}", priority=1),
+        _column("Age", ".metadata.creationTimestamp", "date"),
+    ]
+    return _definition("Adapter", "adapters", ["mcp"], spec=spec, status=_status(), columns=columns, scale=True)
+
+
+def tool_definition() -> dict[str, Any]:
+    spec = _adapter_spec()
+    definition = schema_of(ToolDefinition)
+    field(definition, "port").update(minimum=1, maximum=65535)
+    field(definition, "path")["pattern"] = re2(resources.PATH)
+    field(definition, "tool.inputSchema").update(type="object")
+    field(definition, "tool.name").update(maxLength=128)
+    spec["properties"] |= {
+        "toolDefinition": definition,
+        "adapter": {"type": "string", "pattern": re2(names.DNS_LABEL, or_empty=True), "maxLength": 52},
+        "toolName": {"type": "string", "maxLength": 128},
+    }
+    has_adapter = "has(self.adapter) && self.adapter != ''"
+    spec["x-kubernetes-validations"] += [
+        _rule(
+            f"({_HAS_IMAGE} ? 1 : 0) + ({has_adapter} ? 1 : 0) == 1 && !has(self.stdio) && !({_HAS_URL})",
+            "a tool is an HTTP tool server by imageName with imageVersion, or a tool of an adapter",
+        ),
+        _rule(f"!({_HAS_IMAGE}) || has(self.toolDefinition)", "an HTTP tool server needs toolDefinition"),
+        _rule(f"({has_adapter}) == (has(self.toolName) && self.toolName != '')", "adapter and toolName go together"),
+    ]
+    columns = [
+        _column("Phase", ".status.phase"),
+        _column("Adapter", ".spec.adapter"),
+        _column("Ready", ".status.readyReplicas", "integer"),
+        _column("Reason", ".status.reason"),
+        _column("Age", ".metadata.creationTimestamp", "date"),
+    ]
+    root_rule = _rule(
+        "!has(self.spec.toolDefinition) || self.spec.toolDefinition.tool.name == self.metadata.name",
+        "toolDefinition.tool.name must be the tool's name",
+    )
+    return _definition(
+        "Tool", "tools", ["mcptool"], spec=spec, status=_status(), columns=columns, scale=False, rules=[root_rule]
+    )
+
+
+def _adapter_spec() -> Schema:
+    spec = schema_of(AdapterSpec, without=frozenset({"name"}))
+    _bound_texts(spec)
+    _bound_numbers(spec)
+    for each in ("environmentVariables", "secretEnvironment"):
+        field(spec, each)["x-kubernetes-validations"] = [_rule(_NAMED, "a key is not an environment variable's name")]
+    field(spec, "headers")["x-kubernetes-validations"] = [
+        _rule(
+            f"self.all(name, name.matches('^{_celled(resources.HEADER_NAME.pattern)}$'))", "a key is no header's name"
+        ),
+        _rule(
+            f"!self.exists(name, name.matches('^(?i:{resources.OWN_HEADER.pattern})$'))",
+            "a header is the gateway's own to set",
+        ),
+    ]
+    field(spec, "stdio")["x-kubernetes-validations"] = [_rule(_IMAGE_IS_WHOLE, _WHOLE)]
+    spec["x-kubernetes-validations"] = _spec_rules()
+    return spec
+
+
+def _bound_texts(spec: Schema) -> None:
+    for each in ("", "stdio."):
+        image = field(spec, f"{each}imageName")
+        image.update(pattern=re2(resources.IMAGE_NAME, or_empty=True), maxLength=resources.IMAGE_LENGTH)
+        image["x-kubernetes-validations"] = [_rule("!self.contains('..')", "is not a repository")]
+        field(spec, f"{each}imageVersion")["pattern"] = re2(resources.IMAGE_VERSION, or_empty=True)
+    field(spec, "path")["pattern"] = re2(resources.PATH)
+    field(spec, "url")["pattern"] = re2(resources.URL, or_empty=True)
+    field(spec, "stdio.command")["pattern"] = _NOT_BLANK
+    field(spec, "stdio.args.[]")["pattern"] = _NO_NUL
+    field(spec, "environmentVariables.{}")["pattern"] = _NO_NUL
+    field(spec, "description")["maxLength"] = resources.DESCRIPTION_LENGTH
+    for each in ("environmentVariables", "secretEnvironment", "headers"):
+        field(spec, each)["maxProperties"] = resources.MAX_ENTRIES
+    for side in ("requests", "limits"):
+        for each in field(spec, f"resources.{side}")["properties"].values():
+            each["pattern"] = re2(resources.QUANTITY, or_empty=True)
+
+
+def _bound_numbers(spec: Schema) -> None:
+    field(spec, "replicaCount").update(minimum=0, maximum=resources.MAX_REPLICAS, default=1, format="int32")
+    field(spec, "port").update(minimum=1, maximum=65535, format="int32")
+    field(spec, "session.max")["minimum"] = 1
+    for each in ("session.idleTimeout", "timeouts.connect", "timeouts.firstByte"):
+        field(spec, each).update(minimum=0, exclusiveMinimum=True)
+    field(spec, "timeouts.idle")["minimum"] = 0
+
+
+def _spec_rules() -> list[dict[str, Any]]:
+    empty = "(!has(self.{0}) || self.{0}.size() == 0)"
+    workload = "(has({0}.useWorkloadIdentity) && {0}.useWorkloadIdentity)"
+    return [
+        _rule(_IMAGE_IS_WHOLE, _WHOLE),
+        _rule(
+            f"({_HAS_IMAGE}) || ({empty.format('command')} && {empty.format('args')})",
+            "command and args belong to imageName; a stdio server has stdio.command",
+        ),
+        _rule(f"({_HAS_URL}) || {empty.format('headers')}", "headers belong to url"),
+        _rule(
+            "!has(self.secretEnvironment) || !has(self.environmentVariables) || "
+            "!self.secretEnvironment.exists(name, name in self.environmentVariables)",
+            "a name in secretEnvironment is also in environmentVariables",
+        ),
+        _rule(f"{workload.format('self')} == {workload.format('oldSelf')}", "useWorkloadIdentity is immutable"),
+    ]
+
+
+def _status() -> Schema:
+    status = schema_of(CustomStatus)
+    conditions = field(status, "conditions")
+    conditions |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+    del status["required"]
+    return status
+
+
+def _definition(
+    kind: str,
+    plural: str,
+    short: list[str],
+    *,
+    spec: Schema,
+    status: Schema,
+    columns: list[dict[str, Any]],
+    scale: bool,
+    rules: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    name_rule = _rule(
+        f"self.metadata.name.matches('^{names.DNS_LABEL.pattern}$')",
+        f"the name is not a DNS label of at most {names.ADAPTER_NAME_LENGTH} characters",
+    )
+    schema = {
+        "type": "object",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": spec,
+            "status": status,
+        },
+        "x-kubernetes-validations": [name_rule, *(rules or [])],
+    }
+    subresources: dict[str, Any] = {"status": {}}
+    if scale:
+        subresources["scale"] = {
+            "specReplicasPath": ".spec.replicaCount",
+            "statusReplicasPath": ".status.readyReplicas",
+            "labelSelectorPath": ".status.selector",
+        }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": plural,
+                "singular": kind.lower(),
+                "shortNames": short,
+                "categories": ["mcpdeck"],
+            },
+            "versions": [
+                {
+                    "name": VERSION,
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": schema},
+                    "subresources": subresources,
+                    "additionalPrinterColumns": columns,
+                }
+            ],
+        },
+    }
+
+
+def _rule(rule: str, message: str) -> dict[str, Any]:
+    return {"rule": rule, "message": message}
+
+
+def _column(name: str, path: str, kind: str = "string", *, priority: int = 0) -> dict[str, Any]:
+    column: dict[str, Any] = {"name": name, "type": kind, "jsonPath": path}
+    return column | {"priority": priority} if priority else column
+
+
+def _celled(pattern: str) -> str:
+    r"""A pattern inside a CEL string literal of single quotes."""
+    return pattern.replace("\\", "\\\\").replace("'", r"\'")
