@@ -34,16 +34,31 @@ class Mirrored(msgspec.Struct, frozen=True):
 
 def declarations(schema: Any) -> tuple[Mirrored, ...]:
     """What an inputSchema mirrors; nothing where any annotation of it is not allowed."""
+    found = _declared(schema)
+    return () if isinstance(found, str) else found
+
+
+def fault(schema: Any) -> str | None:
+    """Why HTTP clients must drop a tool with this inputSchema; None for one that they may keep."""
+    found = _declared(schema)
+    return found if isinstance(found, str) else None
+
+
+def _declared(schema: Any) -> tuple[Mirrored, ...] | str:
     found: dict[bytes, Mirrored] = {}
     for path, place in _places(schema):
         if _ANNOTATION not in place:
             continue
         token, kind = place[_ANNOTATION], place.get("type")
-        if not path or not isinstance(token, str) or not _TOKEN.fullmatch(token) or kind not in _TYPES:
-            return ()
+        if not path:
+            return f"{_ANNOTATION} stands where no argument is reached by properties alone"
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+            return f"{_ANNOTATION} of {'.'.join(path)!r} is no header's name"
+        if kind not in _TYPES:
+            return f"{_ANNOTATION} of {'.'.join(path)!r} mirrors what is no string, integer or boolean"
         header = mcp.PARAM_HEADER_PREFIX + token.lower().encode()
         if header in found:
-            return ()
+            return f"{_ANNOTATION} {token!r} is declared twice"
         found[header] = Mirrored(path, header, kind)
     return tuple(found.values())
 
@@ -65,6 +80,12 @@ def headers_of(declared: Sequence[Mirrored], arguments: Any) -> list[tuple[bytes
     """What a client sends beside these arguments."""
     found = ((each.header, _render(_at(arguments, each.path))) for each in declared)
     return [(header, mcp.encode_header_value(text).encode()) for header, text in found if text is not None]
+
+
+def headers(declared: Sequence[Mirrored], arguments: Any) -> list[tuple[bytes, bytes]]:
+    """The headers that a client of 2026-07-28 sends with these arguments."""
+    rendered = ((mirrored.header, _render(_at(arguments, mirrored.path))) for mirrored in declared)
+    return [(header, mcp.encode_header_value(text).encode()) for header, text in rendered if text is not None]
 
 
 def _compare(mirrored: Mirrored, value: Any, header: bytes | None) -> str | None:
