@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -125,6 +125,14 @@ class Store(Protocol):
 
     async def delete(self, name: AdapterName, *, expect: Revision | None) -> None:
         """expect: None for any revision. Raises NotFound, PreconditionFailed."""
+
+
+@runtime_checkable
+class WatchedStore(Store, Protocol):
+    """A store that others write to as well, and that says so."""
+
+    async def changed(self) -> None:
+        """Returns when something was written since the last call returned, by anyone."""
 
 
 type Position = tuple[int, int]  # of a line in its instance's log: a life of the instance, and where in it
