@@ -1,0 +1,116 @@
+"""The real Kubernetes of ../shared/testcluster: brought up once for all workers of a run, and left running.
+
+Ordinary tests share it, each in a namespace of its own; one that breaks parts of it asks for it alone.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from gateway.cluster.api import Api, open_api
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT.parent / "shared" / "testcluster"
+PROGRAMS = Path(os.environ.get("TESTCLUSTER_BIN", "/var/cache/testcluster/bin"))
+STATE = Path(os.environ.get("TESTCLUSTER_STATE", "/var/lib/testcluster"))
+_LOCK = Path(tempfile.gettempdir()) / "mcpdeck-testcluster.lock"
+_START = 1800  # seconds; the first start on a machine builds Kubernetes
+
+
+def why_not() -> str:
+    """Why there can be no test cluster here; "" where there can."""
+    if not (SCRIPTS / "up").exists():
+        return "there is no ../shared/testcluster"
+    if os.geteuid() != 0:
+        return "the test cluster needs root"
+    if not (PROGRAMS / "kubelet").exists() and shutil.which("go") is None:
+        return "the test cluster is not built, and there is no Go to build it with"
+    return ""
+
+
+def bring_up() -> Path:
+    """The kubeconfig. Workers wait for the first of them."""
+    with _locked(fcntl.LOCK_EX):
+        done = subprocess.run([SCRIPTS / "up"], capture_output=True, text=True, check=False, timeout=_START)
+        assert done.returncode == 0, done.stderr
+        return Path(done.stdout.strip().splitlines()[-1])
+
+
+@contextmanager
+def shared() -> Iterator[None]:
+    """While nobody breaks it."""
+    with _locked(fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """While no other test uses it."""
+    with _locked(fcntl.LOCK_EX):
+        yield
+
+
+def kubectl(*words: str, stdin: str = "") -> str:
+    """What it printed. AssertionError with what it complained of."""
+    done = subprocess.run(
+        [PROGRAMS / "kubectl", *words],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "KUBECONFIG": str(STATE / "admin.kubeconfig")},
+    )
+    assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
+    return done.stdout
+
+
+def as_json(*words: str) -> Any:
+    return msgspec.json.decode(kubectl(*words, "-o", "json"))
+
+
+def install_definitions() -> None:
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "manifests" / "crds"))
+    kubectl("wait", "--for=condition=Established", "crd/adapters.mcpdeck.dev", "crd/tools.mcpdeck.dev", "--timeout=30s")
+
+
+@asynccontextmanager
+async def namespace(kubeconfig: Path, prefix: str = "test") -> AsyncIterator[Api]:
+    """A namespace of its own, whose end is not waited for."""
+    name = f"{prefix}-{secrets.token_hex(4)}"
+    await asyncio.to_thread(kubectl, "create", "namespace", name)
+    try:
+        async with open_api(namespace=name, kubeconfig=kubeconfig) as api:
+            yield api
+    finally:
+        await asyncio.to_thread(kubectl, "delete", "namespace", name, "--wait=false")
+
+
+def adapter_yaml(name: str, spec: dict[str, Any], **metadata: Any) -> str:
+    told = {
+        "apiVersion": "mcpdeck.dev/v1alpha1",
+        "kind": "Adapter",
+        "metadata": {"name": name, **metadata},
+        "spec": spec,
+    }
+    return yaml.safe_dump(told)
+
+
+@contextmanager
+def _locked(how: int) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(_LOCK.open("a"))
+        fcntl.flock(file, how)
+        yield
