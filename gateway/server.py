@@ -1,1 +1,138 @@
-"""Stub that its room will replace."""
+"""One port for everything: listens, opens the doors, and closes them in good order. Builds nothing of what it serves.
+
+The lane takes each connection first; HTTP/2 and what is not MCP goes on to Hypercorn.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from gateway.dataplane.asgi import App, McpDoor
+from gateway.dataplane.handed import Handed, cut
+from gateway.dataplane.lane import Lane
+from gateway.dataplane.pipeline import Pipeline
+from gateway.wire.http1 import DEFAULT_LIMITS, Limits
+
+BACKLOG: Final = 4096
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """Seconds at a stop.
+
+    notice: how long the port still accepts, for balancers to see that readiness is gone. drain: how long what is under
+    way may take; then it is broken off.
+    """
+
+    notice: float = 0.0
+    drain: float = 10.0
+
+
+class Tls(msgspec.Struct, frozen=True):
+    certfile: Path
+    keyfile: Path
+
+    def context(self) -> ssl.SSLContext:
+        """Raises OSError, ssl.SSLError among them."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self.certfile, self.keyfile)
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        return context
+
+
+def listen(host: str, port: int, *, is_shared: bool = False) -> list[socket.socket]:
+    """A socket for each address of a host. port: 0 for any free one, the same for all. is_shared: with other workers.
+
+    Raises OSError.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            port = sockets[0].getsockname()[1] if sockets else port
+            sockets.append(_bound(family, (address[0], port, *address[2:]), is_shared=is_shared))
+    except OSError:
+        for each in sockets:
+            each.close()
+        raise
+    return sockets
+
+
+async def serve(
+    listeners: Sequence[socket.socket],
+    pipeline: Pipeline,
+    app: App,
+    *,
+    stop: asyncio.Event,
+    on_serving: Callable[[], None] | None = None,
+    on_stopping: Callable[[], None] | None = None,
+    tls: Tls | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    patience: Patience | None = None,
+) -> None:
+    """Serve until `stop` is set. app: what answers wherever it is not MCP. The pipeline is entered by who owns it.
+
+    on_serving: the port answers now. on_stopping: readiness is to go, and the app's own streams are to end.
+    """
+    patience = patience or Patience()
+    door = McpDoor(pipeline.serve, app, cut=cut, limits=limits)
+    async with Handed.serving(door, limits) as handed:
+        lane = Lane(pipeline.serve, handed.take, limits=limits)
+        open_server = partial(asyncio.get_running_loop().create_server, lane.connect, backlog=BACKLOG)
+        context = tls.context() if tls is not None else None
+        servers = [await open_server(sock=listener, ssl=context) for listener in listeners]
+        try:
+            if on_serving is not None:
+                on_serving()
+            await stop.wait()
+            if on_stopping is not None:
+                on_stopping()
+            await asyncio.sleep(patience.notice)
+        finally:
+            for server in servers:
+                server.close()
+            await _drain(lane, handed, pipeline, patience.drain)
+
+
+async def _drain(lane: Lane, handed: Handed, pipeline: Pipeline, seconds: float) -> None:
+    """What was accepted is answered if it can be in time; streams without an end of their own end now."""
+    lane.close_when_idle()
+    pipeline.stop_streams(only_lasting=True)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(lane.drain(seconds), name="drain the lane")
+        tasks.create_task(handed.drain(seconds), name="drain Hypercorn's connections")
+    pipeline.stop_streams(only_lasting=False)
+    lane.abort()
+
+
+def run[T](main: Coroutine[Any, Any, T]) -> T:
+    """On uvloop where it is installed, else on asyncio's own loop."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    return asyncio.run(main, loop_factory=uvloop.new_event_loop)
+
+
+def _bound(family: int, address: tuple[Any, ...], *, is_shared: bool) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,109 @@
+"""Connections that the lane handed over: Hypercorn's protocol serves them, HTTP/1.1 or HTTP/2, each in a task.
+
+The one place that knows Hypercorn. Accepts nothing by itself.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, Self, cast
+
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.asyncio.lifespan import Lifespan
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
+from hypercorn.events import RawData
+from hypercorn.protocol.h2 import H2Protocol
+from hypercorn.protocol.http_stream import HTTPStream
+from hypercorn.typing import ASGIFramework, LifespanState
+
+from gateway.dataplane.asgi import App, Send
+from gateway.dataplane.tasks import Tasks
+from gateway.wire.http1 import Limits
+
+KEEP_ALIVE: Final = 75.0  # seconds that an idle connection is kept; Hypercorn's own default is 5
+STREAMS: Final = 1000  # at once per HTTP/2 connection; a client has one for each session it listens to
+_ENDLESS: Final = 2**31
+
+
+class Handed:
+    """Serves an ASGI application on transports that are already open. `serving` makes one."""
+
+    def __init__(self, app: ASGIWrapper, config: Config, state: LifespanState, tasks: Tasks) -> None:
+        self._app, self._config, self._state, self._tasks = app, config, state, tasks
+        self._context = WorkerContext(None)
+
+    @classmethod
+    @asynccontextmanager
+    async def serving(cls, app: App, limits: Limits) -> AsyncIterator[Self]:
+        """While the application lives. At the end what still runs is cancelled."""
+        wrapper, config = ASGIWrapper(cast("ASGIFramework", app)), _config(limits)
+        async with _living(wrapper, config) as state, Tasks() as tasks:
+            yield cls(wrapper, config, state, tasks)
+
+    def take(self, transport: asyncio.Transport, received: bytes) -> None:
+        """From now on a transport's bytes are Hypercorn's, those already received first."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        if received:
+            reader.feed_data(received)
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        self._tasks.spawn(self._serve(reader, writer), name="serve a connection by Hypercorn")
+
+    async def drain(self, seconds: float) -> None:
+        """Idle connections are closed, the others once their answer is given, or when the time is over."""
+        await self._context.terminated.set()
+        await self._tasks.wait(seconds)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        await TCPServer(self._app, loop, self._config, self._context, self._state, reader, writer)
+
+
+async def cut(send: Send) -> None:
+    """End an answer so that nobody takes it for a whole one.
+
+    Over HTTP/1.1 Hypercorn closes the connection when an application returns early. Over HTTP/2 it would leave the
+    stream open for ever, and ASGI has no word for a reset.
+    """
+    stream = getattr(send, "__self__", None)
+    protocol = getattr(stream.send, "__self__", None) if isinstance(stream, HTTPStream) else None
+    if not isinstance(stream, HTTPStream) or not isinstance(protocol, H2Protocol):
+        return
+    try:
+        protocol.connection.reset_stream(stream.stream_id, ErrorCodes.INTERNAL_ERROR)
+    except ProtocolError:
+        return  # the client was faster
+    await protocol.send(RawData(protocol.connection.data_to_send()))
+
+
+@asynccontextmanager
+async def _living(app: ASGIWrapper, config: Config) -> AsyncIterator[LifespanState]:
+    """An application's lifespan, started and, at the end, shut down."""
+    state: LifespanState = {}
+    lifespan = Lifespan(app, config, asyncio.get_running_loop(), state)
+    async with asyncio.TaskGroup() as tasks:
+        life = tasks.create_task(lifespan.handle_lifespan(), name="the application's lifespan")
+        await lifespan.wait_for_startup()
+        try:
+            yield state
+        finally:
+            await lifespan.wait_for_shutdown()
+            life.cancel()
+
+
+def _config(limits: Limits) -> Config:
+    config = Config()
+    config.keep_alive_timeout, config.keep_alive_max_requests = KEEP_ALIVE, _ENDLESS
+    config.h11_max_incomplete_size = config.h2_max_header_list_size = limits.head
+    config.h2_max_concurrent_streams = STREAMS
+    config.include_server_header = False
+    config.accesslog, config.errorlog = None, logging.getLogger("gateway.hypercorn")
+    return config

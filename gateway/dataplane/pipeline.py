@@ -1,0 +1,211 @@
+"""One MCP request from its head to where it goes: who, what, whether, and which instance. The same for every door.
+
+Decides, and answers refusals; `relay` does the rest. Callbacks only: a task runs just for a token not seen before.
+"""
+
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Final, Self, assert_never
+
+from gateway.core import access, inbound
+from gateway.core.access import Principal
+from gateway.core.affinity import Sealer
+from gateway.core.errors import Challenge, GatewayError, Invalid, NotFound, NothingReady, SessionLost, Unauthenticated
+from gateway.core.hosts import Hosts
+from gateway.core.inbound import Legacy, Modern, Rejection
+from gateway.core.ports import Accounts, Assertions, Authenticator, Exchange, ToolsDoor
+from gateway.core.routes import TOOLS_PATH, Route, Routes, adapter_of, resource_of
+from gateway.dataplane import replies
+from gateway.dataplane.deadlines import TICK, Deadlines
+from gateway.dataplane.heads import session_in
+from gateway.dataplane.metrics import Counters
+from gateway.dataplane.plane import Plane, Target
+from gateway.dataplane.relay import Relay
+from gateway.dataplane.tasks import Tasks
+from gateway.dataplane.upstream import Upstream
+from gateway.wire import mcp
+from gateway.wire.mcp import Era
+from gateway.wire.names import AdapterName
+
+_DECISIVE: Final = (b"authorization", b"origin", mcp.SESSION_HEADER, mcp.VERSION_HEADER)  # which may come once only
+_TOOLS_BELOW: Final = f"{TOOLS_PATH}/"
+
+
+def is_mcp_path(path: str) -> bool:
+    """Whether the data plane answers here."""
+    return adapter_of(path) is not None or path == TOOLS_PATH or path.startswith(_TOOLS_BELOW)
+
+
+class Pipeline:
+    """`async with` while it serves. `counters` are for /metrics.
+
+    challenge: what a token that is bound elsewhere is answered with. scheme: `https` where clients reach the gateway by
+    it. upstream_tls: whom to trust as https instances; the platform's store without it. tick: seconds, how exactly
+    time-outs are kept.
+    """
+
+    def __init__(
+        self,
+        routes: Routes,
+        authenticator: Authenticator,
+        accounts: Accounts,
+        sealer: Sealer,
+        *,
+        hosts: Hosts,
+        assertions: Assertions | None = None,
+        tools: ToolsDoor | None = None,
+        challenge: Challenge | None = None,
+        scheme: str = "http",
+        upstream_tls: ssl.SSLContext | None = None,
+        clock: Callable[[], float] = time.time,
+        tick: float = TICK,
+    ) -> None:
+        self.counters = Counters()
+        self.deadlines = Deadlines(tick)
+        self.upstream = Upstream(self.deadlines, tls=upstream_tls)
+        self._plane = Plane(
+            routes,
+            accounts,
+            sealer,
+            upstream=self.upstream,
+            deadlines=self.deadlines,
+            counters=self.counters,
+            assertions=assertions,
+            scheme=scheme,
+            clock=clock,
+        )
+        self._routes, self._authenticator, self._hosts, self._tools = routes, authenticator, hosts, tools
+        self._bound_elsewhere = Unauthenticated(
+            "this token was issued for another resource of this gateway", challenge=challenge
+        )
+        self._tasks = Tasks()
+
+    def serve(self, exchange: Exchange) -> None:
+        """Answer, now or later."""
+        self.counters.requests += 1
+        request = exchange.request
+        headers = dict(request.headers)
+        if len(headers) != len(request.headers) and (twice := _given_twice(request.headers)):
+            self._refuse(exchange, Invalid(f"the header {twice} comes more than once"))
+            return
+        refusal = self._hosts.refusal(headers.get(b"host"), headers.get(b"origin"))
+        if refusal is not None:
+            self._refuse(exchange, refusal)
+        elif request.query and inbound.is_token_in(request.query):
+            self._refuse(exchange, Invalid("a token in the query string ends up in logs: send it as Authorization"))
+        else:
+            self._identify(exchange, headers)
+
+    def _identify(self, exchange: Exchange, headers: Mapping[bytes, bytes]) -> None:
+        principal = self._authenticator.known(headers)
+        if principal is None:
+            self._tasks.spawn(self._verify(exchange, headers), name="verify a token")
+        else:
+            self._judge(exchange, headers, principal)
+
+    async def _verify(self, exchange: Exchange, headers: Mapping[bytes, bytes]) -> None:
+        try:
+            principal = await self._authenticator.verify(headers)
+        except GatewayError as error:
+            self._refuse(exchange, error)
+        else:
+            self._judge(exchange, headers, principal)
+
+    def _judge(
+        self, exchange: Exchange, headers: Mapping[bytes, bytes], principal: Principal | Unauthenticated
+    ) -> None:
+        if exchange.has_ended:  # the client did not wait for its token to be verified
+            return
+        if isinstance(principal, Unauthenticated):
+            self._refuse(exchange, principal)
+            return
+        request = exchange.request
+        if principal.resource and access.is_bound_elsewhere(principal, resource_of(request.path)):
+            self._refuse(exchange, self._bound_elsewhere)
+            return
+        version = headers.get(mcp.VERSION_HEADER)
+        call = inbound.classify(
+            request.method,
+            version=None if version is None else version.decode("latin-1"),
+            session=headers.get(mcp.SESSION_HEADER) or (session_in(request.query) if request.query else None),
+            body=request.body,
+        )
+        match call:
+            case Rejection():
+                self._refuse(exchange, call.error, call.request_id)
+            case Modern() | Legacy():
+                self._admit(exchange, principal, call)
+            case other:
+                assert_never(other)
+
+    def _admit(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
+        adapter = adapter_of(exchange.request.path)
+        if adapter is None:
+            self._serve_tools(exchange, principal, call)
+            return
+        route = self._routes.table.routes.get(adapter)
+        if route is None or not access.may_read(principal, route.ownership):
+            self._refuse(exchange, _no_adapter(adapter))
+            return
+        target = self._target(route, principal, call)
+        if isinstance(target, GatewayError):
+            self._refuse(exchange, target)
+        else:
+            Relay(self._plane, exchange, target).begin()
+
+    def _serve_tools(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
+        if self._tools is None:
+            self._refuse(exchange, NotFound(f"nothing is served at {TOOLS_PATH}; adapters are at /adapters/NAME/mcp"))
+        else:
+            self._tools.serve(exchange, principal, call)
+
+    def _target(self, route: Route, principal: Principal, call: Modern | Legacy) -> Target | GatewayError:
+        """The instance this call goes to: its session's, or any that is ready."""
+        if isinstance(call, Legacy) and call.session is not None:
+            bound = self._plane.bound(route, principal, call.session)
+            if bound is None:
+                return SessionLost("this session has ended, or never was here; begin anew with initialize")
+            return Target(route, bound[0], principal, Era.LEGACY, session=bound[1], sealed=call.session)
+        endpoint = self._plane.choose(route)
+        if endpoint is None:
+            return NothingReady(route.reason or f"adapter '{route.adapter}' has no ready instance; try again soon")
+        if isinstance(call, Modern):
+            return Target(route, endpoint, principal, Era.MODERN)
+        return Target(route, endpoint, principal, Era.LEGACY, is_initialize=call.is_initialize)
+
+    def _refuse(self, exchange: Exchange, error: GatewayError, raw_id: bytes | None = None) -> None:
+        if exchange.has_ended:
+            return
+        self.counters.answered(error.status)
+        replies.refuse(exchange, error, raw_id or inbound.request_id(exchange.request.body))
+
+    def stop_streams(self, *, only_lasting: bool) -> None:
+        """End event streams because the gateway goes. only_lasting: those that have no end of their own."""
+        for stream in tuple(self._plane.streams):
+            if stream.is_lasting or not only_lasting:
+                stream.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.upstream.__aenter__()
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop_streams(only_lasting=False)
+        await self._tasks.__aexit__(kind, error, trace)
+        await self.upstream.__aexit__(kind, error, trace)
+        self.deadlines.close()
+
+
+def _given_twice(headers: list[tuple[bytes, bytes]]) -> str:
+    """The first header that decides something and comes more than once; its readers would not agree on which holds."""
+    names = [name for name, _ in headers]
+    return next((name.decode() for name in _DECISIVE if names.count(name) > 1), "")
+
+
+def _no_adapter(adapter: AdapterName) -> NotFound:
+    return NotFound(f"there is no adapter {adapter!r} here that you may use")

@@ -1,0 +1,140 @@
+"""What all calls share: the load, the accounts, the sealing, and the form in which a request goes upstream."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from gateway.core import affinity
+from gateway.core.access import Principal
+from gateway.core.affinity import SESSION_LIFETIME, Binding, Sealer
+from gateway.core.ports import Account, Accounts, Assertions, Exchange
+from gateway.core.routes import Endpoint, Route, Routes
+from gateway.dataplane.deadlines import Deadlines
+from gateway.dataplane.heads import identity_lines, upstream_request
+from gateway.dataplane.metrics import Counters
+from gateway.dataplane.upstream import Upstream
+from gateway.wire.mcp import Era
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where a call goes, and as whose.
+
+    session: the instance's own id; sealed: the same as the client knows it. Both None where the call belongs to no
+    session, and then another instance would do as well.
+    """
+
+    route: Route
+    endpoint: Endpoint
+    principal: Principal
+    era: Era
+    session: bytes | None = None
+    sealed: bytes | None = None
+    is_initialize: bool = False
+
+
+class Stream(Protocol):
+    """An event stream on its way to a client."""
+
+    deadline: float
+
+    @property
+    def is_lasting(self) -> bool: ...
+
+    def expired(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Plane:
+    """scheme: `https` where clients reach the gateway by it; adapters read it in Forwarded."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        accounts: Accounts,
+        sealer: Sealer,
+        *,
+        upstream: Upstream,
+        deadlines: Deadlines,
+        counters: Counters,
+        assertions: Assertions | None = None,
+        scheme: str = "http",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.upstream, self.deadlines, self.counters = upstream, deadlines, counters
+        self._routes, self._accounts, self._sealer = routes, accounts, sealer
+        self._assertions, self._scheme, self._clock = assertions, scheme, clock
+        self.streams: set[Stream] = set()
+        self._load: dict[str, int] = {}
+
+    def choose(self, route: Route, tried: tuple[str, ...] = ()) -> Endpoint | None:
+        """An instance for what belongs to no session. tried: uids that had their chance."""
+        ready = self._routes.table.ready(route.adapter)
+        if tried:
+            ready = tuple(each for each in ready if each.uid not in tried)
+        return affinity.choose(ready, self._load)
+
+    def opened(self, target: Target, exchange: Exchange) -> Account:
+        """One more call in hand; `done` takes it off again."""
+        uid = target.endpoint.uid
+        self._load[uid] = self._load.get(uid, 0) + 1
+        request = exchange.request
+        return self._accounts.opened(
+            target.session,
+            target.route.adapter,
+            target.endpoint,
+            target.principal,
+            target.era,
+            request.body if target.is_initialize else None,
+            is_stream=request.method == "GET",
+        )
+
+    def done(self, target: Target) -> None:
+        uid = target.endpoint.uid
+        rest = self._load[uid] - 1
+        if rest:
+            self._load[uid] = rest
+        else:
+            del self._load[uid]
+
+    def begin_stream(self, stream: Stream) -> None:
+        self.streams.add(stream)
+        self.counters.streams += 1
+        self.deadlines.watch(stream)
+
+    def end_stream(self, stream: Stream) -> None:
+        self.streams.discard(stream)
+        self.counters.streams -= 1
+        self.deadlines.forget(stream)
+
+    def request(self, target: Target, exchange: Exchange, request_id: bytes) -> bytes:
+        """The call as its instance gets it."""
+        request, principal = exchange.request, target.principal
+        identity = identity_lines(principal, exchange.peer, request.header(b"host") or b"", self._scheme)
+        if self._assertions is not None:
+            identity += b"\r\nx-mcp-identity: " + self._assertions.assertion(principal, target.route.adapter)
+        return upstream_request(
+            request,
+            target.route,
+            target.endpoint,
+            session=target.session,
+            request_id=request_id,
+            identity=identity,
+        )
+
+    def seal(self, target: Target, minted: bytes) -> bytes:
+        """The id that the client gets for a session that the instance has just opened."""
+        binding = Binding(target.endpoint.uid, minted, int(self._clock()) + SESSION_LIFETIME)
+        return self._sealer.seal(binding, target.route.adapter, target.principal.id)
+
+    def bound(self, route: Route, principal: Principal, sealed: bytes) -> tuple[Endpoint, bytes] | None:
+        """The instance that a sealed id leads to, and its own id; None where the session can't go on."""
+        binding = self._sealer.open(sealed, route.adapter, principal.id, now=self._clock())
+        if binding is None:
+            return None
+        endpoint = route.by_uid(binding.uid)
+        if endpoint is None or self._accounts.is_ended(binding.upstream, endpoint):
+            return None
+        return endpoint, binding.upstream

@@ -1,0 +1,286 @@
+"""One call on its way: the client's exchange on one side, an instance's answer on the other, bytes between them.
+
+Back-pressure goes both ways, events leave as they come, and an answer that breaks off never looks like a whole one.
+Decides nothing about who may call or where.
+"""
+
+from typing import Final
+
+import msgspec
+
+from gateway.core import inbound
+from gateway.core.errors import GatewayError, UpstreamBroke
+from gateway.core.ports import Account, Exchange
+from gateway.dataplane import replies
+from gateway.dataplane.connection import UpstreamConnection
+from gateway.dataplane.events import Progress
+from gateway.dataplane.heads import EVENT_STREAM, REQUEST_ID, client_headers, media_type
+from gateway.dataplane.plane import Plane, Target
+from gateway.wire import mcp
+from gateway.wire.http1 import Headers
+from gateway.wire.mcp import Era
+
+KEEP_ALIVE: Final = 15.0  # seconds of silence after which a stream gets a comment
+_COMMENT: Final = b": keep-alive\n\n"
+_UNBUFFERED: Final = (b"x-accel-buffering", b"no")
+
+
+class Relay:
+    """connection.Answer. Ends once, with the exchange, whoever ends it."""
+
+    __slots__ = (
+        "_account",
+        "_connection",
+        "_exchange",
+        "_has_ended",
+        "_head",
+        "_is_leaving",
+        "_is_paused",
+        "_length",
+        "_parts",
+        "_plane",
+        "_progress",
+        "_request_id",
+        "_status",
+        "_target",
+        "_tried",
+        "deadline",
+    )
+
+    def __init__(self, plane: Plane, exchange: Exchange, target: Target) -> None:
+        self.deadline = 0.0  # of the next keep-alive comment
+        self._plane, self._exchange, self._target = plane, exchange, target
+        self._request_id = replies.request_id_of(exchange)
+        self._account: Account = plane.opened(target, exchange)
+        self._connection: UpstreamConnection | None = None
+        self._status = 0
+        self._head: Headers = []
+        self._length: int | None = None
+        self._parts: list[bytes] = []
+        self._progress: Progress | None = None
+        self._tried: tuple[str, ...] = ()
+        self._has_ended = self._is_paused = self._is_leaving = False
+
+    def begin(self) -> None:
+        self._plane.counters.in_flight += 1
+        self._exchange.on_leave = self._left
+        self._send()
+
+    def _send(self) -> None:
+        target = self._target
+        request = self._plane.request(target, self._exchange, self._request_id)
+        self._plane.upstream.send(target.endpoint, request, self, target.route.timeouts)
+
+    # the upstream's side
+
+    def on_connection(self, connection: UpstreamConnection) -> bool:
+        if self._has_ended and not self._is_worth_sending:
+            return False
+        self._connection = connection
+        return True
+
+    def on_head(self, status: int, headers: Headers, length: int | None) -> None:
+        if self._has_ended:
+            self._let_go()
+        elif 300 <= status < 400:
+            self._let_go()
+            self._answer_with(UpstreamBroke(f"adapter answers with a redirect ({status}); redirects are not followed"))
+        else:
+            self._status, self._length = status, length
+            self._head = self._passed_on(status, headers)
+
+    def on_body(self, chunk: bytes) -> None:
+        self._parts.append(chunk)
+
+    def on_read(self) -> None:
+        exchange = self._exchange
+        if not exchange.has_started:
+            self._start()
+        chunk = b"".join(self._parts)
+        self._parts.clear()
+        if self._progress is not None:
+            self._progress.feed(chunk)
+            self.deadline = self._plane.deadlines.after(KEEP_ALIVE)
+        if chunk:
+            exchange.write(chunk)
+        else:
+            exchange.flush()
+
+    def on_end(self) -> None:
+        self._connection = None
+        exchange = self._exchange
+        if self._has_ended:
+            return
+        exchange.on_pause = exchange.on_resume = None
+        body = b"".join(self._parts)
+        if exchange.has_started:
+            exchange.write(body)
+            self._close()
+            exchange.finish()
+        else:
+            self._close(len(body))
+            exchange.respond(self._status, self._head, body)
+
+    def on_failure(self, error: GatewayError, *, is_unsent: bool) -> None:
+        self._connection = None
+        if self._has_ended:
+            return
+        if is_unsent and self._try_another():
+            return
+        if not self._exchange.has_started:
+            self._answer_with(error)
+        else:
+            self._break_off(error)
+
+    # the client's side
+
+    def _left(self) -> None:
+        """A modern client cancels by leaving (2026-07-28); a legacy one doesn't, and what it said still goes out."""
+        self._close()
+        self._let_go()
+
+    def _paused(self) -> None:
+        self._is_paused = True
+        if self._connection is not None:
+            self._connection.pause()
+
+    def _resumed(self) -> None:
+        self._is_paused = False
+        if self._connection is not None:
+            self._connection.resume()
+
+    # the deadlines' side
+
+    def expired(self) -> None:
+        """Silence on an event stream: something is sent before a proxy on the way takes it for dead."""
+        self.deadline = self._plane.deadlines.after(KEEP_ALIVE)
+        if self._progress is not None and self._progress.is_between_events and not self._is_paused:
+            self._exchange.write(_COMMENT)
+
+    # the gateway's own end
+
+    @property
+    def is_lasting(self) -> bool:
+        """A stream without an end of its own: it would outlast any patience at a shutdown."""
+        return self._exchange.request.method == "GET" or self._is_subscription
+
+    def stop(self) -> None:
+        """The gateway goes, and this stream with it: ended where its client takes no harm, else broken off."""
+        progress, exchange = self._progress, self._exchange
+        self._let_go()
+        if progress is None or not progress.is_between_events or not self.is_lasting:
+            self._break_off(UpstreamBroke("the gateway is shutting down; try again"))
+            return
+        raw_id = inbound.request_id(exchange.request.body)
+        if raw_id is not None:
+            exchange.write(replies.end_of_subscription(raw_id))
+        self._close()
+        exchange.finish()
+
+    # both sides'
+
+    def _start(self) -> None:
+        exchange = self._exchange
+        exchange.on_pause, exchange.on_resume = self._paused, self._resumed
+        exchange.start(self._status, self._head, length=self._length)
+        if media_type(self._head) == EVENT_STREAM and not any(name == b"content-encoding" for name, _ in self._head):
+            self._progress = Progress()
+            self._plane.begin_stream(self)
+
+    def _passed_on(self, status: int, headers: Headers) -> Headers:
+        """The answer's head as the client sees it, and what there is to learn from it."""
+        passed = client_headers(headers)
+        if not any(name == REQUEST_ID for name, _ in passed):
+            passed.append((REQUEST_ID, self._request_id))
+        if media_type(passed) == EVENT_STREAM:
+            passed.append(_UNBUFFERED)
+        session = self._session(status, headers)
+        if session is not None:
+            passed.append((mcp.SESSION_HEADER, session))
+        if self._target.session is not None and (status == 404 or self._has_ended_session(status)):
+            self._account.closed()
+        return passed
+
+    def _has_ended_session(self, status: int) -> bool:
+        return self._exchange.request.method == "DELETE" and 200 <= status < 300
+
+    def _session(self, status: int, headers: Headers) -> bytes | None:
+        """The session id to tell the client: a new one for a good initialize, else the one it came with."""
+        said = next((value for name, value in headers if name == mcp.SESSION_HEADER), None)
+        if said is None:
+            return None
+        if not self._target.is_initialize:
+            return self._target.sealed if said == self._target.session else None
+        if not 200 <= status < 300:
+            return None
+        self._account.learned(said)
+        return self._plane.seal(self._target, said)
+
+    def _try_another(self) -> bool:
+        """An instance that can't be connected to is no reason to fail while another one is ready."""
+        target = self._target
+        if target.session is not None:
+            return False
+        self._tried = (*self._tried, target.endpoint.uid)
+        endpoint = self._plane.choose(target.route, self._tried)
+        if endpoint is None:
+            return False
+        self._account.ended(status=0, bytes_in=0, bytes_out=0)
+        self._plane.done(target)
+        self._target = msgspec.structs.replace(target, endpoint=endpoint)
+        self._account = self._plane.opened(self._target, self._exchange)
+        self._send()
+        return True
+
+    def _answer_with(self, error: GatewayError) -> None:
+        self._status = error.status
+        self._close()
+        replies.refuse(self._exchange, error, inbound.request_id(self._exchange.request.body))
+
+    def _break_off(self, error: GatewayError) -> None:
+        """After the head: the error becomes the stream's last event where a client would take it for the answer."""
+        exchange, progress = self._exchange, self._progress
+        raw_id = inbound.request_id(exchange.request.body)
+        is_tellable = progress is not None and progress.is_between_events and not progress.has_id
+        self._close()
+        if is_tellable and raw_id is not None:
+            exchange.write(replies.last_event(error, raw_id))
+            exchange.finish()
+        else:
+            exchange.abort()
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._is_worth_sending:
+            connection.leave()
+        else:
+            connection.cut()
+
+    @property
+    def _is_worth_sending(self) -> bool:
+        """Whether the instance is to have the message even when nobody waits for the answer."""
+        return self._target.era is Era.LEGACY and self._exchange.request.method != "GET"
+
+    @property
+    def _is_subscription(self) -> bool:
+        method = self._exchange.request.header(mcp.METHOD_HEADER)
+        return self._target.era is Era.MODERN and method == mcp.LISTEN.encode()
+
+    def _close(self, body: int = 0) -> None:
+        """The books. body: bytes of answer that are about to be written."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        exchange, plane = self._exchange, self._plane
+        received, sent = len(exchange.request.body), exchange.sent + body
+        counters = plane.counters
+        counters.in_flight -= 1
+        counters.bytes_in += received
+        counters.bytes_out += sent
+        counters.answered(self._status)
+        if self._progress is not None:
+            plane.end_stream(self)
+        plane.done(self._target)
+        self._account.ended(status=self._status, bytes_in=received, bytes_out=sent)

@@ -1,0 +1,56 @@
+"""The gateway's data plane alone, for measuring: one adapter `stub` whose two instances are the bench's stubs.
+
+    python -m tests.bench.lane_bench [--port 8700] [--auth dev|token]
+
+Everything that a call costs in a real gateway is on: authentication, permission, Host check, sealed affinity, identity
+headers, live-session accounting, counters.
+"""
+
+import argparse
+import asyncio
+import signal
+from typing import Any
+
+from gateway.auth.dev import DevAuthenticator
+from gateway.core.access import Ownership
+from gateway.core.affinity import Sealer, new_key
+from gateway.core.hosts import Hosts
+from gateway.core.routes import Endpoint, Route, Routes, RoutingTable
+from gateway.dataplane.pipeline import Pipeline
+from gateway.server import listen, run, serve
+from gateway.wire.names import AdapterName, instance_name
+from tests.support.accounts import CountingAccounts
+
+STUB = AdapterName("stub")
+PORTS = (9100, 9101)
+
+
+def table() -> RoutingTable:
+    endpoints = tuple(
+        Endpoint(instance_name(STUB, ordinal), f"uid-{port}", "127.0.0.1", port) for ordinal, port in enumerate(PORTS)
+    )
+    return RoutingTable({STUB: Route(STUB, Ownership("dev", frozenset({"mcp.dev"})), endpoints)})
+
+
+async def nothing(scope: Any, receive: Any, send: Any) -> None:
+    """Stands for the control plane."""
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def main(port: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    hosts = Hosts(is_loopback=True)
+    async with Pipeline(
+        Routes(table()), DevAuthenticator(), CountingAccounts(), Sealer([new_key()]), hosts=hosts
+    ) as pipeline:
+        await serve(listen("127.0.0.1", port), pipeline, nothing, stop=stop)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=8700)
+    run(main(parser.parse_args().port))
