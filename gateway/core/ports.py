@@ -11,7 +11,7 @@ from gateway.core.desired import Desired, Revision
 from gateway.core.errors import GatewayError, Unauthenticated
 from gateway.core.inbound import Legacy, Modern
 from gateway.core.observed import Observed
-from gateway.core.routes import Endpoint
+from gateway.core.routes import Endpoint, Route
 from gateway.wire.http1 import Request
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName, InstanceName
@@ -53,6 +53,19 @@ class ToolsDoor(Protocol):
 
     def serve(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
         """Answer it, now or later. Called on the loop and must not wait; the principal has been let in."""
+
+
+class AdaptersDoor(Protocol):
+    """What is behind the data plane's door, for who is inside already: /mcp calls adapters as their own clients do."""
+
+    def admit(self, exchange: Exchange, principal: Principal) -> None:
+        """A request for /adapters/{name}/mcp: permission, session, era and instance as for any client's.
+
+        Neither Host and Origin nor a token are looked at. Called on the loop and must not wait.
+        """
+
+    def forward(self, exchange: Exchange, principal: Principal, route: Route) -> None:
+        """A request to any ready instance of a route, at its endpoint's path: for tool servers, which speak no MCP."""
 
 
 class Authenticator(Protocol):
