@@ -6,6 +6,7 @@ resourceVersion with which the desired state last changed; the status carries it
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.cluster.api import FIELD_MANAGER, Api
-from gateway.cluster.definitions import API_VERSION, CREATED_AT, CREATED_BY, RESTARTED_AT, UPDATED_AT
+from gateway.cluster.definitions import API_VERSION, CREATED_AT, CREATED_BY, EDITION, RESTARTED_AT, UPDATED_AT
 from gateway.cluster.errors import ClusterUnreachable
 from gateway.cluster.mirror import Mirror, version_of
 from gateway.cluster.objects import ADAPTER, AdapterObject, Metadata
@@ -91,12 +92,11 @@ async def synced(mirror: Mirror[Any], what: str) -> None:
 def desired_of(item: AdapterObject) -> Desired:
     """Raises msgspec.ValidationError, ValueError."""
     told = item.metadata.annotations
-    created_at = _time(told.get(CREATED_AT)) or item.metadata.creation_timestamp or _EPOCH
     return Desired(
         spec=msgspec.convert({**item.spec, "name": item.metadata.name}, AdapterSpec),
         created_by=told.get(CREATED_BY, NOBODY),
-        created_at=created_at,
-        last_updated_at=_written_elsewhere(item.metadata) or _time(told.get(UPDATED_AT)) or created_at,
+        created_at=_time(told.get(CREATED_AT)) or item.metadata.creation_timestamp or _EPOCH,
+        last_updated_at=_updated_at(item.metadata),
         restarted_at=_time(told.get(RESTARTED_AT)),
         revision=_revision(item),
     )
@@ -121,13 +121,14 @@ def spec_of(desired: Desired) -> dict[str, Any]:
 def annotations_of(desired: Desired) -> dict[str, str]:
     times = {CREATED_AT: desired.created_at, UPDATED_AT: desired.last_updated_at, RESTARTED_AT: desired.restarted_at}
     told = {key: time.isoformat() for key, time in times.items() if time is not None}
+    told[EDITION] = secrets.token_hex(8)  # a write that changes nothing would keep its resourceVersion: two could win
     return told if desired.created_by == NOBODY else told | {CREATED_BY: desired.created_by}
 
 
 def _mark(item: AdapterObject) -> tuple[object, ...]:
     """Changes when desired state does, and never with the status."""
     metadata = item.metadata
-    told = tuple(metadata.annotations.get(key) for key in (RESTARTED_AT, CREATED_BY, CREATED_AT, UPDATED_AT))
+    told = tuple(metadata.annotations.get(key) for key in (RESTARTED_AT, CREATED_BY, CREATED_AT, UPDATED_AT, EDITION))
     return metadata.uid, metadata.generation, metadata.deletion_timestamp, told
 
 
@@ -142,12 +143,19 @@ def _revision(item: AdapterObject) -> Revision:
     return Revision(int(status["revision"]) if is_said else version_of(item))
 
 
-def _written_elsewhere(metadata: Metadata) -> datetime | None:
-    """When someone else than a gateway wrote it last (kubectl, a GitOps tool), if that was after the gateway did."""
-    times = [(each.time, each.manager == FIELD_MANAGER) for each in metadata.managed_fields if not each.subresource]
-    ours = max((time for time, is_ours in times if is_ours and time), default=_EPOCH)
-    theirs = max((time for time, is_ours in times if not is_ours and time), default=_EPOCH)
-    return theirs if theirs > ours else None
+def _updated_at(metadata: Metadata) -> datetime:
+    """As the gateway wrote it, or when someone else did since (kubectl, a GitOps tool). Theirs are whole seconds."""
+    told = metadata.annotations
+    said = _time(told.get(UPDATED_AT)) or _time(told.get(CREATED_AT)) or metadata.creation_timestamp or _EPOCH
+    ours = theirs = _EPOCH
+    for each in metadata.managed_fields:
+        if each.time is None or each.subresource == "status":
+            continue
+        if each.manager == FIELD_MANAGER:
+            ours = max(ours, each.time)
+        else:
+            theirs = max(theirs, each.time)
+    return max(said, theirs) if theirs >= ours else said
 
 
 def _time(text: str | None) -> datetime | None:

@@ -17,6 +17,7 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 CREATED_BY: Final = f"{GROUP}/created-by"
 CREATED_AT: Final = f"{GROUP}/created-at"
+EDITION: Final = f"{GROUP}/edition"
 UPDATED_AT: Final = f"{GROUP}/updated-at"
 RESTARTED_AT: Final = f"{GROUP}/restarted-at"
 

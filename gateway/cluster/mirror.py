@@ -25,7 +25,7 @@ LONGEST_DELAY: Final = 10.0
 log = logging.getLogger(__name__)
 
 
-class _ListMetadata(msgspec.Struct, rename="camel"):
+class _ListMetadata(msgspec.Struct, frozen=True, rename="camel"):
     resource_version: str = ""
     continue_: str = msgspec.field(default="", name="continue")
 
