@@ -98,6 +98,18 @@ class Pipeline:
         else:
             self._identify(exchange, headers)
 
+    def admit(self, exchange: Exchange, principal: Principal) -> None:
+        """ports.AdaptersDoor: for the gateway's own server, which has let the principal in."""
+        self._judge(exchange, dict(exchange.request.headers), principal)
+
+    def forward(self, exchange: Exchange, principal: Principal, route: Route) -> None:
+        """ports.AdaptersDoor: to a tool server."""
+        endpoint = self._plane.choose(route)
+        if endpoint is None:
+            self._refuse(exchange, NothingReady(route.reason or f"'{route.adapter}' has no ready instance"))
+        else:
+            Relay(self._plane, exchange, Target(route, endpoint, principal, Era.MODERN)).begin()
+
     def _identify(self, exchange: Exchange, headers: Mapping[bytes, bytes]) -> None:
         principal = self._authenticator.known(headers)
         if principal is None:
