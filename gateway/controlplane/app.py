@@ -1,0 +1,90 @@
+"""The control plane as one Quart application: the door, the routes, the errors. Opens nothing and serves nothing."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from importlib.metadata import version
+from typing import Final
+
+import msgspec
+from quart import Blueprint, Quart, Response
+
+from gateway.controlplane import docs, replies
+from gateway.controlplane.adapters import adapter_routes
+from gateway.controlplane.contract import ACTIONS
+from gateway.controlplane.door import Door
+from gateway.controlplane.health import Check, health_routes, metric_routes, whoami_routes
+from gateway.controlplane.openapi import document
+from gateway.controlplane.sessions import session_routes
+from gateway.controlplane.streams import event_routes, log_routes
+from gateway.core.hosts import Hosts
+from gateway.core.ports import Authenticator
+from gateway.services.adapters import Adapters
+from gateway.services.audit import AuditLog
+from gateway.services.events import Hub
+from gateway.services.logs import Logs
+from gateway.services.reconcile import Reconciler
+from gateway.services.sessions import Sessions
+
+MAX_BODY: Final = 1024 * 1024  # bytes
+BODY_TIMEOUT: Final = 30  # seconds in which a body must have come
+OPEN_PREFIXES: Final = ("/.well-known/", "/oauth/")
+
+
+def make_app(
+    *,
+    adapters: Adapters,
+    reconciler: Reconciler,
+    hub: Hub,
+    sessions: Sessions,
+    logs: Logs,
+    authenticator: Authenticator,
+    hosts: Hosts,
+    authentication: str,
+    audit: AuditLog | None = None,
+    metrics: Callable[[], Iterable[str]] = tuple,
+    checks: Mapping[str, Check] | None = None,
+    anonymous: Collection[str] = (),
+    open_prefixes: Sequence[str] = OPEN_PREFIXES,
+    blueprints: Sequence[Blueprint] = (),
+    max_body: int = MAX_BODY,
+) -> Quart:
+    """authentication: what /whoami calls it, `dev` or `oidc`. metrics: the data plane's lines, without their ends.
+
+    checks: what /readyz asks besides the reconciler; each says why not, or "". anonymous: paths that need no token, of
+    /metrics, /openapi.json and /docs. open_prefixes: of paths that pages of any origin may ask for, without a token.
+    """
+    app = Quart("mcpdeck")
+    app.config.update(RESPONSE_TIMEOUT=None, BODY_TIMEOUT=BODY_TIMEOUT, MAX_CONTENT_LENGTH=max_body)
+    app.url_map.strict_slashes = app.url_map.merge_slashes = False  # never a redirect
+    door = Door(authenticator, hosts, anonymous=anonymous, open_prefixes=open_prefixes, audit=audit, actions=ACTIONS)
+    door.guard(app)
+    replies.register_errors(app)
+    all_checks = {"reconciler": lambda: reconciler.trouble, **(checks or {})}
+    for routes in (
+        adapter_routes(adapters),
+        log_routes(adapters, logs, door),
+        session_routes(adapters, sessions),
+        event_routes(hub, door),
+        whoami_routes(adapters, authentication),
+        health_routes(all_checks),
+        metric_routes(reconciler, sessions, hub, metrics),
+        _contract_routes(authentication),
+        *blueprints,
+    ):
+        app.register_blueprint(routes)
+    return app
+
+
+def _contract_routes(authentication: str) -> Blueprint:
+    routes = Blueprint("contract", __name__)
+    described = document(version("mcpdeck"), authentication=authentication)
+    encoded, shown = msgspec.json.encode(described), docs.page(described).encode()
+
+    @routes.get("/openapi.json")
+    async def openapi() -> Response:
+        return Response(encoded, content_type=replies.JSON)
+
+    @routes.get("/docs")
+    async def docs_page() -> Response:
+        return Response(shown, content_type="text/html; charset=utf-8", headers=docs.HEADERS)
+
+    return routes

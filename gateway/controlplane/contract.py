@@ -1,0 +1,303 @@
+"""Every route of the control plane in words and types: what /openapi.json, /docs and the audit log are made from.
+
+A test holds it against the routes that there are. Routes nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from gateway.controlplane.health import Readiness
+from gateway.wire.problems import Problem
+from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, LiveSession, Page, WhoAmI
+
+JSON: Final = "application/json"
+TEXT: Final = "text/plain"
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """kind: where it stands, `query` or `header`. type: JSON Schema's."""
+
+    name: str
+    description: str
+    type: str = "string"
+    kind: str = "query"
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One method of one path. endpoint: the function that Quart calls. body, answer: types, or media types.
+
+    refusals: the statuses of its problems, those of every route left out. action: its name in the audit log.
+    """
+
+    method: str
+    path: str
+    endpoint: str
+    summary: str
+    description: str = ""
+    body: Any = None
+    status: int = 200
+    answer: Any = None
+    parameters: tuple[Parameter, ...] = ()
+    refusals: tuple[int, ...] = ()
+    action: str = ""
+    is_anonymous: bool = False
+
+    @property
+    def tag(self) -> str:
+        return self.endpoint.partition(".")[0]
+
+
+TAGS: Final = {
+    "adapters": "MCP servers: what should run, and what does.",
+    "logs": "What adapters say.",
+    "sessions": "Who uses them at this moment.",
+    "events": "Every change, as it happens.",
+    "whoami": "Who is asking.",
+    "health": "For orchestrators.",
+    "metrics": "For Prometheus.",
+    "contract": "This description.",
+}
+
+REFUSALS: Final[Mapping[int, str]] = {
+    304: "Not changed since the etag in If-None-Match.",
+    400: "Not valid; `errors` names the fields.",
+    401: "Sign in first; WWW-Authenticate says how.",
+    403: "Known, but not allowed.",
+    404: "There is none of that name.",
+    409: "The name is taken.",
+    412: "It has changed since the etag in If-Match.",
+    413: "The body is too large.",
+    421: "This host is not served here.",
+    503: "Not ready.",
+}
+
+ON_EVERY_ROUTE: Final = (401, 403, 421)
+_IF_MATCH: Final = Parameter("If-Match", "Only if its etag is still this one.", kind="header")
+_IF_NONE_MATCH: Final = Parameter("If-None-Match", "304 if its etag is still this one.", kind="header")
+_LISTING: Final = (
+    Parameter("limit", "At most that many, 1 to 1000; the answer is then a page.", "integer"),
+    Parameter("cursor", "`nextCursor` of the page before."),
+    Parameter("q", "Only what contains this text, whatever its case."),
+)
+_CHANGE: Final = (400, 404, 412, 413)
+
+OPERATIONS: Final = (
+    Operation(
+        method="POST",
+        path="/adapters",
+        endpoint="adapters.create",
+        summary="Deploy an adapter",
+        description="Needs one of the create roles. The answer comes once it is stored; `/status` and `/events` tell "
+        "how it starts.",
+        body=AdapterSpec,
+        status=201,
+        answer=Adapter,
+        refusals=(400, 409, 413),
+        action="adapter.create",
+    ),
+    Operation(
+        method="GET",
+        path="/adapters",
+        endpoint="adapters.listing",
+        summary="List adapters",
+        description="Those that the caller may read, by name: an array, or a page where `limit` or `cursor` is given.",
+        answer=list[Adapter] | Page[Adapter],
+        parameters=(
+            *_LISTING,
+            Parameter("createdBy", "Only those of this principal."),
+            Parameter("source", "`image`, `stdio` or `url`."),
+            Parameter("phase", "Only those in this phase, such as `Ready`."),
+            Parameter("requiredRole", "Only those that this role may read."),
+        ),
+        refusals=(400,),
+    ),
+    Operation(
+        method="GET",
+        path="/adapters/{name}",
+        endpoint="adapters.one",
+        summary="One adapter",
+        description="Who may not change it sees the names of its environment variables, not their values.",
+        answer=Adapter,
+        parameters=(_IF_NONE_MATCH,),
+        refusals=(304, 404),
+    ),
+    Operation(
+        method="PUT",
+        path="/adapters/{name}",
+        endpoint="adapters.replace",
+        summary="Replace an adapter",
+        description="What is left out gets its default. Name, creator and `useWorkloadIdentity` stay.",
+        body=AdapterSpec,
+        answer=Adapter,
+        parameters=(_IF_MATCH,),
+        refusals=_CHANGE,
+        action="adapter.replace",
+    ),
+    Operation(
+        method="PATCH",
+        path="/adapters/{name}",
+        endpoint="adapters.patch",
+        summary="Change some of an adapter",
+        description="A merge patch (RFC 7396): what is named is set, null removes.",
+        body="application/merge-patch+json",
+        answer=Adapter,
+        parameters=(_IF_MATCH,),
+        refusals=_CHANGE,
+        action="adapter.patch",
+    ),
+    Operation(
+        method="DELETE",
+        path="/adapters/{name}",
+        endpoint="adapters.delete",
+        summary="Delete an adapter",
+        description="Its route answers 404 at once; its instances and sessions follow.",
+        status=204,
+        parameters=(_IF_MATCH,),
+        refusals=(404, 412),
+        action="adapter.delete",
+    ),
+    Operation(
+        method="POST",
+        path="/adapters/{name}/restart",
+        endpoint="adapters.restart",
+        summary="Restart an adapter",
+        description="One instance after the other. The answer comes before the restart.",
+        status=202,
+        answer=Adapter,
+        parameters=(_IF_MATCH,),
+        refusals=(404, 412),
+        action="adapter.restart",
+    ),
+    Operation(
+        method="GET",
+        path="/adapters/{name}/status",
+        endpoint="adapters.status",
+        summary="What runs of an adapter",
+        answer=AdapterStatus,
+        refusals=(404,),
+    ),
+    Operation(
+        method="GET",
+        path="/adapters/{name}/logs",
+        endpoint="logs.read",
+        summary="An adapter's log",
+        description="Lines of text. While an instance starts the log is empty, and `X-Log-State: starting` says why. "
+        "A reader who is slower than the log loses the oldest lines, and a line says how many.",
+        answer=TEXT,
+        parameters=(
+            Parameter("instance", "An ordinal, a name, or `all` (each line then begins with `[name] `); 0."),
+            Parameter("tail", "At most that many lines of the past; 1000, or all of them with `since`.", "integer"),
+            Parameter("follow", "Stay, and send what comes; false.", "boolean"),
+            Parameter("since", "A moment (RFC 3339), or how long ago (`30s`, `5m`, `1h`)."),
+            Parameter("previous", "Of the run before the last restart; false.", "boolean"),
+            Parameter("timestamps", "Begin each line with its time; false.", "boolean"),
+        ),
+        refusals=(400, 404),
+    ),
+    Operation(
+        method="GET",
+        path="/adapters/{name}/sessions",
+        endpoint="sessions.of_adapter",
+        summary="Live sessions of an adapter",
+        description="All to who may change the adapter; to others their own.",
+        answer=list[LiveSession] | Page[LiveSession],
+        parameters=(
+            *_LISTING,
+            Parameter("instance", "Only those on this instance."),
+            Parameter("principal", "Only those of this principal, by id or name."),
+            Parameter("client", "Only those of this client program."),
+            Parameter("era", "`legacy` or `modern`."),
+            Parameter("adapter", "Only those of this adapter."),
+        ),
+        refusals=(400, 404),
+    ),
+    Operation(
+        method="GET",
+        path="/sessions/live",
+        endpoint="sessions.listing",
+        summary="Live sessions",
+        description="Of adapters that the caller may change, and its own.",
+        answer=list[LiveSession] | Page[LiveSession],
+        parameters=(
+            *_LISTING,
+            Parameter("adapter", "Only those of this adapter."),
+            Parameter("instance", "Only those on this instance."),
+            Parameter("principal", "Only those of this principal, by id or name."),
+            Parameter("client", "Only those of this client program."),
+            Parameter("era", "`legacy` or `modern`."),
+        ),
+        refusals=(400,),
+    ),
+    Operation(
+        method="GET",
+        path="/sessions/live/{session_id}",
+        endpoint="sessions.one",
+        summary="One live session",
+        answer=LiveSession,
+        refusals=(404,),
+    ),
+    Operation(
+        method="DELETE",
+        path="/sessions/live/{session_id}",
+        endpoint="sessions.end",
+        summary="End a session",
+        description="Its id is refused from now on, and its server is told. Calls without a session (modern clients) "
+        "have nothing to end.",
+        status=204,
+        refusals=(400, 404),
+        action="session.end",
+    ),
+    Operation(
+        method="GET",
+        path="/events",
+        endpoint="events.follow",
+        summary="Every change the caller may see",
+        description="Server-sent events. First all there is, as `change` events of type `added` and `status`, then "
+        "`synced`, then changes. With `Last-Event-ID` of this gateway, what came after it instead.",
+        answer="text/event-stream",
+        parameters=(Parameter("Last-Event-ID", "Of the last event that was heard.", kind="header"),),
+    ),
+    Operation(
+        method="GET",
+        path="/whoami",
+        endpoint="whoami.whoami",
+        summary="The caller, and what it may do",
+        answer=WhoAmI,
+    ),
+    Operation(
+        method="GET", path="/ping", endpoint="health.ping", summary="Always 200", answer=TEXT, is_anonymous=True
+    ),
+    Operation(
+        method="GET", path="/livez", endpoint="health.livez", summary="The process lives", answer=TEXT,
+        is_anonymous=True,
+    ),
+    Operation(
+        method="GET",
+        path="/readyz",
+        endpoint="health.readyz",
+        summary="Ready for traffic, or why not",
+        answer=Readiness,
+        refusals=(503,),
+        is_anonymous=True,
+    ),
+    Operation(method="GET", path="/metrics", endpoint="metrics.metrics", summary="Counters", answer=TEXT),
+    Operation(
+        method="GET",
+        path="/openapi.json",
+        endpoint="contract.openapi",
+        summary="This contract, for programs",
+        answer=dict[str, Any],
+    ),
+    Operation(
+        method="GET",
+        path="/docs",
+        endpoint="contract.docs_page",
+        summary="This contract, for people",
+        answer="text/html",
+    ),
+)  # fmt: skip
+
+ACTIONS: Final = {each.endpoint: each.action for each in OPERATIONS if each.action}
+ERROR: Final = Problem

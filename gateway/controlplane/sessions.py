@@ -1,0 +1,51 @@
+"""/sessions/live and /adapters/{name}/sessions: decode, ask the service, encode."""
+
+from typing import Final
+
+from quart import Blueprint, Response, request
+
+from gateway.controlplane import lists, replies
+from gateway.controlplane.door import principal
+from gateway.services.adapters import Adapters
+from gateway.services.sessions import Sessions
+from gateway.wire.resources import LiveSession
+
+_FILTERS: Final[lists.Filters[LiveSession]] = {
+    "adapter": lambda each: (each.adapter,),
+    "instance": lambda each: (each.instance,),
+    "principal": lambda each: (each.principal, each.principal_name),
+    "client": lambda each: (each.client_name,),
+    "era": lambda each: (each.era,),
+}
+
+
+def session_routes(adapters: Adapters, sessions: Sessions) -> Blueprint:
+    routes = Blueprint("sessions", __name__)
+
+    @routes.get("/adapters/<name>/sessions")
+    async def of_adapter(name: str) -> Response:
+        found = await adapters.get(principal(), name)
+        return _listed(sessions.visible(principal(), found.name))
+
+    @routes.get("/sessions/live")
+    async def listing() -> Response:
+        return _listed(sessions.visible(principal()))
+
+    @routes.get("/sessions/live/<session_id>")
+    async def one(session_id: str) -> Response:
+        return replies.json(sessions.one(principal(), session_id))
+
+    @routes.delete("/sessions/live/<session_id>")
+    async def end(session_id: str) -> Response:
+        await sessions.end(principal(), session_id)
+        return replies.nothing()
+
+    return routes
+
+
+def _listed(found: list[LiveSession]) -> Response:
+    return replies.json(lists.asked(found, request.args, key=lambda each: each.id, filters=_FILTERS, searched=_texts))
+
+
+def _texts(session: LiveSession) -> tuple[str, ...]:
+    return session.id, session.adapter, session.instance, session.principal, session.principal_name, session.client_name
