@@ -21,6 +21,7 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     last_updated_at: datetime
     restarted_at: datetime | None = None  # when a restart was last asked for: instances from before are out of date
     revision: Revision = Revision(0)
+    is_tool: bool = False  # an HTTP tool server (core.tools): it speaks no MCP, and is at no /adapters/ path
 
     @property
     def name(self) -> AdapterName:

@@ -92,6 +92,7 @@ def route_of(desired: Desired, observed: Observed) -> Route:
         timeouts=desired.spec.timeouts,
         reason=_unready_sentence(desired, observed.instances),
         era=desired.spec.era,
+        is_tool=desired.is_tool,
     )
 
 
@@ -150,7 +151,8 @@ def _unready_sentence(desired: Desired, instances: tuple[Instance, ...]) -> str:
     if any(each.is_ready for each in instances):
         return ""
     name, wanted = desired.name, desired.spec.replica_count
+    kind = "tool" if desired.is_tool else "adapter"
     if wanted == 0:
-        return f"adapter '{name}' is scaled to 0; scale it up to use it"
+        return f"{kind} '{name}' is scaled to 0; scale it up to use it"
     reasons = sorted({each.reason or each.phase.value for each in instances}) or [Phase.PENDING.value]
-    return f"adapter '{name}' has no ready instance (0 of {wanted}: {', '.join(reasons)}); see: mcpdeck logs {name}"
+    return f"{kind} '{name}' has no ready instance (0 of {wanted}: {', '.join(reasons)}); see: mcpdeck logs {name}"

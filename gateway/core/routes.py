@@ -44,6 +44,7 @@ class Route(msgspec.Struct, frozen=True):
     timeouts: Timeouts = Timeouts()
     reason: str = ""
     era: EraPolicy = EraPolicy.AUTO
+    is_tool: bool = False  # an HTTP tool server, reached through /mcp alone
 
     @property
     def ready(self) -> tuple[Endpoint, ...]:
@@ -55,13 +56,14 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class RoutingTable:
-    """An immutable snapshot of all routes, by adapter name."""
+    """An immutable snapshot of all routes, by name: the adapters' in `routes`, tool servers' apart in `tools`."""
 
-    __slots__ = ("_ready", "routes")
+    __slots__ = ("_ready", "routes", "tools")
 
     def __init__(self, routes: Mapping[AdapterName, Route] = MappingProxyType({})) -> None:
-        self.routes = MappingProxyType(dict(routes))
-        self._ready = {name: route.ready for name, route in self.routes.items()}
+        self.routes = MappingProxyType({name: route for name, route in routes.items() if not route.is_tool})
+        self.tools = MappingProxyType({name: route for name, route in routes.items() if route.is_tool})
+        self._ready = {name: route.ready for name, route in routes.items()}
 
     def ready(self, adapter: AdapterName) -> tuple[Endpoint, ...]:
         """As Route.ready, worked out once per table: this stands on the path of every request."""
@@ -88,7 +90,7 @@ def adapter_of(path: str) -> AdapterName | None:
 def resource_of(path: str) -> str:
     """The protected resource (RFC 9728) a path belongs to, without a trailing slash; "" for the gateway as a whole."""
     bare = path.rstrip("/")
-    if bare == TOOLS_PATH:
-        return bare
+    if bare == TOOLS_PATH or bare.startswith(f"{TOOLS_PATH}/"):  # toolsets are parts of one server
+        return TOOLS_PATH
     adapter = adapter_of(bare)
     return bare if adapter is not None and DNS_LABEL.fullmatch(adapter) else ""

@@ -87,3 +87,16 @@ def test_any_other_path_names_none(path: str) -> None:
 )
 def test_a_resource_is_an_mcp_endpoint_or_the_gateway_as_a_whole(path: str, resource: str) -> None:
     assert resource_of(path) == resource
+
+
+def test_tool_servers_stand_apart_from_adapters_and_are_ready_like_them() -> None:
+    tool = msgspec.structs.replace(ROUTE, adapter=AdapterName("score"), is_tool=True)
+    table = RoutingTable({X: ROUTE, tool.adapter: tool})
+    assert list(table.routes) == [X]
+    assert list(table.tools) == [tool.adapter]
+    assert table.ready(tool.adapter) == (READY,)
+
+
+def test_toolsets_belong_to_the_gateways_own_server() -> None:
+    assert resource_of("/mcp") == resource_of("/mcp/") == resource_of("/mcp/team-a") == "/mcp"
+    assert resource_of("/mcpx") == ""

@@ -1,0 +1,106 @@
+"""What should be offered at /mcp: tools and toolsets as stored, who made them and when. Knows no store and no backend."""
+
+from datetime import datetime
+
+import msgspec
+
+from gateway.core.access import Ownership, folded
+from gateway.core.desired import Desired, Revision
+from gateway.wire.names import AdapterName
+from gateway.wire.resources import AdapterSpec
+from gateway.wire.tools import Tool, Toolset, ToolsetSpec, ToolSpec
+
+
+class DesiredTool(msgspec.Struct, frozen=True, kw_only=True):
+    """One tool's desired state; its fields are those of `Desired`."""
+
+    spec: ToolSpec
+    created_by: str
+    created_at: datetime
+    last_updated_at: datetime
+    restarted_at: datetime | None = None
+    revision: Revision = Revision(0)
+
+    @property
+    def name(self) -> AdapterName:
+        return AdapterName(self.spec.name)
+
+    @property
+    def ownership(self) -> Ownership:
+        return Ownership(self.created_by, folded(self.spec.required_roles))
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.revision}"'
+
+    @property
+    def source(self) -> AdapterName:
+        """Whose endpoints its calls go to: the adapter it belongs to, or itself."""
+        return AdapterName(self.spec.adapter or self.spec.name)
+
+    def shown(self, *, to_writer: bool) -> Tool:
+        fields = {name: getattr(self.spec, name) for name in ToolSpec.__struct_fields__}
+        if not to_writer:
+            fields["environment_variables"] = dict.fromkeys(self.spec.environment_variables)
+        return Tool(
+            **fields,
+            id=self.spec.name,
+            created_by=self.created_by,
+            created_at=self.created_at,
+            last_updated_at=self.last_updated_at,
+            etag=self.etag,
+        )
+
+    def workload(self) -> Desired | None:
+        """What a backend must run for it: its own server, at the tool's port and path; None for an adapter's tool."""
+        definition = self.spec.tool_definition
+        if not self.spec.is_server or definition is None:
+            return None
+        fields = {name: getattr(self.spec, name) for name in AdapterSpec.__struct_fields__}
+        return Desired(
+            spec=AdapterSpec(**fields | {"port": definition.port, "path": definition.path}),
+            created_by=self.created_by,
+            created_at=self.created_at,
+            last_updated_at=self.last_updated_at,
+            restarted_at=self.restarted_at,
+            revision=self.revision,
+            is_tool=True,
+        )
+
+
+class DesiredToolset(msgspec.Struct, frozen=True, kw_only=True):
+    spec: ToolsetSpec
+    created_by: str
+    created_at: datetime
+    last_updated_at: datetime
+    revision: Revision = Revision(0)
+
+    @property
+    def name(self) -> AdapterName:
+        return AdapterName(self.spec.name)
+
+    @property
+    def ownership(self) -> Ownership:
+        return Ownership(self.created_by, folded(self.spec.required_roles))
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.revision}"'
+
+    def shown(self, *, to_writer: bool) -> Toolset:  # noqa: ARG002 - nothing of it is for writers alone
+        fields = {name: getattr(self.spec, name) for name in ToolsetSpec.__struct_fields__}
+        return Toolset(
+            **fields,
+            id=self.spec.name,
+            created_by=self.created_by,
+            created_at=self.created_at,
+            last_updated_at=self.last_updated_at,
+            etag=self.etag,
+        )
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """All that is registered, as of one reading of the stores. Swapped whole."""
+
+    tools: tuple[DesiredTool, ...] = ()
+    toolsets: tuple[DesiredToolset, ...] = ()
