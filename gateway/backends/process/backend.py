@@ -1,0 +1,294 @@
+"""ports.Backend and ports.LogSource on this machine: one loop that brings what runs to what is wanted.
+
+Knows which adapter is kept by whom (a crew of processes, or a watch over a server elsewhere), and no more of either.
+"""
+
+import asyncio
+import contextlib
+import logging
+import shutil
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+from gateway.backends.process.caller import Caller, Unanswered, open_caller
+from gateway.backends.process.crew import Crew
+from gateway.backends.process.engine import find_engine, image_of
+from gateway.backends.process.environment import Secrets, scrubbed
+from gateway.backends.process.folder import Folder, claimed
+from gateway.backends.process.launcher import Launcher
+from gateway.backends.process.life import Life
+from gateway.backends.process.logs import Logs
+from gateway.backends.process.patience import PATIENCE, Patience
+from gateway.backends.process.plan import Plan, plan_of
+from gateway.backends.process.records import Record
+from gateway.backends.process.refusals import refusal_of
+from gateway.backends.process.remote import Egress, Remote, Resolve, resolve_name
+from gateway.core.desired import Desired
+from gateway.core.errors import GatewayError, UpstreamBroke, UpstreamSlow
+from gateway.core.observed import NOTHING, Observed
+from gateway.core.ports import LogLine, Position
+from gateway.core.routes import Endpoint
+from gateway.wire import mcp
+from gateway.wire.names import AdapterName, InstanceName, instance_name
+from gateway.wire.resources import AdapterSpec
+
+log = logging.getLogger(__name__)
+
+
+class ProcessBackend:
+    """Made by `process_backend`."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        *,
+        tasks: asyncio.TaskGroup,
+        caller: Caller,
+        environ: Mapping[str, str],
+        passed: Sequence[str],
+        egress: Egress,
+        resolve: Resolve,
+        load: Callable[[str], int],
+        patience: Patience,
+    ) -> None:
+        self._folder, self._tasks, self._caller, self._egress, self._resolve = folder, tasks, caller, egress, resolve
+        self._load, self._patience = load, patience
+        self._secrets = Secrets(folder.secrets, environ)
+        self._logs = Logs(folder.logs, tick=patience.tick)
+        self._engine = find_engine(environ)
+        self._launcher = Launcher(
+            folder,
+            environment=scrubbed(environ, passed),
+            secrets=self._secrets,
+            logs=self._logs,
+            engine=self._engine,
+        )
+        self._crews: dict[AdapterName, Crew] = {}
+        self._leaving: list[Crew] = []
+        self._remotes: dict[AdapterName, tuple[Remote, asyncio.Task[None]]] = {}
+        self._desired: dict[AdapterName, Desired] = {}
+        self._is_closing = False
+        self._news, self._changed, self._stepped = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    # ports.Backend
+
+    async def refusal(self, spec: AdapterSpec) -> GatewayError | None:
+        return await refusal_of(
+            spec,
+            engine=self._engine,
+            egress=self._egress,
+            resolve=self._resolve,
+            seconds=self._patience.resolve,
+        )
+
+    async def apply(self, desired: Sequence[Desired]) -> None:
+        wanted = {each.name: each for each in desired}
+        for name in [*self._crews, *self._remotes]:
+            if name not in wanted or bool(wanted[name].spec.url) != (name in self._remotes):
+                self._dismiss(name)
+        for name in self._logs.adapters() - wanted.keys() - {crew.adapter for crew in self._leaving}:
+            self._forget(name)  # it was deleted while no gateway ran
+        for name, each in wanted.items():
+            if each.spec.url:
+                self._look_after(each, before=self._desired.get(name))
+            else:
+                self._crew(name).want(plan_of(each), each.spec.replica_count)
+        self._desired = wanted
+        self._news.set()
+
+    def observed(self, adapter: AdapterName) -> Observed:
+        if adapter in self._remotes:
+            return self._remotes[adapter][0].observed()
+        if adapter not in self._crews:
+            return NOTHING
+        desired = self._desired.get(adapter)
+        image = image_of(desired.spec) if desired is not None and desired.spec.image_name else ""
+        return Observed(instances=self._crews[adapter].instances(), image=image)
+
+    async def changed(self) -> None:
+        await self._changed.wait()
+        self._changed.clear()
+
+    async def end_session(self, endpoint: Endpoint, session: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        told = (*headers, (mcp.SESSION_HEADER, session))
+        try:
+            answer = await self._caller.send(endpoint, "DELETE", headers=told, seconds=self._patience.answer)
+        except Unanswered as error:
+            broken = UpstreamSlow if error.is_slow else UpstreamBroke
+            raise broken(f"{endpoint.instance} was not told that a session is over: {error}") from error
+        if answer.status >= 500:
+            raise UpstreamBroke(f"{endpoint.instance} answered {answer.status} when told that a session is over")
+
+    # ports.LogSource
+
+    def instances(self, adapter: AdapterName) -> Sequence[InstanceName]:
+        return self._logs.instances(adapter)
+
+    async def read(
+        self, instance: InstanceName, *, tail: int | None, since: datetime | None, previous: bool = False
+    ) -> Sequence[LogLine]:
+        return await self._logs.read(instance, tail=tail, since=since, previous=previous)
+
+    async def end(self, instance: InstanceName) -> Position:
+        return await self._logs.end(instance)
+
+    def follow(self, instance: InstanceName, after: Position) -> AsyncIterator[LogLine]:
+        return self._logs.follow(instance, after)
+
+    # its own loop
+
+    async def take_up(self) -> None:
+        """The lives that outlived an earlier gateway, wanted or not: `apply` decides what becomes of them."""
+        by_place: dict[AdapterName, dict[int, list[Life]]] = {}
+        for record in sorted(await self._launcher.survivors(), key=lambda record: record.life):
+            by_place.setdefault(record.adapter, {}).setdefault(record.ordinal, []).append(self._resume(record))
+        for adapter, found in by_place.items():
+            self._crews[adapter] = Crew(adapter, begin=self._begin, patience=self._patience, found=found)
+        if by_place:
+            log.info("taken up from an earlier gateway: %s", ", ".join(sorted(by_place)))
+
+    async def keep(self) -> None:
+        """Whatever happens, look at all of it."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            self._news.clear()
+            due = self._step(clock())
+            self._changed.set()
+            self._stepped.set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await self._news.wait()
+
+    async def close(self) -> None:
+        """End everything, and come back when it has ended."""
+        self._is_closing = True
+        for name in [*self._crews, *self._remotes]:
+            self._dismiss(name)
+        self._news.set()
+        while self._leaving:
+            self._stepped.clear()
+            await self._stepped.wait()
+
+    def kill_all(self) -> None:
+        self._launcher.kill_all()
+
+    def _step(self, now: float) -> float | None:
+        """When to look again, if nothing happens before."""
+        dues = [crew.step(now) for crew in self._leaving]
+        for crew in [crew for crew in self._leaving if crew.is_empty]:
+            self._leaving.remove(crew)
+            if not self._is_closing:
+                self._forget(crew.adapter)
+        dues += [crew.step(now) for crew in self._crews.values()]
+        return min((due for due in dues if due is not None), default=None)
+
+    def _crew(self, name: AdapterName) -> Crew:
+        if name not in self._crews:
+            before = next((crew for crew in reversed(self._leaving) if crew.adapter == name), None)
+            self._crews[name] = Crew(name, begin=self._begin, patience=self._patience, before=before)
+        return self._crews[name]
+
+    def _dismiss(self, name: AdapterName) -> None:
+        crew = self._crews.pop(name, None)
+        if crew is not None:
+            crew.dismiss()
+            self._leaving.append(crew)
+        _, task = self._remotes.pop(name, (None, None))
+        if task is not None:
+            task.cancel()
+
+    def _forget(self, name: AdapterName) -> None:
+        """What an adapter left on disk: the next one of that name may be another owner's."""
+        self._logs.forget(name)
+        shutil.rmtree(self._folder.work(name), ignore_errors=True)
+
+    def _look_after(self, desired: Desired, *, before: Desired | None) -> None:
+        name = desired.name
+        is_renewed = before is not None and before.restarted_at != desired.restarted_at
+        if name in self._remotes:
+            self._remotes[name][0].want(desired.spec, is_renewed=is_renewed)
+            return
+        remote = Remote(
+            desired.spec,
+            is_tool=desired.is_tool,
+            caller=self._caller,
+            secrets=self._secrets,
+            egress=self._egress,
+            resolve=self._resolve,
+            patience=self._patience,
+            on_change=self._news.set,
+        )
+        self._remotes[name] = remote, self._tasks.create_task(remote.keep(), name=f"{name}: look after")
+
+    def _begin(self, plan: Plan, ordinal: int, restarts: int) -> Life:
+        name = instance_name(plan.adapter, ordinal)
+        life = self._life(name, plan.digest, restarts=restarts)
+        self._tasks.create_task(life.begin(plan, ordinal), name=f"{name}: live")
+        return life
+
+    def _resume(self, record: Record) -> Life:
+        life = self._life(record.instance, record.digest, restarts=record.restarts, record=record)
+        self._tasks.create_task(life.resume(record), name=f"{record.instance}: live on")
+        return life
+
+    def _life(self, name: InstanceName, digest: str, *, restarts: int, record: Record | None = None) -> Life:
+        return Life(
+            name,
+            launcher=self._launcher,
+            logs=self._logs,
+            caller=self._caller,
+            patience=self._patience,
+            load=self._load,
+            on_change=self._news.set,
+            digest=digest,
+            restarts=restarts,
+            record=record,
+        )
+
+
+@asynccontextmanager
+async def process_backend(
+    data: Path,
+    *,
+    environ: Mapping[str, str],
+    passed: Sequence[str] = (),
+    allow_private: bool = False,
+    allow_http: bool = False,
+    load: Callable[[str], int] = lambda uid: 0,  # noqa: ARG005 - nobody counts, so nothing is in hand
+    ca_file: Path | None = None,
+    resolve: Resolve = resolve_name,
+    patience: Patience = PATIENCE,
+) -> AsyncIterator[ProcessBackend]:
+    """A backend whose children end with it; those of a gateway that was killed are taken up again.
+
+    data: the folder of logs, records and secrets, one gateway's at a time. environ: the gateway's environment; of it
+    children see environment.PASSED, and the names in `passed`. allow_private: `url` adapters may lie in private
+    networks, and do without TLS; allow_http: they may do without it anywhere. load: requests and sessions in hand, by
+    an endpoint's uid: an instance that leaves stays until there are none, or for `drain`. ca_file: an authority that
+    `url` adapters' certificates may come from besides. Raises GatewayError when the folder is another gateway's.
+    """
+    with claimed(data) as folder:
+        async with open_caller(ca_file) as caller, asyncio.TaskGroup() as tasks:
+            backend = ProcessBackend(
+                folder,
+                tasks=tasks,
+                caller=caller,
+                environ=environ,
+                passed=passed,
+                egress=Egress(allow_private, allow_http),
+                resolve=resolve,
+                load=load,
+                patience=patience,
+            )
+            try:
+                await backend.take_up()
+                keeping = tasks.create_task(backend.keep(), name="keep what runs as it is wanted")
+                try:
+                    yield backend
+                finally:
+                    await backend.close()
+                    keeping.cancel()
+            finally:
+                backend.kill_all()

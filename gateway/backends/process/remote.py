@@ -1,0 +1,210 @@
+"""A server elsewhere, by its URL: which address it has, whether one may go there, and whether it speaks MCP.
+
+The name is resolved here and judged once; calls then go to the judged address, so that no later answer of a name server
+leads them elsewhere. Starts nothing.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import ipaddress
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import assert_never
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+from gateway.backends.process.caller import Caller, Headers
+from gateway.backends.process.environment import Secrets
+from gateway.backends.process.patience import Backoff, Patience
+from gateway.backends.process.probe import NotReady, Ready, answers, probe
+from gateway.backends.process.problems import CannotStart
+from gateway.core.egress import Reach, reach_of
+from gateway.core.observed import Instance, Observed
+from gateway.core.routes import Endpoint
+from gateway.wire.names import AdapterName, instance_name
+from gateway.wire.resources import AdapterSpec, Phase
+
+type Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+_FIELD_VALUE = re.compile(r"[\x20-\x7e\x80-\xff\t]*")
+
+
+class Egress(msgspec.Struct, frozen=True):
+    """Where adapters may lie. allow_private: on this organisation's own networks. allow_http: without TLS."""
+
+    allow_private: bool = False
+    allow_http: bool = False
+
+
+class OutOfBounds(Exception):
+    """No request may go there. The sentence says why, and what an operator could do."""
+
+
+class Remote:
+    """One `url` adapter. `keep` looks after it until it is cancelled. is_tool: it speaks no MCP."""
+
+    def __init__(
+        self,
+        spec: AdapterSpec,
+        *,
+        is_tool: bool,
+        caller: Caller,
+        secrets: Secrets,
+        egress: Egress,
+        resolve: Resolve,
+        patience: Patience,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._instance = instance_name(AdapterName(spec.name), 0)
+        self._caller, self._secrets, self._egress, self._resolve = caller, secrets, egress, resolve
+        self._patience, self._on_change = patience, on_change
+        self._spec, self._is_tool = spec, is_tool
+        self._seen: Instance | None = None
+        self._headers: Headers = ()
+        self._tried = 0  # addresses that did not answer, one after the other
+        self._news = asyncio.Event()
+
+    def want(self, spec: AdapterSpec, *, is_renewed: bool = False) -> None:
+        """is_renewed: look anew, whether or not something changed."""
+        is_other = (spec.url, spec.headers) != (self._spec.url, self._spec.headers)
+        if is_other:
+            self._seen, self._headers = None, ()
+        is_scaled = spec.replica_count != self._spec.replica_count
+        self._spec = spec
+        if is_other or is_scaled or is_renewed:
+            self._news.set()
+            self._on_change()
+
+    def observed(self) -> Observed:
+        if self._spec.replica_count == 0:
+            return Observed()
+        seen = self._seen or Instance(name=self._instance, uid=uid_of(self._spec), phase=Phase.STARTING)
+        return Observed(instances=(seen,), headers=tuple(self._headers))
+
+    async def keep(self) -> None:
+        """Look, and look again: seldom where all is well, later each time where it is not."""
+        backoff = Backoff(self._patience)
+        while True:
+            self._news.clear()
+            is_wanted = self._spec.replica_count > 0
+            is_well = is_wanted and await self._look()
+            if is_well:
+                backoff = Backoff(self._patience)
+            pause = self._patience.remote if is_well else backoff.after(0)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause if is_wanted else None):
+                    await self._news.wait()
+                    backoff = Backoff(self._patience)
+
+    async def _look(self) -> bool:
+        spec = self._spec
+        try:
+            headers = field_lines(self._secrets.values(spec.headers))
+            endpoint = await self._endpoint(spec)
+        except CannotStart as problem:
+            self._sees(spec, Phase.FAILED, problem.reason, problem.sentence)
+            return False
+        ask = answers if self._is_tool else probe
+        verdict = await ask(self._caller, endpoint, headers, patience=self._patience)
+        if spec is not self._spec:
+            return False  # it was about another URL
+        self._headers = headers
+        match verdict:
+            case Ready(eras=eras, is_sse=is_sse, note=note):
+                self._tried = 0
+                found = msgspec.structs.replace(endpoint, eras=eras, is_sse=is_sse)
+                self._sees(spec, Phase.READY, message=note, endpoint=found)
+                return True
+            case NotReady(reason=reason, sentence=sentence):
+                self._tried += 1
+                self._sees(spec, Phase.FAILED, reason, f"{spec.url}: {sentence}", endpoint=endpoint)
+                return False
+            case other:
+                assert_never(other)
+
+    async def _endpoint(self, spec: AdapterSpec) -> Endpoint:
+        """With the address that was used before, as long as the name still has it. Raises CannotStart."""
+        parts = urlsplit(spec.url)
+        try:
+            addresses = await addresses_of(parts, self._egress, self._resolve, seconds=self._patience.resolve)
+        except OutOfBounds as problem:
+            raise CannotStart("NotAllowed", str(problem)) from problem
+        except (OSError, UnicodeError, TimeoutError) as error:
+            raise CannotStart(
+                "NameNotResolved", f"{parts.hostname} has no address: {str(error) or 'no answer'}"
+            ) from error
+        known = self._seen.endpoint.host if self._seen is not None and self._seen.endpoint is not None else ""
+        host = known if known in addresses and not self._tried else addresses[self._tried % len(addresses)]
+        query = f"?{parts.query}" if parts.query else ""
+        return Endpoint(
+            self._instance,
+            uid_of(spec),
+            host,
+            port_of(parts),
+            (parts.path or "/") + query,
+            authority=parts.netloc,
+            is_tls=parts.scheme == "https",
+        )
+
+    def _sees(
+        self, spec: AdapterSpec, phase: Phase, reason: str = "", message: str = "", *, endpoint: Endpoint | None = None
+    ) -> None:
+        seen = Instance(
+            name=self._instance, uid=uid_of(spec), phase=phase, reason=reason, message=message, endpoint=endpoint
+        )
+        if seen != self._seen:
+            self._seen = seen
+            self._on_change()
+
+
+def uid_of(spec: AdapterSpec) -> str:
+    """The same after every restart of the gateway: sessions live elsewhere, and outlast it."""
+    return hashlib.sha256(f"{spec.name}\0{spec.url}".encode()).hexdigest()[:16]
+
+
+def field_lines(values: "dict[str, str]") -> tuple[tuple[bytes, bytes], ...]:
+    """Headers as they are sent. Raises CannotStart where a secret's value fits into none."""
+    for name, value in values.items():
+        if not _FIELD_VALUE.fullmatch(value):
+            raise CannotStart("SecretMissing", f"the secret for the header {name!r} has line breaks or other controls")
+    return tuple((name.lower().encode(), value.strip().encode("latin-1")) for name, value in values.items())
+
+
+async def addresses_of(parts: SplitResult, egress: Egress, resolve: Resolve, *, seconds: float) -> Sequence[str]:
+    """At least one. Raises OutOfBounds when one of them is: who controls a name may answer otherwise next time.
+
+    Raises OSError, UnicodeError or TimeoutError when the name has none.
+    """
+    if parts.scheme != "https" and not (egress.allow_http or egress.allow_private):
+        raise OutOfBounds("only https is allowed; an operator allows http with --allow-http")
+    host = parts.hostname or ""
+    try:
+        addresses: Sequence[str] = [str(ipaddress.ip_address(host))]
+    except ValueError:
+        async with asyncio.timeout(seconds):
+            addresses = await resolve(host, port_of(parts))
+    if not addresses:
+        raise OSError("no answer")
+    for address in addresses:
+        match reach_of(address):
+            case Reach.FORBIDDEN:
+                raise OutOfBounds(f"{host} is {address}, where no adapter may lie")
+            case Reach.PRIVATE if not egress.allow_private:
+                raise OutOfBounds(
+                    f"{host} is {address}, which is private; an operator allows that with --allow-private-urls"
+                )
+            case _:
+                continue
+    return addresses
+
+
+async def resolve_name(host: str, port: int) -> Sequence[str]:
+    """As this machine resolves names, in its order."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)  # SOCK_STREAM
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+def port_of(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)
