@@ -1,4 +1,4 @@
-"""What should be offered at /mcp: tools and toolsets as stored, who made them and when. Knows no store and no backend."""
+"""What should be offered at /mcp: tools and toolsets as stored, who made them and when. Knows no store, no backend."""
 
 from datetime import datetime
 
