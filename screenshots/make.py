@@ -38,6 +38,10 @@ SHOTS = {
     "adapters-light-120x40": Shot(
         (120, 40), "/status:ready sessions:>2<enter>jj", ("weather", "● live"), theme="light"
     ),
+    "sessions-80x24": Shot((80, 24), ":sessions<enter>jj", ("Sessions 80",)),
+    "sessions-120x40": Shot((120, 40), ":sessions /era:legacy status:busy<enter>jj", ("Sessions 11 of 80",)),
+    "session-100x30": Shot((100, 30), ":sessions weather<enter>jjjjjjj<enter>", ("Traffic so far",)),
+    "end-session-100x30": Shot((100, 30), ":sessions weather<enter>jjjjjjj<ctrl+d>", ("End session",)),
     "describe-100x30": Shot((100, 30), ":describe search<enter>", ("search-2 was killed",)),
     "logs-120x40": Shot(
         (120, 40), ":logs weather<enter>/ERROR|WARN<enter>ht", ("filter:highlights", "time:on", "live")

@@ -1,14 +1,14 @@
 """The adapters table and an adapter's description, from the deck's state. Pure."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from gateway.wire.resources import Adapter, AdapterStatus, InstanceStatus, Phase
 from mcpdeck.model.filters import Fields
-from mcpdeck.model.formatting import age, count, plural, source
+from mcpdeck.model.formatting import age, count, moment, plural, source
 from mcpdeck.model.state import State
 from mcpdeck.model.table import Column, TableSpec
 from mcpdeck.model.words import FAULTY, UNICODE, Cell, Glyphs, Tone, sign_of
@@ -186,17 +186,13 @@ def _facts(item: AdapterRow, now: datetime, glyphs: Glyphs) -> Iterator[list[Cel
         ("Endpoint", Cell(f"/adapters/{adapter.name}/mcp")),
         ("Roles", Cell(", ".join(adapter.required_roles) or "owner and mcp.admin only")),
         ("Owner", Cell(adapter.created_by)),
-        ("Created", Cell(_moment(adapter.created_at, now))),
-        ("Changed", Cell(_moment(adapter.last_updated_at, now))),
+        ("Created", Cell(moment(adapter.created_at, now))),
+        ("Changed", Cell(moment(adapter.last_updated_at, now))),
         ("About", Cell(adapter.description)),
     ]
     for label, cell in facts:
         if cell.text:
             yield [Cell(f"{label:<11}", Tone.DIM), cell]
-
-
-def _moment(then: datetime, now: datetime) -> str:
-    return f"{then.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC  ({age(then, now)} ago)"
 
 
 def _instances(instances: list[InstanceStatus], now: datetime, glyphs: Glyphs) -> Iterator[list[Cell]]:

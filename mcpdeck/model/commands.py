@@ -5,39 +5,60 @@ from typing import Final
 
 import msgspec
 
-from gateway.wire.resources import Adapter
+from gateway.wire.resources import Adapter, LiveSession
 from mcpdeck.model.state import Standing, State
 
 WRITER_ROLE: Final = "mcp.admin"
 
 
 class View(StrEnum):
-    """A place of the deck. The strip shows the main ones; `detail` is reached from a row."""
+    """A place of the deck. The strip shows the main ones; the others are reached from a row."""
 
     ADAPTERS = "adapters"
+    SESSIONS = "sessions"
     LOGS = "logs"
-    DETAIL = "detail"
+    DETAIL = "detail"  # one adapter
+    SESSION = "session"  # one session
 
 
-MAIN_VIEWS: Final = (View.ADAPTERS, View.LOGS)
-TABLES: Final = (View.ADAPTERS,)
+MAIN_VIEWS: Final = (View.ADAPTERS, View.SESSIONS, View.LOGS)
+PARENTS: Final = {View.DETAIL: View.ADAPTERS, View.SESSION: View.SESSIONS}  # where the others are reached from
+TABLES: Final = (View.ADAPTERS, View.SESSIONS)
 ADAPTER_VIEWS: Final = (View.ADAPTERS, View.DETAIL)
+SESSION_VIEWS: Final = (View.SESSIONS, View.SESSION)
 EVERY_VIEW: Final = tuple(View)
-COMMAND_AREAS: Final = ("adapter", "log", "table", "view", "deck")  # in the order of the help page
+COMMAND_AREAS: Final = ("adapter", "session", "log", "table", "view", "deck")  # in the order of the help page
+
+_OF_A_VIEW: Final = frozenset({"table", "log"})  # what these do needs a table or a log to be shown
 
 
 class Need(StrEnum):
     """What must be at hand before a command can run."""
 
     ADAPTER = "adapter"  # one is selected, or named
-    WRITE = "write"  # the caller owns it, or is an admin
+    SESSION = "session"  # the same
+    WRITE = "write"  # the caller owns the adapter, or is an admin
+    END = "end"  # the session is the caller's own, or of an adapter that they may change
     CREATE = "create"
     GATEWAY = "gateway"  # the gateway answers
+
+
+CHANGES: Final = frozenset({Need.WRITE, Need.END, Need.CREATE})
+
+
+class Takes(StrEnum):
+    """What the first word after a command names."""
+
+    ADAPTER = "adapter"
+    SESSION = "session"
+    CONTEXT = "context"
+    THEME = "theme"
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """`id` is for good: a keymap names it. `words` are what `:` knows it by, `usage` what may follow.
 
+    `takes` says what its first argument names; None: it names nothing that is known.
     `footer` is its place at the foot of its views, lower first; None keeps it out.
     """
 
@@ -49,33 +70,48 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     views: tuple[View, ...] = EVERY_VIEW
     words: tuple[str, ...] = ()
     usage: str = ""
+    takes: Takes | None = None
     footer: int | None = None
     needs: frozenset[Need] = frozenset()
     dangerous: bool = False
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """What decides whether a command can run. `refused` holds why the gateway said no before, by (command, adapter)."""
+    """What decides whether a command can run. `refused` holds why the gateway said no before, by (command, target)."""
 
     state: State
     view: View
     adapter: Adapter | None = None
+    session: LiveSession | None = None
     refused: dict[tuple[str, str], str] = {}
     read_only: bool = False
 
 
 def obstacle(command: Command, situation: Situation) -> str:
     """Why the command can not run now, as a sentence for its reader; empty when it can."""
-    state, adapter = situation.state, situation.adapter
-    changes = command.needs & {Need.WRITE, Need.CREATE}
-    if situation.read_only and changes:
+    state, needs = situation.state, command.needs
+    if command.area in _OF_A_VIEW and situation.view not in command.views:
+        return f"only in {' and '.join(view.capitalize() for view in command.views)}"
+    if situation.read_only and needs & CHANGES:
         return "this deck is read-only"
-    if Need.ADAPTER in command.needs and adapter is None:
+    if Need.ADAPTER in needs and situation.adapter is None:
         return "no adapter is selected"
-    if Need.GATEWAY in command.needs and state.link.standing is not Standing.LIVE:
+    if Need.SESSION in needs and situation.session is None:
+        return "no session is selected"
+    if Need.GATEWAY in needs and state.link.standing is not Standing.LIVE:
         return f"the gateway does not answer ({state.link.reason or state.link.standing}); ctrl+r tries again now"
-    if said := situation.refused.get((command.id, adapter.name if adapter else "")):
-        return said
+    return situation.refused.get((command.id, target_of(command, situation)), "") or _forbidden(command, situation)
+
+
+def target_of(command: Command, situation: Situation) -> str:
+    """The name of what the command acts on; empty where it acts on nothing."""
+    if Need.SESSION in command.needs:
+        return situation.session.id if situation.session else ""
+    return situation.adapter.name if situation.adapter and Need.ADAPTER in command.needs else ""
+
+
+def _forbidden(command: Command, situation: Situation) -> str:
+    state, adapter, session = situation.state, situation.adapter, situation.session
     who = state.principal
     if who is None:
         return ""
@@ -83,12 +119,21 @@ def obstacle(command: Command, situation: Situation) -> str:
         return f"{who.name or who.id} may not create adapters; ask for a role that may (mcp.engineer or {WRITER_ROLE})"
     if Need.WRITE in command.needs and adapter is not None and not may_write(state, adapter):
         return f"{adapter.name} belongs to {adapter.created_by}; only they or {WRITER_ROLE} may change it"
+    if Need.END in command.needs and session is not None and not may_end(state, session):
+        owner = session.principal_name or session.principal
+        return f"the session is {owner}'s; only they, {session.adapter}'s owner or {WRITER_ROLE} may end it"
     return ""
 
 
 def may_write(state: State, adapter: Adapter) -> bool:
     who = state.principal
     return who is not None and ("admin" in who.permissions or adapter.created_by == who.id)
+
+
+def may_end(state: State, session: LiveSession) -> bool:
+    adapter = state.adapters.get(session.adapter)
+    is_own = state.principal is not None and session.principal == state.principal.id
+    return is_own or adapter is None or may_write(state, adapter)
 
 
 _KEY_NAMES: Final = {

@@ -1,6 +1,6 @@
 """Times, counts and lengths as people read them in a narrow column. Pure."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from gateway.wire.resources import Adapter
 
@@ -26,6 +26,23 @@ def milliseconds(seconds: float | None) -> str:
 
 def count(number: int) -> str:
     return f"{number:,}"
+
+
+def size(number: int) -> str:
+    """Bytes in at most five characters: `312`, `1.2K`, `34K`, `5.6M`."""
+    if number < 1000:
+        return str(number)
+    value, unit = number / 1000, "K"
+    for larger in "MGTP":
+        if value < 999.5:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.1f}{unit}" if value < 9.95 else f"{value:.0f}{unit}"
+
+
+def moment(then: datetime, now: datetime) -> str:
+    """`2026-01-02 03:04:05 UTC  (5m ago)`."""
+    return f"{then.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC  ({age(then, now)} ago)"
 
 
 def plural(number: int, noun: str) -> str:

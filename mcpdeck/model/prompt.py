@@ -5,9 +5,12 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
-from mcpdeck.model.commands import Command
+from mcpdeck.model import sessions
+from mcpdeck.model.commands import Command, Takes
 from mcpdeck.model.registry import COMMANDS
+from mcpdeck.model.state import State
 
 _WORDS = {word: command for command in COMMANDS for word in command.words}
 
@@ -62,9 +65,7 @@ def _unknown(word: str) -> str:
     return f"there is no {word!r}" + (f"; did you mean {near[0]!r}?" if near else "; ? shows every command")
 
 
-def complete(
-    text: str, *, adapters: Iterable[str], values: Callable[[Command], Sequence[str]], history: Sequence[str] = ()
-) -> str | None:
+def complete(text: str, *, values: Callable[[Takes], Iterable[str]], history: Sequence[str] = ()) -> str | None:
     """The whole text as it may go on: the last time it was typed so, else the first word, name or value that fits."""
     if not text:
         return None
@@ -73,9 +74,29 @@ def complete(
     head, space, last = text.rpartition(" ")
     if not space:
         return next((word for word in _WORDS if word.startswith(last) and word != last), None)
-    command = _WORDS.get(head.split(" ", 1)[0])
-    if command is None or last.startswith("/"):
+    if last.startswith("@"):
+        options = [f"@{name}" for name in sorted(values(Takes.CONTEXT))]
+    elif (command := _WORDS.get(head)) is None or command.takes is None:
         return None
-    options = values(command) or (sorted(adapters) if "NAME" in command.usage and " " not in head else ())
+    else:
+        options = sorted(values(command.takes))
     found = next((option for option in options if option.startswith(last) and option != last), None)
     return None if found is None else f"{head} {found}"
+
+
+def resolve(order: Order, state: State) -> Order | Misunderstood:
+    """The same with what it names made sure of: an adapter that is there, a session by the beginning of its id."""
+    if not order.arguments:
+        return order
+    named = order.arguments[0]
+    match order.command.takes:
+        case Takes.ADAPTER if named not in state.adapters:
+            return Misunderstood(f"there is no adapter {named!r} that you may read")
+        case Takes.SESSION:
+            found = sessions.find(state, named)
+            if len(found) != 1:
+                several = f"{len(found)} sessions' ids begin with {named!r}; give more of it"
+                return Misunderstood(several if found else f"there is no live session {named!r} that you may see")
+            return replace(order, arguments=(found[0].id, *order.arguments[1:]))
+        case _:
+            return order

@@ -1,6 +1,6 @@
 """What the lines around a view say: masthead, strip, foot. Pure: parts with a tone, some of which run a command."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -59,17 +59,25 @@ def _link(state: State, now: datetime, glyphs: Glyphs) -> Parts:
             return [Part(f"{glyphs.broken} offline, try {link.attempt} in {left}s", Tone.BAD), *stale]
 
 
-def strip(view: View, *, crumb: str, glyphs: Glyphs) -> Parts:
-    """The main views by number; `crumb` is what was opened from one."""
-    parts = []
+def strip(view: View, *, crumb: str, width: int, glyphs: Glyphs) -> Parts:
+    """The main views by number; `crumb` is what was opened from one. Where space is short, titles give way."""
+    for gap in (3, 1):
+        parts = list(_tabs(view, crumb=crumb, gap=gap, titled=True, glyphs=glyphs))
+        if length(parts) <= width:
+            return parts
+    return list(_tabs(view, crumb=crumb, gap=1, titled=False, glyphs=glyphs))
+
+
+def _tabs(view: View, *, crumb: str, gap: int, titled: bool, glyphs: Glyphs) -> Iterator[Part]:
+    yield Part(" ")
     for main in MAIN_VIEWS:
         command = BY_ID[f"view.{main}"]
-        tone = Tone.DIM if main is not view else Tone.ACCENT if not crumb else Tone.PLAIN
-        parts.append(Part(f" {command.keys[0]} {command.title} ", tone, command.id))
-        if crumb and main is view:
-            parts.append(Part(f"{glyphs.crumb} {crumb} ", Tone.ACCENT))
-        parts.append(Part(" "))
-    return parts
+        is_here = main is view
+        tone = Tone.DIM if not is_here else Tone.PLAIN if crumb else Tone.ACCENT
+        yield Part(f"{command.keys[0]} {command.title}" if titled or is_here else command.keys[0], tone, command.id)
+        if crumb and is_here:
+            yield Part(f" {glyphs.crumb} {crumb}", Tone.ACCENT)
+        yield Part(" " * gap)
 
 
 def foot(view: View, *, width: int, obstacle: Callable[[Command], str]) -> Parts:

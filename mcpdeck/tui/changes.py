@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual.app import SuspendNotSupported
 
@@ -11,43 +11,55 @@ from mcpdeck.errors import NoEditor
 from mcpdeck.model.commands import Command
 from mcpdeck.model.form import Errors
 from mcpdeck.model.yaml_lines import from_yaml, to_yaml
+from mcpdeck.tui.deck import Deck
 from mcpdeck.tui.screens.difference import DifferenceScreen
 
 if TYPE_CHECKING:
     from mcpdeck.errors import ProblemError
-    from mcpdeck.tui.app import Deck
 
 _EDIT_HEAD = """\
 # {name} in {context}. Save and leave to apply, leave unchanged to cancel.
 """
 
 
-def start(deck: "Deck", command: Command, adapter: Adapter, change: Callable[[], Awaitable[object]], said: str) -> None:
+class Target(NamedTuple):
+    """What a request is about: its name at the gateway, and as a reader calls it."""
+
+    name: str
+    label: str
+
+
+def named(name: str) -> Target:
+    """An adapter: it is called what its name is."""
+    return Target(name, name)
+
+
+def start(deck: Deck, command: Command, target: Target, change: Callable[[], Awaitable[object]], said: str) -> None:
     """Send the request from a worker of its own; asking the same again replaces one that is under way."""
 
     async def send() -> None:
-        if await attempt(deck, command, adapter.name, change):
-            deck.say(f"{adapter.name} {said}")
+        if await attempt(deck, command, target, change):
+            deck.say(f"{target.label} {said}")
 
-    deck.run_worker(send(), group=f"{command.id} {adapter.name}", exclusive=True, exit_on_error=False)
+    deck.run_worker(send(), group=f"{command.id} {target.name}", exclusive=True, exit_on_error=False)
 
 
-async def attempt(deck: "Deck", command: Command, adapter: str, change: Callable[[], Awaitable[object]]) -> bool:
+async def attempt(deck: Deck, command: Command, target: Target, change: Callable[[], Awaitable[object]]) -> bool:
     """Whether it was done. If not, a toast says why and what helps."""
     from mcpdeck.errors import ProblemError, Unreachable
 
     try:
         await change()
     except Unreachable as error:
-        deck.say(f"{command.title} {adapter}: {error}", "error")
+        deck.say(f"{command.title} {target.label}: {error}", "error")
     except ProblemError as error:
-        _tell_problem(deck, command, adapter, error)
+        _tell_problem(deck, command, target, error)
     else:
         return True
     return False
 
 
-def _tell_problem(deck: "Deck", command: Command, adapter: str, error: "ProblemError") -> None:
+def _tell_problem(deck: Deck, command: Command, target: Target, error: "ProblemError") -> None:
     problem = error.problem
     sentence = problem.detail or problem.title
     advice = {
@@ -57,11 +69,11 @@ def _tell_problem(deck: "Deck", command: Command, adapter: str, error: "ProblemE
         412: "; somebody changed it meanwhile: what is shown now is theirs, try again if you still want to",
     }.get(problem.status, "")
     if problem.status == 403:
-        deck.refuse(command, adapter, sentence)
-    deck.say(f"{command.title} {adapter}: {sentence}{advice}", "error")
+        deck.refuse(command, target.name, sentence)
+    deck.say(f"{command.title} {target.label}: {sentence}{advice}", "error")
 
 
-async def send_spec(deck: "Deck", command: Command, spec: AdapterSpec) -> Errors:
+async def send_spec(deck: Deck, command: Command, spec: AdapterSpec) -> Errors:
     """Deploy it. The errors by wire field, none when it is done."""
     from mcpdeck.errors import ProblemError, Unreachable
 
@@ -80,7 +92,7 @@ async def send_spec(deck: "Deck", command: Command, spec: AdapterSpec) -> Errors
     return {}
 
 
-def edit_adapter(deck: "Deck", command: Command, adapter: Adapter) -> None:
+def edit_adapter(deck: Deck, command: Command, adapter: Adapter) -> None:
     """In the reader's editor, as often as it takes to be right; shown as a difference; sent only if still the same."""
     if any(value is None for value in adapter.environment_variables.values()):
         deck.say(f"{adapter.name}: values of its environment are hidden from you, so it can not be edited", "warning")
@@ -100,12 +112,18 @@ def edit_adapter(deck: "Deck", command: Command, adapter: Adapter) -> None:
 
     def answered(yes: bool | None) -> None:
         if yes:
-            start(deck, command, adapter, partial(deck.client.replace, adapter.name, spec, adapter.etag), "is changed")
+            start(
+                deck,
+                command,
+                named(adapter.name),
+                partial(deck.client.replace, adapter.name, spec, adapter.etag),
+                "is changed",
+            )
 
     deck.open_above(DifferenceScreen(f"Change {adapter.name}?", before=original, after=to_yaml(spec)), answered)
 
 
-def _edited(deck: "Deck", adapter: Adapter, text: str) -> AdapterSpec | None:
+def _edited(deck: Deck, adapter: Adapter, text: str) -> AdapterSpec | None:
     """What the reader made of the text; None if they saved nothing. What is wrong stands above it until it is right."""
     head = _EDIT_HEAD.format(name=adapter.name, context=deck.state.context)
     remark = ""
@@ -126,27 +144,3 @@ def _edited(deck: "Deck", adapter: Adapter, text: str) -> AdapterSpec | None:
         if not errors:
             return spec
         remark = "".join(f"# {field}: {', '.join(sentences)}\n" for field, sentences in errors.items())
-
-
-def in_editor(deck: "Deck", text: str) -> str | None:
-    """Let the reader edit it on this terminal. None if nothing was saved. Raises SuspendNotSupported, NoEditor."""
-    from mcpdeck import editor
-
-    with deck.suspend():
-        return editor.edit(text, suffix=".yaml")
-
-
-def save_log(deck: "Deck") -> None:
-    """What is shown, to a file named after the adapter and the time."""
-    view = deck.logs_view
-    if view.wish is None:
-        return
-    folder = deck.surroundings.dump_folder
-    path = folder / f"{view.wish.adapter}-{deck.surroundings.clock():%Y%m%d-%H%M%S}.log"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(view.lines.plain_text(), encoding="utf-8")
-    except OSError as error:
-        deck.say(f"not saved: {error}", "error")
-    else:
-        deck.say(f"saved to {path}")

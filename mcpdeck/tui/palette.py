@@ -2,17 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from mcpdeck.model.commands import key_name
 from mcpdeck.model.prompt import Order
 from mcpdeck.model.registry import BY_ID, commands_of
+from mcpdeck.tui.deck import Deck
 from mcpdeck.tui.themes import THEMES
-
-if TYPE_CHECKING:
-    from mcpdeck.tui.app import Deck
 
 
 class _Entry(NamedTuple):
@@ -25,7 +23,7 @@ class CommandsProvider(Provider):
     """`adapter: restart weather`, `log: wrap`, `theme: light`: what can run in the view below."""
 
     @property
-    def _deck(self) -> "Deck":
+    def _deck(self) -> Deck:
         return cast("Deck", self.app)
 
     def _entries(self) -> Iterator[_Entry]:

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 
-from mcpdeck.client import GatewayClient
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
-from mcpdeck.tui.app import Deck, Opening, Surroundings
+from mcpdeck.client import GatewayClient
+from mcpdeck.tui.app import DeckApp
+from mcpdeck.tui.surroundings import Opening, Surroundings
 from tests.support.fake_gateway import NOW, FakeGateway, Scene
 
 _TOKEN = re.compile(r"<([a-z0-9+]+)>|(.)", re.DOTALL)
@@ -31,7 +32,7 @@ def connect_to(gateway: FakeGateway) -> Callable[[str], Any]:
 class Driver:
     """A person at the deck."""
 
-    def __init__(self, app: Deck, pilot: Pilot[None], gateway: FakeGateway) -> None:
+    def __init__(self, app: DeckApp, pilot: Pilot[None], gateway: FakeGateway) -> None:
         self.app = app
         self.pilot = pilot
         self.gateway = gateway
@@ -84,7 +85,7 @@ async def deck_on(
     """The deck, looking at a gateway with this scene. `ready`: only once it shows what is there."""
     async with FakeGateway(scene).running() as gateway:
         world = Surroundings(connect=connect_to(gateway), clock=lambda: NOW, random=Random(1), **(surroundings or {}))
-        app = Deck(world, Opening(**({"context": "test", "url": gateway.url} | opening)))
+        app = DeckApp(world, Opening(**({"context": "test", "url": gateway.url} | opening)))
         async with app.run_test(size=size, notifications=True) as pilot:
             driver = Driver(app, pilot, gateway)
             if ready:

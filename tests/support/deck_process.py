@@ -4,14 +4,14 @@ import sys
 from pathlib import Path
 
 from mcpdeck.client import GatewayClient
-
-from mcpdeck.tui.app import Deck, Opening, Surroundings
+from mcpdeck.tui.app import DeckApp
+from mcpdeck.tui.surroundings import Opening, Surroundings
 
 
 def main() -> None:
     url, folder = sys.argv[1:3]
     world = Surroundings(connect=lambda _context: GatewayClient(url), dump_folder=Path(folder))
-    Deck(world, Opening(context="test", url=url)).run()
+    DeckApp(world, Opening(context="test", url=url)).run()
 
 
 if __name__ == "__main__":

@@ -148,6 +148,16 @@ class FakeGateway:
         self.scene.statuses.pop(name, None)
         self.emit(ChangeEvent(type="deleted", kind="Adapter", name=name))
 
+    def put_session(self, session: LiveSession) -> None:
+        """A live session appears or changes."""
+        kind = "modified" if session.id in self.scene.sessions else "added"
+        self.scene.sessions[session.id] = session
+        self.emit(ChangeEvent(type=kind, kind="Session", name=session.id, resource=msgspec.to_builtins(session)))
+
+    def remove_session(self, session_id: str) -> None:
+        self.scene.sessions.pop(session_id, None)
+        self.emit(ChangeEvent(type="deleted", kind="Session", name=session_id))
+
     def write_log(self, adapter: str, *lines: str) -> None:
         """Lines appear in an adapter's log, and reach who follows it."""
         self.scene.logs.setdefault(adapter, []).extend(lines)
@@ -254,6 +264,17 @@ class FakeGateway:
     async def _sessions(self, _request: Request, writer: asyncio.StreamWriter) -> None:
         _json(writer, 200, list(self.scene.sessions.values()))
 
+    async def _session(self, _request: Request, writer: asyncio.StreamWriter, session_id: str) -> None:
+        if session_id in self.scene.sessions:
+            return _json(writer, 200, self.scene.sessions[session_id])
+        return _problem(writer, 404, f"no live session {session_id!r}")
+
+    async def _end_session(self, _request: Request, writer: asyncio.StreamWriter, session_id: str) -> None:
+        if session_id not in self.scene.sessions:
+            return _problem(writer, 404, f"no live session {session_id!r}")
+        self.remove_session(session_id)
+        return _respond(writer, 204, b"", "text/plain")
+
     async def _logs(self, request: Request, writer: asyncio.StreamWriter, name: str) -> None:
         tail = int(request.query.get("tail", "1000"))
         block = "".join(f"{line}\n" for line in self.scene.logs.get(name, [])[-tail:]).encode()
@@ -319,6 +340,8 @@ _ROUTES: dict[tuple[str, str], _Answer] = {
     ("GET", f"/adapters/{_NAME}/logs"): FakeGateway._logs,
     ("POST", f"/adapters/{_NAME}/restart"): FakeGateway._restart,
     ("GET", "/sessions/live"): FakeGateway._sessions,
+    ("GET", f"/sessions/live/{_NAME}"): FakeGateway._session,
+    ("DELETE", f"/sessions/live/{_NAME}"): FakeGateway._end_session,
     ("GET", "/events"): FakeGateway._follow_events,
 }
 

@@ -14,7 +14,7 @@ from gateway.wire.resources import (
 )
 from tests.support.fake_gateway import NOW, Scene, stored
 
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 def stdio(name: str, command: str, *arguments: str, **fields: object) -> AdapterSpec:
@@ -49,17 +49,35 @@ def status(phase: Phase, instances: Sequence[InstanceStatus], *, reason: str = "
     )
 
 
-def session(number: int, adapter: str, instance: str, client: str, *, principal: str = "ada") -> LiveSession:
-    return LiveSession(
-        id=f"{number:016x}",
-        adapter=adapter,
-        instance=instance,
-        era="legacy",
-        principal=principal,
-        client_name=client,
-        opened_at=NOW - number * MINUTE,
-        last_used_at=NOW,
-    )
+_CLIENTS = (("claude-code", "2.1.4"), ("vscode", "1.107"), ("cursor", "3.2"), ("codex", "0.61"))
+_USERS = (("ada", "Ada Lovelace"), ("bea", "Bea Vogel"), ("kim", "Kim Ito"), ("tom", ""))
+
+
+def session(number: int, adapter: str, instance: str, **fields: object) -> LiveSession:
+    """The same for the same number: every third client speaks the modern era, every seventh has met errors."""
+    client, version = _CLIENTS[number % len(_CLIENTS)]
+    principal, name = _USERS[number % len(_USERS)]
+    calls = number * 37 % 211
+    defaults: dict[str, object] = {
+        "id": f"{(number + 1) * 0x9E3779B97F4A7C15 % 2**64:016x}",
+        "adapter": adapter,
+        "instance": instance,
+        "era": "legacy" if number % 3 else "modern",
+        "principal": principal,
+        "principal_name": name,
+        "client_name": client,
+        "client_version": version,
+        "protocol_version": "2025-11-25" if number % 3 else "2026-07-28",
+        "opened_at": NOW - number * 7 * MINUTE - 20 * SECOND,
+        "last_used_at": NOW - (number * 13 % 400) * SECOND,
+        "calls": calls,
+        "in_flight": 1 if number % 5 == 2 else 0,
+        "streams": number % 2,
+        "errors": 0 if number % 7 else number % 4,
+        "bytes_in": calls * 412,
+        "bytes_out": calls * 3_901,
+    }
+    return LiveSession(**(defaults | fields))  # type: ignore[arg-type]
 
 
 def add(scene: Scene, spec: AdapterSpec, owner: str, age: timedelta, told: AdapterStatus | None = None) -> Adapter:
@@ -87,7 +105,7 @@ def team() -> Scene:
     add(scene, stdio("time", "uvx", "mcp-server-time", "--local-timezone=Europe/Berlin"), "ada", 12 * DAY)
     add(scene, url("github", "https://api.githubcopilot.com/mcp", required_roles=["developers"]), "bea", 41 * DAY)
     add(scene, image("jira-proxy", "ghcr.io/acme/jira-mcp", "2.4.1", replica_count=2), "bea", 3 * DAY,
-        status(Phase.ROLLING, [instance("jira-proxy-0"), instance("jira-proxy-1", Phase.STARTING, started_at=NOW - 8 * timedelta(seconds=1))],
+        status(Phase.ROLLING, [instance("jira-proxy-0"), instance("jira-proxy-1", Phase.STARTING, started_at=NOW - 8 * SECOND)],
                reason="Progressing"))  # fmt: skip
     add(scene, image("search", "ghcr.io/acme/search-mcp", "1.0.0", replica_count=3), "kim", 95 * MINUTE,
         status(Phase.DEGRADED, [instance("search-0", restarts=1), instance("search-1", restarts=1),
@@ -114,14 +132,14 @@ def team() -> Scene:
     add(scene, stdio("memory", "npx", "@modelcontextprotocol/server-memory", replica_count=0), "tom", 33 * DAY,
         status(Phase.STOPPED, []))  # fmt: skip
     add(scene, stdio("fetch", "uvx", "mcp-server-fetch"), "ada", 2 * DAY)
-    add(scene, stdio("everything", "npx", "@modelcontextprotocol/server-everything"), "ada", 47 * timedelta(seconds=1),
+    add(scene, stdio("everything", "npx", "@modelcontextprotocol/server-everything"), "ada", 47 * SECOND,
         status(Phase.STARTING, [instance("everything-0", Phase.STARTING, started_at=NOW - 2 * timedelta(seconds=1))]))  # fmt: skip
     counts = {"weather": 12, "github": 31, "browser": 9, "postgres-read": 4, "jira-proxy": 3, "search": 6, "time": 2,
               "filesystem": 5, "linear": 7, "fetch": 1}  # fmt: skip
-    clients = ("claude-code", "vscode", "cursor", "codex")
     for adapter, count in counts.items():
+        replicas = max(1, scene.statuses[adapter].ready_replicas)
         for n in range(count):
-            made = session(len(scene.sessions), adapter, f"{adapter}-0", clients[n % len(clients)])
+            made = session(len(scene.sessions), adapter, f"{adapter}-{n % replicas}")
             scene.sessions[made.id] = made
     scene.logs["weather"] = weather_log()
     return scene

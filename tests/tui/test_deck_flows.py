@@ -7,8 +7,8 @@ import pytest
 
 from gateway.wire.resources import AdapterSpec, Phase, WhoAmI
 from mcpdeck.model.commands import View
-from mcpdeck.tui.app import Deck
 from mcpdeck.tui.cache import Cache
+from mcpdeck.tui.deck import Deck
 from tests.support import scenes
 from tests.support.deck import deck_on
 from tests.support.fake_gateway import Fault, Scene, stored
@@ -94,7 +94,7 @@ async def test_tab_completes_and_enter_runs_what_is_typed(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":describe leg<tab><enter>")
         await deck.sees("unauthorized")
-        assert deck.app.detail_view.adapter_name == "legacy-crm"
+        assert deck.app.detail_view.crumb == "legacy-crm"
 
 
 async def test_earlier_command_is_recalled(scene: Scene) -> None:

@@ -111,7 +111,7 @@ async def test_leaving_and_coming_back_keeps_the_log(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":logs weather<enter>")
         await deck.sees("240 lines")
-        await deck.type("<esc>2")
+        await deck.type("<esc>5")
         await deck.sees("240 lines")
         assert len(deck.gateway.seen("GET", "/adapters/weather/logs")) == 1
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from mcpdeck.model.registry import BY_ID
-from mcpdeck.tui.actions import KNOWN
+from mcpdeck.tui.actions.performing import KNOWN
 from mcpdeck.tui.app import refusal
 from tests.support.terminal import ROOT
 

@@ -1,6 +1,6 @@
 """One adapter, in words or as YAML. Changes nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -40,8 +40,12 @@ class DetailView(Place):
         return self.query_one(Sheet)
 
     @property
-    def adapter_name(self) -> str | None:
-        return self._adapter or None
+    def adapter_names(self) -> Sequence[str]:
+        return [self._adapter] if self._adapter else []
+
+    @property
+    def crumb(self) -> str:
+        return self._adapter
 
     def open(self, name: str, *, as_yaml: bool) -> None:
         self._adapter, self.as_yaml = name, as_yaml

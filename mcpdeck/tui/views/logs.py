@@ -1,6 +1,6 @@
 """One adapter's log, every replica merged. Takes lines from an inbox ten times a second at most; opens no stream."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar, Final
 
@@ -56,8 +56,8 @@ class LogsView(Place):
         return self.query_one(LogView)
 
     @property
-    def adapter_name(self) -> str | None:
-        return self.wish.adapter if self.wish else None
+    def adapter_names(self) -> Sequence[str]:
+        return [self.wish.adapter] if self.wish else []
 
     def focus_content(self) -> None:
         self.screen.set_focus(self.lines)

@@ -33,9 +33,22 @@ class Place(Vertical):
     def apply_filter(self, text: str) -> None: ...
 
     @property
-    def adapter_name(self) -> str | None:
-        """The adapter that verbs act on here."""
-        return None
+    def adapter_names(self) -> Sequence[str]:
+        """The adapters that verbs act on here; the first is the one under the reader's eyes."""
+        return []
+
+    @property
+    def session_ids(self) -> Sequence[str]:
+        """The sessions that verbs act on here, likewise."""
+        return []
+
+    @property
+    def crumb(self) -> str:
+        """What of a main view was opened, for the strip."""
+        return ""
+
+    def tick(self) -> None:
+        """A second has gone by."""
 
     def set_filter(self, text: str) -> None:
         self.filter_text = text.strip()

@@ -111,6 +111,12 @@ class RowTable[Item](ScrollView, can_focus=True):
         return self._shown
 
     @property
+    def in_sight(self) -> Sequence[Item]:
+        """Those on the screen."""
+        top = int(self.scroll_offset.y)
+        return self._shown[top : top + self._page]
+
+    @property
     def total(self) -> int:
         return len(self._items)
 

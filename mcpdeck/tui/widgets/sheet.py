@@ -21,9 +21,11 @@ class Sheet(LineView):
         self.needle = Needle("")
 
     def show(self, lines: Iterable[SheetLine]) -> None:
-        """Replace the page; the reader stays at the row they were at."""
-        self._lines = tuple(lines)
-        self.lines_replaced()
+        """Replace the page, if it is another one; the reader stays at the row they were at."""
+        written = tuple(lines)
+        if written != self._lines:
+            self._lines = written
+            self.lines_replaced()
 
     def mark(self, text: str) -> None:
         self.needle = Needle(text)

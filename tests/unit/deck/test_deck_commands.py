@@ -4,8 +4,18 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.wire.resources import WhoAmI
-from mcpdeck.model.commands import COMMAND_AREAS, Command, Need, Situation, View, key_name, obstacle
-from mcpdeck.model.prompt import Misunderstood, Order, complete, parse
+from mcpdeck.model.commands import (
+    CHANGES,
+    COMMAND_AREAS,
+    MAIN_VIEWS,
+    Command,
+    Situation,
+    Takes,
+    View,
+    key_name,
+    obstacle,
+)
+from mcpdeck.model.prompt import Misunderstood, Order, complete, parse, resolve
 from mcpdeck.model.registry import BY_ID, COMMANDS, clashes, commands_of, footer_of
 from mcpdeck.model.shell import foot, length, masthead, strip
 from mcpdeck.model.state import Link, Standing, State
@@ -99,7 +109,7 @@ def test_what_the_gateway_refused_before_stays_refused_with_its_words() -> None:
 
 def test_read_only_deck_changes_nothing() -> None:
     for command in COMMANDS:
-        changes = bool(command.needs & {Need.WRITE, Need.CREATE})
+        changes = bool(command.needs & CHANGES)
         assert (why(command.id, read_only=True) == "this deck is read-only") is changes
 
 
@@ -150,6 +160,8 @@ def test_what_is_not_understood_is_told_with_what_is_near(text: str, sentence: s
     ("text", "whole"),
     [
         ("resta", "restart"),
+        ("end 9e", "end 9e3779b97f4a7c15"),
+        ("adapters @p", "adapters @prod"),
         ("restart we", "restart weather"),
         ("scale weather ", None),
         ("theme hi", "theme high-contrast"),
@@ -161,10 +173,54 @@ def test_what_is_not_understood_is_told_with_what_is_near(text: str, sentence: s
     ],
 )
 def test_ghost_text_goes_on_as_one_would(text: str, whole: str | None) -> None:
-    def values(command: Command) -> list[str]:
-        return ["dark", "high-contrast"] if command.id == "deck.theme" else []
+    known = {
+        Takes.ADAPTER: ["weather", "time"],
+        Takes.SESSION: ["9e3779b97f4a7c15"],
+        Takes.THEME: ["dark", "high-contrast"],
+        Takes.CONTEXT: ["prod"],
+    }
+    assert complete(text, values=lambda kind: known[kind], history=["scale time 2"]) == whole
 
-    assert complete(text, adapters=["weather", "time"], values=values, history=["scale time 2"]) == whole
+
+def test_named_adapter_must_be_there() -> None:
+    order = Order(command=BY_ID["adapter.restart"], arguments=("nowhere",))
+    assert resolve(order, LIVE) == Misunderstood("there is no adapter 'nowhere' that you may read")
+    known = Order(command=BY_ID["adapter.restart"], arguments=("weather",))
+    assert resolve(known, LIVE) is known
+
+
+def test_session_is_named_by_the_beginning_of_its_id() -> None:
+    state = replace(LIVE, sessions={it: scenes.session(0, "weather", "weather-0", id=it) for it in ("ab1", "ab2", "c")})
+    end = BY_ID["session.end"]
+    assert resolve(Order(command=end, arguments=("c",)), state) == Order(command=end, arguments=("c",))
+    assert resolve(Order(command=end, arguments=("ab2",)), state) == Order(command=end, arguments=("ab2",))
+    assert resolve(Order(command=end, arguments=("ab",)), state) == Misunderstood(
+        "2 sessions' ids begin with 'ab'; give more of it"
+    )
+    assert resolve(Order(command=end, arguments=("x",)), state) == Misunderstood(
+        "there is no live session 'x' that you may see"
+    )
+
+
+@pytest.mark.parametrize(
+    ("principal", "adapter", "sentence"),
+    [
+        ("ada", "github", ""),  # the caller's own
+        ("kim", "weather", ""),  # of the caller's adapter
+        ("kim", "github", "the session is Kim's; only they, github's owner or mcp.admin may end it"),
+    ],
+)
+def test_session_is_ended_by_its_user_its_adapters_owner_or_an_admin(
+    principal: str, adapter: str, sentence: str
+) -> None:
+    session = scenes.session(0, adapter, f"{adapter}-0", principal=principal, principal_name=principal.capitalize())
+    situation = Situation(state=LIVE, view=View.SESSIONS, session=session)
+    assert obstacle(BY_ID["session.end"], situation) == sentence
+
+
+def test_verb_of_a_table_says_where_there_is_one() -> None:
+    situation = Situation(state=LIVE, view=View.LOGS)
+    assert obstacle(BY_ID["table.faults"], situation) == "only in Adapters and Sessions"
 
 
 def told(state: State, width: int = 120) -> str:
@@ -188,5 +244,18 @@ def test_masthead_fits_eighty_columns_at_its_worst() -> None:
     assert len(told(worst, width=80)) <= 80
 
 
+def strip_text(view: View, crumb: str, width: int) -> str:
+    return "".join(part.text for part in strip(view, crumb=crumb, width=width, glyphs=UNICODE))
+
+
 def test_strip_shows_where_one_is() -> None:
-    assert "› weather" in "".join(part.text for part in strip(View.ADAPTERS, crumb="weather", glyphs=UNICODE))
+    assert "› weather" in strip_text(View.ADAPTERS, "weather", 120)
+
+
+@pytest.mark.parametrize("view", MAIN_VIEWS)
+def test_strip_gives_up_titles_before_it_gives_up_where_one_is(view: View) -> None:
+    for crumb in ("", "a-name-of-middling-length"):
+        text = strip_text(view, crumb, 80)
+        assert len(text) <= 80
+        assert view.capitalize() in text
+        assert crumb in text

@@ -90,7 +90,7 @@ def test_what_was_restored_is_stale_until_the_stream_opens() -> None:
 
 
 def test_sessions_are_counted_by_adapter_and_follow_their_changes() -> None:
-    first, second = (scenes.session(n, "weather", "weather-0", "vscode") for n in (1, 2))
+    first, second = (scenes.session(n, "weather", "weather-0") for n in (1, 2))
     state = reduce(State(), SessionsListed((first,)))
     added = ChangeEvent(type="added", kind="Session", name=second.id, resource=msgspec.to_builtins(second))
     state = reduce(state, Changed(added, NOW))

@@ -1,0 +1,1 @@
+"""What every command of the registry does, by what it is about. `performing` puts them together."""

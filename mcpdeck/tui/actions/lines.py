@@ -1,0 +1,62 @@
+"""What the log does: follow, wrap, look for, save. Changes nothing at the gateway."""
+
+from functools import partial
+
+from mcpdeck.model.formatting import plural
+from mcpdeck.model.logs import SINCE
+from mcpdeck.tui.actions.handlers import do_plainly
+from mcpdeck.tui.deck import Deck
+
+
+def _match(deck: Deck, step: int) -> None:
+    if not deck.logs_view.filter_text:
+        deck.say("nothing is looked for; / begins", "warning")
+    elif not deck.logs_view.next_match(step):
+        deck.say("no further match " + ("below" if step > 0 else "above"))
+
+
+def _previous_run(deck: Deck) -> None:
+    if deck.logs_view.wish is not None:
+        deck.logs_view.choose(previous=not deck.logs_view.wish.previous)
+
+
+def _since(key: str, deck: Deck) -> None:
+    deck.logs_view.choose(since=key)
+
+
+def _copy(deck: Deck) -> None:
+    deck.copy(deck.logs_view.lines.plain_text(), plural(len(deck.logs_view.book), "line"))
+
+
+def _save(deck: Deck) -> None:
+    """What is shown, to a file named after the adapter and the time."""
+    view = deck.logs_view
+    if view.wish is None:
+        return
+    folder = deck.surroundings.dump_folder
+    path = folder / f"{view.wish.adapter}-{deck.surroundings.clock():%Y%m%d-%H%M%S}.log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(view.lines.plain_text(), encoding="utf-8")
+    except OSError as error:
+        deck.say(f"not saved: {error}", "error")
+    else:
+        deck.say(f"saved to {path}")
+
+
+do_plainly(
+    {
+        "log.follow": lambda deck: deck.logs_view.toggle_follow(),
+        "log.wrap": lambda deck: deck.logs_view.toggle_wrap(),
+        "log.timestamps": lambda deck: deck.logs_view.toggle_timestamps(),
+        "log.highlight": lambda deck: deck.logs_view.toggle_highlight(),
+        "log.next": lambda deck: _match(deck, 1),
+        "log.previous-match": lambda deck: _match(deck, -1),
+        "log.mark": lambda deck: deck.logs_view.mark(),
+        "log.previous": _previous_run,
+        "log.save": _save,
+        "log.copy": _copy,
+        "log.clear": lambda deck: deck.logs_view.clear(),
+        **{f"log.since-{key}": partial(_since, key) for key in SINCE},
+    }
+)

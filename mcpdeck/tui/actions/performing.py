@@ -1,0 +1,16 @@
+"""Every command's action in one table. Does nothing itself."""
+
+from typing import Final
+
+from mcpdeck.model.prompt import Order
+from mcpdeck.tui.actions import adapters, lines, sessions, shell, tables
+from mcpdeck.tui.actions.handlers import HANDLERS
+from mcpdeck.tui.deck import Deck
+
+_REGISTERED: Final = (adapters, lines, sessions, shell, tables)  # each has entered its own
+KNOWN: Final = frozenset(HANDLERS)
+
+
+def perform(deck: Deck, order: Order) -> None:
+    """Do what a command says. It was checked before that nothing stands in its way."""
+    HANDLERS[order.command.id](deck, order)

@@ -1,0 +1,85 @@
+"""What is done with live sessions: looked at, ended. Talks with the gateway in workers of `changes`."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from gateway.wire.resources import LiveSession
+from mcpdeck.model import sessions
+from mcpdeck.model.commands import View
+from mcpdeck.model.formatting import plural
+from mcpdeck.model.prompt import Order
+from mcpdeck.tui.actions.asking import ask
+from mcpdeck.tui.actions.handlers import do_plainly, does
+from mcpdeck.tui.changes import Target, start
+from mcpdeck.tui.deck import Deck
+
+_LOST: Final = {
+    "legacy": "Its client gets 404 with its next call, and must begin anew.",
+    "modern": "What is in flight is cut. The era has no sessions to close: its client may simply call again.",
+}
+
+
+def _targets(deck: Deck, order: Order) -> Sequence[LiveSession]:
+    """The named one, else the marked ones, else the one under the cursor."""
+    ids = order.arguments[:1] or deck.place.session_ids
+    return [deck.state.sessions[it] for it in ids if it in deck.state.sessions]
+
+
+@does("session.describe")
+def describe(deck: Deck, order: Order) -> None:
+    for session in _targets(deck, order)[:1]:
+        deck.go(View.SESSION)
+        deck.session_view.open(session.id, deck.state)
+
+
+@does("session.adapter")
+def open_adapter(deck: Deck, order: Order) -> None:
+    for session in _targets(deck, order)[:1]:
+        deck.detail_view.open(session.adapter, as_yaml=False)
+        deck.go(View.DETAIL)
+
+
+@does("session.end")
+def end(deck: Deck, order: Order) -> None:
+    found = _targets(deck, order)
+
+    def run() -> None:
+        for it in found:
+            change = partial(_end, deck, it.id)
+            start(deck, order.command, Target(it.id, f"session {it.id[:8]}"), change, "has ended")
+
+    if len(found) == 1:
+        [it] = found
+        facts = [
+            ("Client", sessions.client(it) or "unknown"),
+            ("User", sessions.user(it)),
+            ("Adapter", it.adapter),
+            ("In flight", plural(it.in_flight, "call")),
+        ]
+        ask(deck, f"End session {it.id[:8]}?", facts=facts, lost=_LOST.get(it.era, ""), verb="End", then=run)
+    else:
+        users = sorted({sessions.user(it) for it in found})
+        adapters = sorted({it.adapter for it in found})
+        facts = [
+            ("Users", ", ".join(users)),
+            ("Adapters", ", ".join(adapters)),
+            ("In flight", plural(sum(it.in_flight for it in found), "call")),
+        ]
+        lost = "Their clients must begin anew."
+        ask(deck, f"End {plural(len(found), 'session')}?", facts=facts, lost=lost, verb="End", then=run)
+
+
+async def _end(deck: Deck, session_id: str) -> None:
+    from mcpdeck import control
+
+    await deck.client.do(control.end_session(session_id))
+
+
+do_plainly(
+    {
+        "session.copy-id": lambda deck: deck.copy(
+            "\n".join(deck.place.session_ids), plural(len(deck.place.session_ids), "id")
+        ),
+    }
+)

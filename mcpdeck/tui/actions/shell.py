@@ -1,0 +1,53 @@
+"""What the deck itself does, anywhere: prompt, filter, help, theme, context, leaving."""
+
+from mcpdeck.model.prompt import Order
+from mcpdeck.tui.actions.handlers import do_plainly, does
+from mcpdeck.tui.deck import Deck
+from mcpdeck.tui.themes import THEMES
+
+
+def _toggle_filter(deck: Deck) -> None:
+    place = deck.place
+    if place.filter_text:
+        place.lifted_filter = place.filter_text
+        place.set_filter("")
+    elif place.lifted_filter:
+        lifted, place.lifted_filter = place.lifted_filter, ""
+        place.set_filter(lifted)
+
+
+def _show_help(deck: Deck) -> None:
+    from mcpdeck.tui.screens.help import HelpScreen
+
+    deck.open_above(HelpScreen(deck.place.view), lambda _: None)
+
+
+@does("deck.theme")
+def choose_theme(deck: Deck, order: Order) -> None:
+    name = order.arguments[0] if order.arguments else ""
+    if name in THEMES:
+        deck.theme = name
+    else:
+        deck.say(f"themes are {', '.join(THEMES)}", "warning" if name else "information")
+
+
+@does("deck.context")
+def switch_context(deck: Deck, order: Order) -> None:
+    if order.arguments:
+        deck.switch(order.arguments[0])
+    else:
+        deck.say("name a context: :context NAME; `mcpdeck contexts list` shows them")
+
+
+do_plainly(
+    {
+        "deck.command": lambda deck: deck.prompt.open(":"),
+        "deck.filter": lambda deck: deck.prompt.open("/", deck.place.filter_text or deck.place.lifted_filter),
+        "deck.filter-toggle": _toggle_filter,
+        "deck.help": _show_help,
+        "deck.palette": lambda deck: deck.action_command_palette(),
+        "deck.back": lambda deck: deck.back(),
+        "deck.retry": lambda deck: deck.retry(),
+        "deck.quit": lambda deck: deck.exit(),
+    }
+)

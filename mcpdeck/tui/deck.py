@@ -1,0 +1,440 @@
+"""The deck: its shell, the places in it, and the way from an event or a key to the screen.
+
+What a key does is in `actions`, what the deck knows in `model.state`, how it hears of changes in `feed`.
+"""
+
+import asyncio
+import importlib
+import os
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual import events, on
+from textual.app import App, ComposeResult
+from textual.binding import BindingType
+from textual.dom import DOMNode
+from textual.notifications import SeverityLevel
+from textual.screen import ModalScreen
+from textual.widget import AwaitMount
+from textual.widgets import ContentSwitcher, Input, Static, TextArea
+from textual.worker import Worker, WorkerState
+
+from gateway.wire.resources import Adapter
+from mcpdeck.model.commands import PARENTS, Command, Situation, Takes, View, obstacle
+from mcpdeck.model.form import Entries
+from mcpdeck.model.prompt import Misunderstood, Order, complete, parse, resolve
+from mcpdeck.model.registry import BY_ID
+from mcpdeck.model.shell import foot, masthead, strip
+from mcpdeck.model.state import DeckEvent, State, reduce_all
+from mcpdeck.model.words import ASCII, UNICODE
+from mcpdeck.tui.bindings import global_bindings
+from mcpdeck.tui.patience import Patience
+from mcpdeck.tui.surroundings import Opening, Surroundings
+from mcpdeck.tui.tail import Tail
+from mcpdeck.tui.themes import DEFAULTS, THEMES
+from mcpdeck.tui.views.adapters import AdaptersView
+from mcpdeck.tui.views.detail import DetailView
+from mcpdeck.tui.views.logs import LogsView
+from mcpdeck.tui.views.place import Place
+from mcpdeck.tui.views.session import SessionView
+from mcpdeck.tui.views.sessions import SessionsView
+from mcpdeck.tui.views.table_place import TablePlace
+from mcpdeck.tui.widgets.part_line import PartLine
+from mcpdeck.tui.widgets.prompt import Prompt
+from mcpdeck.tui.widgets.row_table import RowTable
+
+if TYPE_CHECKING:
+    from mcpdeck.client import GatewayClient
+    from mcpdeck.tui.feed import Feed
+
+FLUSH_SECONDS: Final = 0.1  # what comes within it is drawn at once
+SMALLEST: Final = (60, 15)
+COPY_LIMIT: Final = 74_994  # bytes of OSC 52 that terminals and multiplexers pass on
+QUIT_SECONDS: Final = 2.0
+OPENS: Final = {View.ADAPTERS: "adapter.describe", View.SESSIONS: "session.describe"}  # a second click on a row
+
+
+class Deck(App[None]):
+    """One gateway at a time. State changes in one place, `apply`, and is shown in one, `_show`."""
+
+    TITLE = "mcpdeck"
+    CSS_PATH = "styles.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = global_bindings()
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012  (as Textual types it)
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012  (as Textual types it)
+
+    def __init__(self, surroundings: Surroundings, opening: Opening) -> None:
+        no_color = "NO_COLOR" in os.environ
+        super().__init__(ansi_color=True if no_color else None)
+        if no_color:
+            os.environ["NO_COLOR"] = "1"  # Textual takes it out, and an editor should see it too
+        self.surroundings = surroundings
+        self.opening = opening
+        self.glyphs = ASCII if opening.ascii else UNICODE
+        self.state = State(context=opening.context, url=opening.url)
+        self.draft = Entries()
+        self._client: GatewayClient | None = None
+        self._feed: Feed | None = None
+        self._patience = Patience(surroundings.random)
+        self._log_patience = Patience(surroundings.random)
+        self._pending: list[DeckEvent] = []
+        self._flush_due = False
+        self._refused: dict[tuple[str, str], str] = {}
+        self._trail: list[View] = []
+        self._wanted_row = ""
+        self._opening: AwaitMount | None = None
+        self._quit_asked = 0.0
+        for theme in THEMES.values():
+            self.register_theme(theme)
+        self.animation_level = "none"
+        self.theme = "mono" if no_color else opening.theme
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return dict(DEFAULTS)
+
+    def compose(self) -> ComposeResult:
+        yield PartLine(id="masthead")
+        yield PartLine(id="strip")
+        clock, glyphs = self.surroundings.clock, self.glyphs
+        with ContentSwitcher(initial=View.ADAPTERS):
+            yield AdaptersView(glyphs=glyphs, clock=clock)
+            yield SessionsView(glyphs=glyphs, clock=clock)
+            yield LogsView(glyphs=glyphs, clock=clock)
+            yield SessionView(glyphs=glyphs, clock=clock)
+            yield DetailView(glyphs=glyphs, clock=clock)
+        yield Prompt(self._complete)
+        yield PartLine(id="foot")
+        yield Static("This terminal is too small.\n60 columns and 15 rows show something.", id="too-small")
+
+    # Beginning
+
+    def on_mount(self) -> None:
+        cache, opening = self.surroundings.cache, self.opening
+        if cache and (restored := cache.restore(opening.context)):
+            self.state = reduce_all(self.state, [restored])
+        self.show_state()
+        self.place.focus_content()
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        """After the first frame: only now does anything of the gateway's client load."""
+        opening = self.opening
+        self._connect()
+        self.set_interval(1.0, self._tick)
+        if opening.filter:
+            self.adapters_view.set_filter(opening.filter)
+        if opening.view is not View.ADAPTERS:
+            self.obey_text(f"{'describe' if opening.view is View.DETAIL else opening.view} {opening.adapter}")
+
+    def _connect(self) -> None:
+        self.run_worker(self._stay_connected(), group="feed", exclusive=True, exit_on_error=False)
+
+    async def _stay_connected(self) -> None:
+        await asyncio.to_thread(importlib.import_module, "mcpdeck.client")
+        from mcpdeck.tui.feed import Feed
+
+        async with self.surroundings.connect(self.state.context) as client:
+            self._client = client
+            try:
+                await Feed(client, self.apply, clock=self.surroundings.clock, patience=self._patience).follow()
+            finally:
+                self._client = None
+
+    @property
+    def client(self) -> "GatewayClient":
+        """Of the present context. Commands that need it are barred while there is none."""
+        assert self._client is not None  # noqa: S101
+        return self._client
+
+    def switch(self, context: str) -> None:
+        """Look at another gateway; nothing of this one stays on the screen."""
+        self._remember()
+        self.state = State(context=context)
+        self._pending.clear()
+        self._refused.clear()
+        self._patience.hurry()
+        if (cache := self.surroundings.cache) and (restored := cache.restore(context)):
+            self.state = reduce_all(self.state, [restored])
+        self.go(View.ADAPTERS)
+        self._trail.clear()
+        self.show_state()
+        self._connect()
+
+    def retry(self) -> None:
+        """Everything anew: a stream that looks alive may be dead."""
+        self._patience.hurry()
+        self._log_patience.hurry()
+        self._connect()
+
+    def on_unmount(self) -> None:
+        self._remember()
+
+    def _remember(self) -> None:
+        if cache := self.surroundings.cache:
+            try:
+                cache.save(self.state)
+            except OSError as error:
+                self.say(f"what is shown could not be kept for the next start: {error}", "warning")
+
+    # Events
+
+    def apply(self, event: DeckEvent) -> None:
+        """Take in what happened; what comes within a tenth of a second is drawn at once."""
+        self._pending.append(event)
+        if not self._flush_due:
+            self._flush_due = True
+            self.set_timer(FLUSH_SECONDS, self._take_in)
+
+    def _take_in(self) -> None:
+        self._flush_due = False
+        if not self.screen_stack:
+            return  # on the way out
+        pending, self._pending = self._pending, []
+        self.state = reduce_all(self.state, pending)
+        self.show_state()
+        if self._wanted_row and self.adapters_view.table.go_to(self._wanted_row):
+            self._wanted_row = ""
+
+    def _tick(self) -> None:
+        self._show_shell()
+        self.place.tick()
+
+    # Showing
+
+    def show_state(self) -> None:
+        for place in self.query(Place):  # type: ignore[type-abstract]
+            place.show_state(self.state)
+        self._show_shell()
+
+    def _show_shell(self) -> None:
+        if not self.screen_stack:
+            return  # on the way out
+        root = self._root
+        width, view = self.size.width, self.place.view
+        now = self.surroundings.clock()
+        head = masthead(self.state, now=now, glyphs=self.glyphs, width=width, read_only=self.opening.read_only)
+        root.query_one("#masthead", PartLine).show(*head)
+        tabs = strip(PARENTS.get(view, view), crumb=self.place.crumb, width=width, glyphs=self.glyphs)
+        root.query_one("#strip", PartLine).show(tabs)
+        root.query_one("#foot", PartLine).show(foot(view, width=width, obstacle=self.obstacle))
+
+    @property
+    def _root(self) -> DOMNode:
+        return self.screen_stack[0]
+
+    @property
+    def place(self) -> Place:
+        """Where the reader is."""
+        current = self._root.query_one(ContentSwitcher).visible_content
+        assert isinstance(current, Place)  # noqa: S101  (the switcher holds nothing else)
+        return current
+
+    @property
+    def adapters_view(self) -> AdaptersView:
+        return self._root.query_one(AdaptersView)
+
+    @property
+    def sessions_view(self) -> SessionsView:
+        return self._root.query_one(SessionsView)
+
+    @property
+    def session_view(self) -> SessionView:
+        return self._root.query_one(SessionView)
+
+    @property
+    def logs_view(self) -> LogsView:
+        return self._root.query_one(LogsView)
+
+    @property
+    def detail_view(self) -> DetailView:
+        return self._root.query_one(DetailView)
+
+    @property
+    def prompt(self) -> Prompt:
+        return self._root.query_one(Prompt)
+
+    @property
+    def table_place(self) -> TablePlace[object]:
+        """The place that is shown. Commands that need it are barred where it is no table."""
+        assert isinstance(self.place, TablePlace)  # noqa: S101
+        return self.place
+
+    def look_at(self, name: str) -> None:
+        """Put the cursor on an adapter as soon as it is there."""
+        self._wanted_row = name
+
+    def sessions_of(self, adapters: Iterable[Adapter]) -> int:
+        return sum(self.state.sessions_of(adapter.name) for adapter in adapters)
+
+    def go(self, view: View, *, remember: bool = True) -> None:
+        here = self.place.view
+        if view is not here:
+            if remember:
+                self._trail.append(here)
+            self._root.query_one(ContentSwitcher).current = view
+            self.place.show_state(self.state)
+        self.place.focus_content()
+        self._show_shell()
+
+    def back(self) -> None:
+        """The filter first, then the way one came. Never out."""
+        if self.place.filter_text:
+            self.place.set_filter("")
+        elif self._trail:
+            self.go(self._trail.pop(), remember=False)
+        elif self.place.view is not View.ADAPTERS:
+            self.go(View.ADAPTERS, remember=False)
+
+    # Commands
+
+    def obstacle(self, command: Command, target: str = "") -> str:
+        """Why it can not run now, in words; empty when it can. target: what it was told to act on."""
+        place = self.place
+        adapter, session = next(iter(place.adapter_names), ""), next(iter(place.session_ids), "")
+        if target and command.takes is Takes.ADAPTER:
+            adapter = target
+        if target and command.takes is Takes.SESSION:
+            session = target
+        situation = Situation(
+            state=self.state,
+            view=place.view,
+            adapter=self.state.adapters.get(adapter),
+            session=self.state.sessions.get(session),
+            refused=self._refused,
+            read_only=self.opening.read_only,
+        )
+        return obstacle(command, situation)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key is a command only where it is not typed into something, and nothing stands above the deck."""
+        if action == "run":
+            return len(self.screen_stack) == 1 and not isinstance(self.focused, Input | TextArea)
+        return super().check_action(action, parameters)
+
+    async def action_run(self, command_id: str) -> None:
+        """What every key, click and palette entry comes down to."""
+        self.obey(Order(command=BY_ID[command_id]))
+        await self._settled()
+
+    async def _settled(self) -> None:
+        """What a command opened is there, so that the next key finds it."""
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            await opening
+
+    def open_above[Answer](self, screen: ModalScreen[Answer], answered: Callable[[Answer | None], None]) -> None:
+        """Open a dialog above the deck."""
+        self._opening = self.push_screen(screen, answered)
+
+    def obey_text(self, text: str) -> None:
+        """What was typed after `:`."""
+        match parse(text):
+            case Misunderstood(sentence):
+                self.say(sentence, "warning")
+            case Order() as order:
+                self.obey(order)
+
+    def obey(self, order: Order) -> None:
+        if order.context:
+            self.switch(order.context)
+        match resolve(order, self.state):
+            case Misunderstood(sentence):
+                self.say(sentence, "warning")
+            case Order() as sure:
+                if why := self.obstacle(sure.command, next(iter(sure.arguments), "")):
+                    self.say(f"{sure.command.title}: {why}", "warning")
+                else:
+                    self.perform(sure)
+
+    @abstractmethod
+    def perform(self, order: Order) -> None:
+        """Do it. Nothing stands in its way."""
+
+    def refuse(self, command: Command, target: str, sentence: str) -> None:
+        """The gateway does not allow it: the verb stays dim for this target, and says why."""
+        self._refused[command.id, target] = sentence
+        self._show_shell()
+
+    def _complete(self, text: str) -> str | None:
+        return complete(text, values=self._values, history=self.prompt.history)
+
+    def _values(self, kind: Takes) -> Iterable[str]:
+        match kind:
+            case Takes.ADAPTER:
+                return self.state.adapters
+            case Takes.SESSION:
+                return self.state.sessions
+            case Takes.THEME:
+                return THEMES
+            case Takes.CONTEXT:
+                return ()
+
+    @on(Prompt.Submitted)
+    async def _typed(self, event: Prompt.Submitted) -> None:
+        self.place.focus_content()
+        if event.mode == "/":
+            self.place.set_filter(event.text)
+            self.place.lifted_filter = ""
+        elif event.text:
+            self.obey_text(event.text)
+            await self._settled()
+
+    @on(Prompt.Typed)
+    def _filtering(self, event: Prompt.Typed) -> None:
+        self.place.set_filter(event.text)
+
+    @on(Prompt.Cancelled)
+    def _cancelled(self, event: Prompt.Cancelled) -> None:
+        self.place.focus_content()
+        if event.mode == "/":
+            self.place.set_filter(event.original)
+
+    @on(RowTable.CursorMoved)
+    def _cursor_moved(self) -> None:
+        self._show_shell()
+
+    @on(RowTable.Opened)
+    def _row_opened(self) -> None:
+        self.obey(Order(command=BY_ID[OPENS[self.place.view]]))
+
+    @on(LogsView.Wanted)
+    def _log_wanted(self, event: LogsView.Wanted) -> None:
+        view = self.logs_view
+        tail = Tail(event.wish, view.inbox, view.stand, clock=self.surroundings.clock, patience=self._log_patience)
+        self.run_worker(tail.follow(lambda: self._client), group="log", exclusive=True, exit_on_error=False)
+
+    # Telling
+
+    def say(self, sentence: str, severity: SeverityLevel = "information") -> None:
+        """A toast. What it says may come from a server, so it is never markup."""
+        self.notify(sentence, severity=severity, timeout=8 if severity == "error" else 5, markup=False)
+
+    def copy(self, text: str, what: str) -> None:
+        if len(text.encode()) > COPY_LIMIT:
+            self.say(f"{what}: more than a terminal's clipboard takes; ctrl+s saves it", "warning")
+        elif text:
+            self.copy_to_clipboard(text)
+            self.say(f"copied {what}")
+
+    def action_help_quit(self) -> None:
+        """ctrl+c: twice within two seconds leaves."""
+        now = time.monotonic()
+        if now - self._quit_asked < QUIT_SECONDS:
+            self.exit()
+        self._quit_asked = now
+        self.say("ctrl+c again leaves")
+
+    def on_resize(self, event: events.Resize) -> None:
+        too_small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]
+        self.screen_stack[0].set_class(too_small, "-too-small")
+        self._show_shell()
+
+    @on(Worker.StateChanged)
+    def _worker_changed(self, event: Worker.StateChanged) -> None:
+        """A worker that fails is a defect of the deck; it is told, and the deck goes on."""
+        if event.state is WorkerState.ERROR:
+            error = event.worker.error
+            self.log.error(error)
+            self.say(f"a defect of the deck: {type(error).__name__}: {error}", "error")

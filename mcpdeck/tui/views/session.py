@@ -1,0 +1,81 @@
+"""One live session in words. Changes nothing."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+
+from gateway.wire.resources import LiveSession
+from mcpdeck.model import sessions
+from mcpdeck.model.commands import View
+from mcpdeck.model.shell import Part
+from mcpdeck.model.state import State
+from mcpdeck.model.words import Cell, Glyphs, Tone
+from mcpdeck.tui.bindings import bindings_of
+from mcpdeck.tui.views.place import Place, titled
+from mcpdeck.tui.widgets.part_line import TitleLine
+from mcpdeck.tui.widgets.sheet import Sheet
+
+
+class SessionView(Place):
+    view = View.SESSION
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of(View.SESSION)
+
+    def __init__(self, *, glyphs: Glyphs, clock: Callable[[], datetime]) -> None:
+        super().__init__(id=View.SESSION)
+        self._glyphs = glyphs
+        self._clock = clock
+        self._state = State()
+        self._last: LiveSession | None = None  # as it was when it was last heard of
+
+    def compose(self) -> ComposeResult:
+        yield TitleLine(classes="-first -last")
+        yield Sheet()
+
+    @property
+    def sheet(self) -> Sheet:
+        return self.query_one(Sheet)
+
+    @property
+    def session_ids(self) -> Sequence[str]:
+        return [self._last.id] if self._last and self._last.id in self._state.sessions else []
+
+    @property
+    def adapter_names(self) -> Sequence[str]:
+        return [self._last.adapter] if self._last else []
+
+    @property
+    def crumb(self) -> str:
+        return self._last.id[:8] if self._last else ""
+
+    def open(self, session_id: str, state: State) -> None:
+        self._last = state.sessions[session_id]
+        self.show_state(state)
+        self.sheet.scroll_home(animate=False)
+
+    def focus_content(self) -> None:
+        self.screen.set_focus(self.sheet)
+
+    def apply_filter(self, text: str) -> None:
+        self.sheet.mark(text)
+        self._draw()
+
+    def show_state(self, state: State) -> None:
+        self._state = state
+        if self.display or self._last:
+            self._draw()
+
+    def tick(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._last is None or not self.display:
+            return
+        current = self._state.sessions.get(self._last.id)
+        self._last = current or self._last
+        title = [*titled(sessions.client(self._last) or "Session"), Part(f" at {self._last.adapter}", Tone.DIM)]
+        self.title_line.show([*title, *self._filter_parts()])
+        gone = [] if current else [[Cell("It has ended. This is how it was last heard of.", Tone.WARN)], []]
+        self.sheet.show([*gone, *sessions.describe(self._last, self._clock(), self._glyphs)])
