@@ -141,9 +141,15 @@ class PodStatus(_Read, frozen=True):
     init_container_statuses: list[ContainerStatus] = []
 
 
+class ContainerPort(_Read, frozen=True):
+    container_port: int
+    name: str = ""
+
+
 class Container(_Read, frozen=True):
     name: str
     image: str = ""
+    ports: list[ContainerPort] = []
 
 
 class PodSpec(_Read, frozen=True):

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from gateway.backends.process.caller import Caller, Unanswered, open_caller
 from gateway.backends.process.crew import Crew
 from gateway.backends.process.engine import find_engine, image_of
 from gateway.backends.process.environment import Secrets, scrubbed
@@ -20,11 +19,12 @@ from gateway.backends.process.folder import Folder, claimed
 from gateway.backends.process.launcher import Launcher
 from gateway.backends.process.life import Life
 from gateway.backends.process.logs import Logs
-from gateway.backends.process.patience import PATIENCE, Patience
 from gateway.backends.process.plan import Plan, plan_of
 from gateway.backends.process.records import Record
 from gateway.backends.process.refusals import refusal_of
-from gateway.backends.process.remote import Egress, Remote, Resolve, resolve_name
+from gateway.backends.reach.caller import Caller, Unanswered, open_caller
+from gateway.backends.reach.patience import PATIENCE, Patience
+from gateway.backends.reach.remote import Egress, Remote, Resolve, resolve_name
 from gateway.core.desired import Desired
 from gateway.core.errors import GatewayError, UpstreamBroke, UpstreamSlow
 from gateway.core.observed import NOTHING, Observed
@@ -214,7 +214,7 @@ class ProcessBackend:
             desired.spec,
             is_tool=desired.is_tool,
             caller=self._caller,
-            secrets=self._secrets,
+            secrets=self._secrets.looked_up,
             egress=self._egress,
             resolve=self._resolve,
             patience=self._patience,

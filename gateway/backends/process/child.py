@@ -15,7 +15,7 @@ from typing import Final
 
 import psutil
 
-from gateway.backends.process.problems import CannotStart
+from gateway.backends.reach.problems import CannotStart
 
 log = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from gateway.backends.process.life import Life
-from gateway.backends.process.patience import Backoff, Patience
 from gateway.backends.process.plan import Plan
 from gateway.backends.process.slot import Slot
+from gateway.backends.reach.patience import Backoff, Patience
 from gateway.core.observed import Instance
 from gateway.wire.names import AdapterName, instance_name
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from gateway.backends.process.problems import CannotStart
+from gateway.backends.reach.problems import CannotStart
 from gateway.wire.resources import SecretReference
 
 PASSED: Final = frozenset(
@@ -73,6 +73,10 @@ class Secrets:
     def values(self, references: Mapping[str, SecretReference]) -> dict[str, str]:
         """By the same names. Raises CannotStart: SecretMissing."""
         return {name: self.value(reference) for name, reference in references.items()}
+
+    async def looked_up(self, references: Mapping[str, SecretReference]) -> dict[str, str]:
+        """The same for who also looks elsewhere, and waits there."""
+        return self.values(references)
 
 
 def variable_of(reference: SecretReference) -> str:

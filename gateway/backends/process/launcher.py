@@ -25,8 +25,8 @@ from gateway.backends.process.environment import Secrets
 from gateway.backends.process.folder import Folder
 from gateway.backends.process.logs import Logs
 from gateway.backends.process.plan import Plan
-from gateway.backends.process.problems import CannotStart
 from gateway.backends.process.records import Record, Records
+from gateway.backends.reach.problems import CannotStart
 from gateway.wire.names import instance_name
 from gateway.wire.resources import AdapterSpec, Isolation, Stdio
 

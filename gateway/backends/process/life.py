@@ -8,15 +8,15 @@ from typing import Final, assert_never
 
 import msgspec
 
-from gateway.backends.process.caller import Caller
 from gateway.backends.process.child import Child
 from gateway.backends.process.launcher import Launcher, Running
 from gateway.backends.process.logs import Logs
-from gateway.backends.process.patience import Patience
 from gateway.backends.process.plan import Plan
-from gateway.backends.process.probe import NotReady, Ready, Verdict, answers, health, probe
-from gateway.backends.process.problems import CannotStart
 from gateway.backends.process.records import Record
+from gateway.backends.reach.caller import Caller
+from gateway.backends.reach.patience import Patience
+from gateway.backends.reach.probe import NotReady, Ready, Verdict, answers, health, probe
+from gateway.backends.reach.problems import CannotStart
 from gateway.core.observed import Instance
 from gateway.core.routes import Endpoint
 from gateway.wire.names import InstanceName

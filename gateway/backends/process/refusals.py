@@ -4,7 +4,7 @@ import sys
 from urllib.parse import urlsplit
 
 from gateway.backends.process.engine import Engine
-from gateway.backends.process.remote import Egress, OutOfBounds, Resolve, addresses_of, port_of
+from gateway.backends.reach.remote import Egress, OutOfBounds, Resolve, addresses_of, port_of
 from gateway.core.errors import GatewayError, Invalid, Unsupported
 from gateway.wire.resources import AdapterSpec
 

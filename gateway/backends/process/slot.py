@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from gateway.backends.process.life import Life
-from gateway.backends.process.patience import Backoff
 from gateway.backends.process.plan import Plan
+from gateway.backends.reach.patience import Backoff
 from gateway.core.observed import Instance
 from gateway.wire.names import InstanceName
 from gateway.wire.resources import Phase

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.backends.process.caller import Answer, Caller, Headers, Unanswered
-from gateway.backends.process.patience import Patience
+from gateway.backends.reach.caller import Answer, Caller, Headers, Unanswered
+from gateway.backends.reach.patience import Patience
 from gateway.core.routes import Endpoint
 from gateway.wire import jsonrpc, mcp
 from gateway.wire.mcp import Era

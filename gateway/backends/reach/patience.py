@@ -1,4 +1,4 @@
-"""How long the local backend waits for what. Waits for nothing itself."""
+"""How long backends wait for what. Waits for nothing itself."""
 
 import math
 import random

@@ -9,23 +9,23 @@ import contextlib
 import hashlib
 import ipaddress
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import assert_never
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from gateway.backends.process.caller import Caller, Headers
-from gateway.backends.process.environment import Secrets
-from gateway.backends.process.patience import Backoff, Patience
-from gateway.backends.process.probe import NotReady, Ready, answers, probe
-from gateway.backends.process.problems import CannotStart
+from gateway.backends.reach.caller import Caller, Headers
+from gateway.backends.reach.patience import Backoff, Patience
+from gateway.backends.reach.probe import NotReady, Ready, answers, probe
+from gateway.backends.reach.problems import CannotStart
 from gateway.core.egress import Reach, reach_of
 from gateway.core.observed import Instance, Observed
 from gateway.core.routes import Endpoint
 from gateway.wire.names import AdapterName, instance_name
-from gateway.wire.resources import AdapterSpec, Phase
+from gateway.wire.resources import AdapterSpec, Phase, SecretReference
 
+type SecretValues = Callable[[Mapping[str, SecretReference]], Awaitable[dict[str, str]]]  # raises CannotStart
 type Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _FIELD_VALUE = re.compile(r"[\x20-\x7e\x80-\xff\t]*")
@@ -51,7 +51,7 @@ class Remote:
         *,
         is_tool: bool,
         caller: Caller,
-        secrets: Secrets,
+        secrets: SecretValues,
         egress: Egress,
         resolve: Resolve,
         patience: Patience,
@@ -101,7 +101,7 @@ class Remote:
     async def _look(self) -> bool:
         spec = self._spec
         try:
-            headers = field_lines(self._secrets.values(spec.headers))
+            headers = field_lines(await self._secrets(spec.headers))
             endpoint = await self._endpoint(spec)
         except CannotStart as problem:
             self._sees(spec, Phase.FAILED, problem.reason, problem.sentence)
