@@ -1,1 +1,139 @@
-"""Stub that its room will replace."""
+"""Who meets whom: opens every room in order, hands each what it needs, closes them in reverse. Decides nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from gateway.auth.configured import Opened, identity
+from gateway.auth.dev import DevAuthenticator
+from gateway.backends.process.backend import process_backend
+from gateway.controlplane.app import make_app
+from gateway.core.affinity import Sealer
+from gateway.core.errors import GatewayError
+from gateway.core.hosts import Hosts
+from gateway.core.ports import Authenticator
+from gateway.core.routes import Routes
+from gateway.dataplane import exposition
+from gateway.dataplane.pipeline import Pipeline
+from gateway.services.adapters import Adapters
+from gateway.services.audit import open_audit
+from gateway.services.events import Hub
+from gateway.services.logs import Logs, open_logs
+from gateway.services.reconcile import Reconciler
+from gateway.services.sessions import Sessions
+from gateway.settings import Misconfigured, Settings
+from gateway.stores.keys import load_keys
+from gateway.stores.sqlite import open_sqlite
+
+
+class House(msgspec.Struct, frozen=True):
+    """What the server serves. on_stopping: readiness goes, and streams without an end of their own end."""
+
+    pipeline: Pipeline
+    app: Any
+    on_stopping: Callable[[], None]
+
+
+def trusted(settings: Settings, variables: Mapping[str, str], keys: list[bytes]) -> Opened | None:
+    """Real authentication as configured; None on loopback without an issuer. Raises Misconfigured."""
+    try:
+        configured = identity(variables)
+    except ValueError as error:
+        raise Misconfigured(str(error)) from error
+    if configured is not None:
+        return configured.open(keys)
+    if not settings.is_loopback:
+        raise Misconfigured(
+            f"--bind {settings.host} is reached by others, and no issuer says who they are: configure one "
+            "(MCPDECK_ENTRA_TENANT or MCPDECK_OIDC_ISSUERS, see docs/identity.md), or bind 127.0.0.1"
+        )
+    return None
+
+
+@asynccontextmanager
+async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncIterator[House]:
+    """Everything but the port. Raises Misconfigured, and GatewayError for what can't be opened."""
+    folder = settings.data_dir
+    _make_private(settings)
+    keys = load_keys(folder / "seal.keys")
+    real = trusted(settings, variables, keys)
+    authenticator: Authenticator = real.authenticator if real else DevAuthenticator(settings.dev_roles)
+    hosts = Hosts(settings.is_loopback, settings.allow_hosts, settings.allow_origins)
+    routes, hub = Routes(), Hub()
+    held = _Held()
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        audit = await enter(open_audit(settings.audit)) if settings.audit else None
+        store = await enter(open_sqlite(folder / "state.sqlite"))
+        backend = await enter(
+            process_backend(
+                folder,
+                environ=variables,
+                passed=settings.pass_env,
+                allow_private=settings.allow_private_urls,
+                allow_http=settings.allow_http_urls,
+                load=held.count,
+            )
+        )
+        held.sessions = sessions = Sessions(routes, backend, hub=hub, audit=audit)
+        logs = await enter(open_logs(backend))
+        reconciler = Reconciler(store, backend, routes=routes, hub=hub, listeners=(sessions.observed, logs.observed))
+        pipeline = await enter(
+            Pipeline(
+                routes,
+                authenticator,
+                sessions,
+                Sealer(keys),
+                hosts=hosts,
+                assertions=real.assertions if real else None,
+                challenge=real.challenge if real else None,
+                scheme="https" if settings.tls_certificate else "http",
+            )
+        )
+        app = make_app(
+            adapters=Adapters(store, backend, reconciler=reconciler, create_roles=settings.create_roles),
+            reconciler=reconciler,
+            hub=hub,
+            sessions=sessions,
+            logs=logs,
+            authenticator=authenticator,
+            hosts=hosts,
+            authentication="oidc" if real else "dev",
+            audit=audit,
+            metrics=lambda: exposition.lines(pipeline.counters),
+            anonymous=settings.anonymous,
+            blueprints=real.blueprints if real else (),
+        )
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(reconciler.run(), name="reconcile"),
+                tasks.create_task(sessions.run(), name="let idle sessions go"),
+            ]
+            yield House(pipeline, app, partial(_stop_streams, hub, logs))
+            for task in running:
+                task.cancel()
+
+
+class _Held:
+    """What an instance has in hand, for the backend, which is there before the sessions are."""
+
+    sessions: Sessions | None = None
+
+    def count(self, uid: str) -> int:
+        return self.sessions.held(uid) if self.sessions is not None else 0
+
+
+def _stop_streams(hub: Hub, logs: Logs) -> None:
+    hub.close()
+    logs.close()
+
+
+def _make_private(settings: Settings) -> None:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise GatewayError(f"--data-dir {settings.data_dir} can't be made: {error.strerror}") from error

@@ -41,6 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allow_hosts: frozenset[str] = frozenset()
     allow_origins: frozenset[str] = frozenset()
     allow_private_urls: bool = True
+    allow_http_urls: bool = False
+    pass_env: tuple[str, ...] = ()
     anonymous: frozenset[str] = frozenset()
     max_body: int = 4 * 1024 * 1024
     max_head: int = 32 * 1024
@@ -81,6 +83,8 @@ OPTIONS: Final = (
     _Option("--allow-host", "HOST", "also serve requests for this Host; repeat", is_many=True),
     _Option("--allow-origin", "ORIGIN", "let pages of this origin call, https://HOST; repeat", is_many=True),
     _Option("--allow-private-urls", "yes|no", "whether `url` adapters may be in private networks; yes on loopback"),
+    _Option("--allow-http-urls", "yes|no", "whether `url` adapters beyond private networks may do without TLS; no"),
+    _Option("--pass-env", "NAME", "a variable of this environment that stdio servers get; repeat", is_many=True),
     _Option("--anonymous", "PATH", "serve /metrics, /openapi.json or /docs without a token too; repeat", is_many=True),
     _Option("--max-body", "BYTES", "the largest request body; 4194304"),
     _Option("--max-head", "BYTES", "the largest request head; 32768"),
@@ -212,6 +216,8 @@ _PARSERS: Final[Mapping[str, Any]] = {
     "allow_host": _names,
     "allow_origin": _names,
     "allow_private_urls": _switch,
+    "allow_http_urls": _switch,
+    "pass_env": _words,
     "anonymous": _names,
     "max_body": _bytes,
     "max_head": _bytes,

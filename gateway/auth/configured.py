@@ -15,6 +15,7 @@ from gateway.auth.front.tokens import Minter
 from gateway.auth.issuers import DEFAULT_SCOPE, ENTRA_AUTHORITY, ENTRA_V1, Issuer, entra
 from gateway.auth.metadata import Metadata, TerminalSignIn, parse_public_url
 from gateway.auth.oidc import OidcAuthenticator
+from gateway.core.errors import Challenge
 
 VARIABLES: Final = {
     "MCPDECK_PUBLIC_URL": "the gateway as clients see it: https://HOST[:PORT]",
@@ -43,6 +44,7 @@ class Opened(msgspec.Struct, frozen=True):
     authenticator: OidcAuthenticator
     assertions: Assertions
     blueprints: tuple[Any, ...]
+    challenge: Challenge
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -71,14 +73,14 @@ class Identity(msgspec.Struct, frozen=True):
         well_known = identity_routes(metadata, assertions)
         if self.upstream is None:
             authenticator = OidcAuthenticator(self.issuers, fetching, challenge=metadata.challenge)
-            return Opened(authenticator, assertions, (well_known,))
+            return Opened(authenticator, assertions, (well_known,), metadata.challenge)
         minter = Minter(shared_keys, self.public_url)
         trusted = (*self.issuers, minter.trusted)
         authenticator = OidcAuthenticator(trusted, minter.fetching(fetching), challenge=metadata.challenge)
         side = IssuerSide(self.upstream, fetching, redirect_uri=f"{self.public_url}/oauth/callback")
         clients = Clients(shared_keys[0], fetching)
         front = Front(self.public_url, clients, side, authenticator=authenticator, minter=minter)
-        return Opened(authenticator, assertions, (well_known, front_routes(front, minter)))
+        return Opened(authenticator, assertions, (well_known, front_routes(front, minter)), metadata.challenge)
 
 
 def identity(variables: Mapping[str, str]) -> Identity | None:

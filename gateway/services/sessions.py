@@ -332,6 +332,14 @@ class Sessions:
             found[live.adapter, live.era] = found.get((live.adapter, live.era), 0) + 1
         return found
 
+    def held(self, uid: str) -> int:
+        """Sessions that an instance has, and calls that it has in hand, by its endpoint's uid."""
+        return sum(
+            live.in_flight + live.streams + (live.session is not None)
+            for live in self._live.values()
+            if live.endpoint.uid == uid
+        )
+
     def _mark_ended(self, session: bytes, endpoint: Endpoint) -> None:
         if len(self._ended) >= MOST_ENDED:
             del self._ended[next(iter(self._ended))]

@@ -86,6 +86,8 @@ def test_every_option_changes_a_setting() -> None:
         "allow_host": "x",
         "allow_origin": "https://x",
         "allow_private_urls": "no",
+        "allow_http_urls": "yes",
+        "pass_env": "HF_HOME",
         "anonymous": "/docs",
         "max_body": "2048",
         "max_head": "2048",
