@@ -4,7 +4,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Final, cast
@@ -132,10 +132,12 @@ def sent_headers() -> dict[bytes, bytes]:
     return {name.lower(): value for name, value in request.scope["headers"]}
 
 
-async def while_let_in(chunks: AsyncIterator[bytes], is_let_in: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+async def while_let_in(
+    chunks: AsyncGenerator[bytes], is_let_in: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[bytes]:
     """The stream, until its reader is let in no longer."""
     checked = time.monotonic()
-    async with aclosing(chunks):  # type: ignore[type-var]  # ours are generators
+    async with aclosing(chunks):
         async for chunk in chunks:
             if time.monotonic() - checked > CHECK_AGAIN:
                 if not await is_let_in():

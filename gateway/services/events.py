@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -113,7 +113,7 @@ class Hub:
     def hide_session(self, session_id: str) -> None:
         self._hide((_SESSION, session_id))
 
-    async def follow(self, principal: Principal, last_event_id: str = "") -> AsyncIterator[bytes]:
+    async def follow(self, principal: Principal, last_event_id: str = "") -> AsyncGenerator[bytes]:
         """What was missed since that id, or a snapshot where the id says nothing here; then every change, until closed.
 
         Whole SSE events, several in one chunk where several are due.

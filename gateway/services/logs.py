@@ -6,7 +6,7 @@ and keeps nothing once nobody follows.
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -82,7 +82,7 @@ class Logs:
         """What there is now."""
         return wish.written(_merged({name: await self._past(name, wish) for name in instances}, wish.tail))
 
-    async def follow(self, adapter: AdapterName, wish: Wish) -> AsyncIterator[bytes]:
+    async def follow(self, adapter: AdapterName, wish: Wish) -> AsyncGenerator[bytes]:
         """What there is, and what comes, until the adapter is gone. Closing this closes the chain to the instance."""
         reader = Reader(self._queue)
         self._followers[reader] = adapter
