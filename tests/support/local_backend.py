@@ -12,8 +12,8 @@ import httpx
 import psutil
 
 from gateway.backends.process import ProcessBackend, process_backend
-from gateway.backends.reach.patience import Patience
 from gateway.backends.process.strays import MARK
+from gateway.backends.reach.patience import Patience
 from gateway.core.observed import Instance, Observed
 from gateway.core.ports import Backend
 from gateway.core.routes import Endpoint
