@@ -22,15 +22,15 @@ from gateway.backends.process.logs import Logs
 from gateway.backends.process.plan import Plan, plan_of
 from gateway.backends.process.records import Record
 from gateway.backends.process.refusals import refusal_of
-from gateway.backends.reach.caller import Caller, Unanswered, open_caller
+from gateway.backends.reach.caller import Caller, open_caller
+from gateway.backends.reach.goodbye import end_session
 from gateway.backends.reach.patience import PATIENCE, Patience
 from gateway.backends.reach.remote import Egress, Remote, Resolve, resolve_name
 from gateway.core.desired import Desired
-from gateway.core.errors import GatewayError, UpstreamBroke, UpstreamSlow
+from gateway.core.errors import GatewayError
 from gateway.core.observed import NOTHING, Observed
 from gateway.core.ports import LogLine, Position
 from gateway.core.routes import Endpoint
-from gateway.wire import mcp
 from gateway.wire.names import AdapterName, InstanceName, instance_name
 from gateway.wire.resources import AdapterSpec
 
@@ -69,7 +69,7 @@ class ProcessBackend:
         self._leaving: list[Crew] = []
         self._remotes: dict[AdapterName, tuple[Remote, asyncio.Task[None]]] = {}
         self._desired: dict[AdapterName, Desired] = {}
-        self._is_closing = False
+        self._is_told = self._is_closing = False  # is_told: what is wanted, at all
         self._news, self._changed, self._stepped = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     # ports.Backend
@@ -96,6 +96,7 @@ class ProcessBackend:
             else:
                 self._crew(name).want(plan_of(each), each.spec.replica_count)
         self._desired = wanted
+        self._is_told = True
         self._news.set()
 
     def observed(self, adapter: AdapterName) -> Observed:
@@ -112,14 +113,7 @@ class ProcessBackend:
         self._changed.clear()
 
     async def end_session(self, endpoint: Endpoint, session: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        told = (*headers, (mcp.SESSION_HEADER, session))
-        try:
-            answer = await self._caller.send(endpoint, "DELETE", headers=told, seconds=self._patience.answer)
-        except Unanswered as error:
-            broken = UpstreamSlow if error.is_slow else UpstreamBroke
-            raise broken(f"{endpoint.instance} was not told that a session is over: {error}") from error
-        if answer.status >= 500:
-            raise UpstreamBroke(f"{endpoint.instance} answered {answer.status} when told that a session is over")
+        await end_session(self._caller, endpoint, session, headers, seconds=self._patience.answer)
 
     # ports.LogSource
 
@@ -175,7 +169,9 @@ class ProcessBackend:
         self._launcher.kill_all()
 
     def _step(self, now: float) -> float | None:
-        """When to look again, if nothing happens before."""
+        """When to look again, if nothing happens before. What was taken up lives on until `apply` says what is wanted."""
+        if not (self._is_told or self._is_closing):
+            return None
         dues = [crew.step(now) for crew in self._leaving]
         for crew in [crew for crew in self._leaving if crew.is_empty]:
             self._leaving.remove(crew)

@@ -1,10 +1,10 @@
 """What can't run on this machine, said to who deploys it. Starts nothing; a name that nobody resolves may be tried."""
 
 import sys
-from urllib.parse import urlsplit
 
 from gateway.backends.process.engine import Engine
-from gateway.backends.reach.remote import Egress, OutOfBounds, Resolve, addresses_of, port_of
+from gateway.backends.reach.refusals import refusal_of_url
+from gateway.backends.reach.remote import Egress, Resolve
 from gateway.core.errors import GatewayError, Invalid, Unsupported
 from gateway.wire.resources import AdapterSpec
 
@@ -23,7 +23,7 @@ async def refusal_of(
         return _of_stdio(spec)
     if spec.image_name:
         return await _of_image(spec, engine)
-    return await _of_url(spec, egress, resolve, seconds=seconds)
+    return await refusal_of_url(spec, egress, resolve, seconds=seconds)
 
 
 def _of_stdio(spec: AdapterSpec) -> GatewayError | None:
@@ -50,23 +50,4 @@ async def _of_image(spec: AdapterSpec, engine: Engine | None) -> GatewayError | 
         places |= dict.fromkeys(spec.secret_environment, "secretEnvironment")
         found = {f"{places[name]}.{name}": [sentence] for name in steering}
         return Invalid("some variables can't be set here", errors=found)
-    return None
-
-
-async def _of_url(spec: AdapterSpec, egress: Egress, resolve: Resolve, *, seconds: float) -> GatewayError | None:
-    if spec.replica_count > 1:
-        sentence = "must be 0 or 1: how often a server elsewhere runs is its host's business"
-        return Invalid("the url has one instance", errors={"replicaCount": [sentence]})
-    try:
-        parts = urlsplit(spec.url)
-        port_of(parts)
-        await addresses_of(parts, egress, resolve, seconds=seconds)
-    except OutOfBounds as problem:
-        return Invalid(f"the gateway may not call {spec.url}", errors={"url": [str(problem)]})
-    except ValueError as error:
-        if isinstance(error, UnicodeError):
-            return None  # a name that nobody resolves: its status will say so
-        return Invalid(f"{spec.url} is no URL", errors={"url": [str(error)]})
-    except (OSError, TimeoutError):
-        return None
     return None
