@@ -67,3 +67,12 @@ def message_of(event: sse.Event) -> Message | None:
         return None
     message = envelope.parse(event.data)
     return None if isinstance(message, Unreadable) else message
+
+
+def messages_of(event: sse.Event) -> list[Message]:
+    """The same where a server of 2025-03-26 may answer with a batch."""
+    if event.data and envelope.is_batch(event.data):
+        elements = envelope.parse_batch(event.data)
+        return [] if isinstance(elements, Unreadable) else [found for found in map(envelope.members, elements) if found]
+    message = message_of(event)
+    return [] if message is None else [message]
