@@ -169,7 +169,7 @@ class ProcessBackend:
         self._launcher.kill_all()
 
     def _step(self, now: float) -> float | None:
-        """When to look again, if nothing happens before. What was taken up lives on until `apply` says what is wanted."""
+        """When to look again, if nothing happens before. What was taken up lives on until `apply` knows better."""
         if not (self._is_told or self._is_closing):
             return None
         dues = [crew.step(now) for crew in self._leaving]
