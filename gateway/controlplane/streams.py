@@ -19,7 +19,7 @@ from gateway.services.logs import TAIL, Logs, Wish
 TEXT: Final = "text/plain; charset=utf-8"
 LOG_STATE: Final = "X-Log-State"  # `starting` while there is no instance yet whose log this could be
 _MOST_LINES: Final = 1_000_000
-_DURATION = re.compile(r"(\d{1,9})([smhd]?)")
+_DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _BOOLEANS: Final = {"true": True, "1": True, "": True, "false": False, "0": False}
 

@@ -41,10 +41,13 @@ class Reader:
         """All that waits, and how many were dropped before it."""
         lost, self._dropped = self._dropped, 0
         waiting, self._lines = self._lines, deque()
-        return [(name, line) for name, line in waiting if line.position > self.had(name)], lost
+        fresh = [(name, line) for name, line in waiting if line.position > self.had(name)]
+        for name, line in fresh:
+            self._had[name] = line.position
+        return fresh, lost
 
     def had(self, instance: InstanceName) -> Position:
-        """Up to where this log's past was told, or left out as not wanted."""
+        """Up to where this log was told, or left out as not wanted."""
         return self._had.get(instance, NOWHERE)
 
     def has(self, instance: InstanceName, position: Position) -> None:

@@ -60,6 +60,7 @@ class FakeBackend:
     def __init__(self) -> None:
         self.applied: list[list[Desired]] = []
         self.apply_error: Exception | None = None
+        self._was_applied = asyncio.Condition()
         self.refused: GatewayError | None = None
         self.asked: list[AdapterSpec] = []
         self.ended: list[tuple[Endpoint, bytes, Sequence[tuple[bytes, bytes]]]] = []
@@ -88,6 +89,11 @@ class FakeBackend:
                 lines.append(LogLine((0, len(lines)), NOW + timedelta(seconds=len(lines)), text))
             self._said.notify_all()
 
+    async def applies(self, times: int) -> None:
+        """Once it has been told what to run that often, since it was made."""
+        async with asyncio.timeout(10), self._was_applied:
+            await self._was_applied.wait_for(lambda: len(self.applied) >= times)
+
     async def end_logs(self) -> None:
         """Those who follow read again: the next of `log_errors` is raised."""
         async with self._said:
@@ -100,7 +106,9 @@ class FakeBackend:
         return self.refused
 
     async def apply(self, wanted: Sequence[Desired]) -> None:
-        self.applied.append(list(wanted))
+        async with self._was_applied:
+            self.applied.append(list(wanted))
+            self._was_applied.notify_all()
         if self.apply_error is not None:
             raise self.apply_error
 
