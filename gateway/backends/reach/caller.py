@@ -110,7 +110,15 @@ async def open_caller(ca_file: Path | None = None) -> AsyncIterator[Caller]:
 
 
 def _new_client(verify: "ssl.SSLContext | bool") -> httpx.AsyncClient:
-    return httpx.AsyncClient(verify=verify, follow_redirects=False, trust_env=False, timeout=None)  # noqa: S113 - `send` bounds it
+    """No connection is used twice: httpx knows them by address, where several names may have certificates."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(
+        verify=verify,
+        follow_redirects=False,
+        trust_env=False,
+        limits=limits,
+        timeout=None,  # noqa: S113 - `send` bounds it
+    )
 
 
 async def _body(answer: httpx.Response) -> tuple[str, bytes]:
