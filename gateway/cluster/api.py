@@ -28,6 +28,7 @@ _CONNECTIONS: Final = 1000  # each watch and each followed log holds one
 _JSON: Final = "application/json"
 _APPLY: Final = "application/apply-patch+yaml"
 _EDITS: Final = "application/json-patch+json"
+_STRATEGIC: Final = "application/strategic-merge-patch+json"
 _MERGE: Final = "application/merge-patch+json"
 
 type Json = dict[str, Any]
@@ -85,6 +86,12 @@ class Api:
         query = {"fieldManager": manager} if manager else _MANAGED
         doing = f"patch {kind.name} '{name}'"
         return await self._send("PATCH", path, body, doing=doing, query=query, content_type=_MERGE)
+
+    async def merge(self, kind: Kind, name: str, body: Json, *, subresource: str) -> bytes:
+        """A strategic merge patch, of kinds that are the cluster's own: lists merge by their keys."""
+        path = f"{kind.path(self.namespace, name)}/{subresource}"
+        doing = f"patch {kind.name} '{name}'"
+        return await self._send("PATCH", path, body, doing=doing, query=_MANAGED, content_type=_STRATEGIC)
 
     async def delete(
         self, kind: Kind, name: str, *, uid: str = "", revision: str = "", grace: int | None = None

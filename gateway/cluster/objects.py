@@ -61,6 +61,7 @@ class Metadata(_Read, frozen=True):
     managed_fields: list[ManagedFields] = []
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
+    deletion_grace_period_seconds: int = 0
 
     @property
     def owner(self) -> Owner | None:

@@ -94,7 +94,7 @@ def instance_of(pod: Pod, *, path: str, template: str, asks: bool = True, troubl
         phase=phase,
         restarts=container.restart_count if container else 0,
         reason=reason,
-        message=message[-_LONGEST:],
+        message=message[: 2 * _LONGEST],
         started_at=running.started_at if running else None,
         endpoint=endpoint,
         is_updated=pod.metadata.annotations.get(TEMPLATE) == template,
@@ -145,7 +145,8 @@ def _running(pod: Pod, container: ContainerStatus, spoken: Spoken | None, troubl
 def _end(end: Terminated) -> tuple[str, str]:
     """How a container ended; the kubelet puts its last log lines into the message."""
     how = f"signal {end.signal}" if end.signal else f"exit code {end.exit_code}"
-    return end.reason or "Error", f"{how}: {end.message.strip()}" if end.message.strip() else how
+    words = end.message.strip()[-_LONGEST:]
+    return end.reason or "Error", f"{how}:\n{words}" if words else how
 
 
 def _container(pod: Pod) -> ContainerStatus | None:

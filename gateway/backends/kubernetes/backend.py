@@ -1,0 +1,375 @@
+"""ports.Backend and ports.LogSource on a cluster: objects applied, pods watched, and what follows told.
+
+Knows which adapter is served by which pods, or by a watch over a server elsewhere; the how is others' business.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from gateway.backends.kubernetes.applier import Applier, Leftover
+from gateway.backends.kubernetes.asking import Asker
+from gateway.backends.kubernetes.farewell import Farewell
+from gateway.backends.kubernetes.instances import Spoken, instance_of, life_of
+from gateway.backends.kubernetes.logs import Logs
+from gateway.backends.kubernetes.pod import image_of, template_of
+from gateway.backends.kubernetes.queue import Queue
+from gateway.backends.kubernetes.secrets import Secrets
+from gateway.backends.kubernetes.shape import ADAPTER_LABEL, SELECTOR, SPEAKS_MCP, TEMPLATE, Shape
+from gateway.backends.kubernetes.statuses import Statuses
+from gateway.backends.reach.caller import Caller, open_caller
+from gateway.backends.reach.goodbye import end_session
+from gateway.backends.reach.patience import PATIENCE, Patience
+from gateway.backends.reach.refusals import refusal_of_url
+from gateway.backends.reach.remote import Egress, Remote, Resolve, resolve_name
+from gateway.cluster.adapters import Adapters, synced
+from gateway.cluster.api import Api
+from gateway.cluster.mirror import Mirror
+from gateway.cluster.objects import POD, STATEFUL_SET, Pod
+from gateway.core.desired import Desired
+from gateway.core.errors import Conflict, GatewayError
+from gateway.core.observed import NOTHING, Instance, Observed
+from gateway.core.ports import LogLine, Position
+from gateway.core.routes import Endpoint
+from gateway.wire.names import AdapterName, InstanceName, instance_name, split_instance_name
+from gateway.wire.resources import AdapterSpec, Phase
+
+RESYNC: Final = 900.0  # seconds in which every adapter's objects are applied anew, whatever they look like
+
+log = logging.getLogger(__name__)
+
+
+class KubernetesBackend:
+    """Made by `kubernetes_backend`."""
+
+    def __init__(
+        self,
+        api: Api,
+        adapters: Adapters,
+        shape: Shape,
+        *,
+        tasks: asyncio.TaskGroup,
+        caller: Caller,
+        egress: Egress,
+        resolve: Resolve,
+        load: Callable[[str], int],
+        patience: Patience,
+    ) -> None:
+        self._api, self._adapters, self._shape, self._tasks = api, adapters, shape, tasks
+        self._caller, self._egress, self._resolve = caller, egress, resolve
+        self._load, self._patience = load, patience
+        self._desired: dict[AdapterName, Desired] = {}
+        self._templates: dict[AdapterName, str] = {}
+        self._remotes: dict[AdapterName, tuple[Remote, asyncio.Task[None]]] = {}
+        self._failures: dict[AdapterName, GatewayError] = {}
+        self._observed: dict[AdapterName, Observed] = {}
+        self._by_adapter: dict[AdapterName, dict[str, Pod]] = {}
+        self._changed = asyncio.Event()
+        self.pods = Mirror(api, POD, Pod, selector=SELECTOR, on_change=self._pod_changed)
+        self.applier = Applier(api, shape, self._object_changed)
+        self.statuses = Statuses(api, adapters, self.observed)
+        self.queue = Queue(self._bring_about)
+        self._logs = Logs(api, self.pods.items, lambda name: list(self._by_adapter.get(name, {}).values()))
+        self._secrets = Secrets(api)
+        self.farewell = Farewell(api, self.pods.items, self._load_of)
+        self._asker = Asker(
+            self.pods.items,
+            tasks=tasks,
+            caller=caller,
+            patience=patience,
+            path=self._path,
+            confirm=self._confirm,
+            last_words=self._logs.last_words,
+            on_news=self._pod_told,
+        )
+
+    # ports.Backend
+
+    async def refusal(self, spec: AdapterSpec) -> GatewayError | None:
+        if spec.url:
+            return await refusal_of_url(spec, self._egress, self._resolve, seconds=self._patience.resolve)
+        name = AdapterName(spec.name)
+        return await self.applier.conflict(name, self._owner_uid(name))
+
+    async def apply(self, desired: Sequence[Desired]) -> None:
+        wanted = {each.name: each for each in desired}
+        gone = self._desired.keys() - wanted.keys()
+        changed = [(each, self._desired.get(name)) for name, each in wanted.items() if self._desired.get(name) != each]
+        self._desired = wanted
+        for name in gone:
+            self._dismiss(name)
+        for each, before in changed:
+            self._want(each, before)
+
+    def observed(self, adapter: AdapterName) -> Observed:
+        found = self._observed.get(adapter)
+        if found is None:
+            found = self._observed[adapter] = self._look(adapter)
+        return found
+
+    async def changed(self) -> None:
+        await self._changed.wait()
+        self._changed.clear()
+
+    async def end_session(self, endpoint: Endpoint, session: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        await end_session(self._caller, endpoint, session, headers, seconds=self._patience.answer)
+
+    # ports.LogSource
+
+    def instances(self, adapter: AdapterName) -> Sequence[InstanceName]:
+        return self._logs.instances(adapter)
+
+    async def read(
+        self, instance: InstanceName, *, tail: int | None, since: datetime | None, previous: bool = False
+    ) -> Sequence[LogLine]:
+        return await self._logs.read(instance, tail=tail, since=since, previous=previous)
+
+    async def end(self, instance: InstanceName) -> Position:
+        return await self._logs.end(instance)
+
+    def follow(self, instance: InstanceName, after: Position) -> AsyncIterator[LogLine]:
+        return self._logs.follow(instance, after)
+
+    # its own loops
+
+    async def resync(self) -> None:
+        """One adapter after the other, so that what was changed while nobody looked is set right too."""
+        while True:
+            names = list(self._desired)
+            for name in names:
+                await asyncio.sleep(RESYNC / len(names))
+                self.queue.add(name, is_thorough=True)
+            if not names:
+                await asyncio.sleep(RESYNC)
+
+    # what is wanted
+
+    def _want(self, desired: Desired, before: Desired | None) -> None:
+        name = desired.name
+        if desired.spec.url:
+            self._keep_remote(desired, is_renewed=before is not None and before.restarted_at != desired.restarted_at)
+        else:
+            self._end_remote(name)
+            self._templates[name] = template_of(desired, self._shape)["metadata"]["annotations"][TEMPLATE]
+        for pod in self._own_pods(name):
+            self._consider(name, pod)
+        self._stir(name)
+        self.queue.add(name)
+
+    def _dismiss(self, name: AdapterName) -> None:
+        """Its objects go with the adapter's own: the cluster collects what that controlled."""
+        self._end_remote(name)
+        self._templates.pop(name, None)
+        self._failures.pop(name, None)
+        self._observed.pop(name, None)
+        self._changed.set()
+
+    def _keep_remote(self, desired: Desired, *, is_renewed: bool) -> None:
+        name = desired.name
+        if name in self._remotes:
+            remote, _ = self._remotes[name]
+            remote.want(desired.spec, is_renewed=is_renewed)
+            return
+        remote = Remote(
+            desired.spec,
+            is_tool=desired.is_tool,
+            caller=self._caller,
+            secrets=self._secrets.values,
+            egress=self._egress,
+            resolve=self._resolve,
+            patience=self._patience,
+            on_change=lambda: self._stir(name),
+        )
+        self._remotes[name] = remote, self._tasks.create_task(remote.keep(), name=f"{name}: look after")
+
+    def _end_remote(self, name: AdapterName) -> None:
+        _, task = self._remotes.pop(name, (None, None))
+        if task is not None:
+            task.cancel()
+
+    async def _bring_about(self, name: AdapterName, *, is_thorough: bool) -> float | None:
+        """Seconds after which to try again; None when it is as it should be."""
+        desired = self._desired.get(name)
+        owner_uid = self._owner_uid(name)
+        if desired is None or not owner_uid:
+            return None
+        try:
+            if desired.spec.url:
+                await self.applier.remove(name, owner_uid)
+            else:
+                await self.applier.apply(desired, owner_uid, is_thorough=is_thorough)
+        except GatewayError as error:
+            log.warning("adapter '%s': %s", name, error)
+            self._fail(name, error)
+            return error.retry or self._patience.first_restart
+        self._fail(name, None)
+        return None
+
+    def _fail(self, name: AdapterName, error: GatewayError | None) -> None:
+        if str(self._failures.get(name, "")) == str(error or ""):
+            return
+        if error is None:
+            self._failures.pop(name, None)
+        else:
+            self._failures[name] = error
+        self._stir(name)
+
+    def _owner_uid(self, name: AdapterName) -> str:
+        item = self._adapters.object(name)
+        return item.metadata.uid if item is not None else ""
+
+    # what is seen
+
+    def _look(self, name: AdapterName) -> Observed:
+        desired = self._desired.get(name)
+        if name in self._remotes:
+            return self._remotes[name][0].observed()
+        if desired is None:
+            return NOTHING
+        template = self._templates.get(name, "")
+        pods = sorted(self._own_pods(name), key=lambda pod: split_instance_name(pod.metadata.name))
+        instances = [
+            instance_of(
+                pod,
+                path=desired.spec.path,
+                template=template,
+                asks=not desired.is_tool,
+                trouble=self._asker.trouble(pod),
+            )
+            for pod in pods
+        ]
+        failure = self._failures.get(name)
+        if failure is not None:
+            instances.append(_failed(instance_name(name, _behind(instances)), failure))
+        return Observed(instances=tuple(instances), image=image_of(desired.spec, self._shape))
+
+    def _own_pods(self, name: AdapterName) -> list[Pod]:
+        """Labels alone make no pod ours: whoever may create pods could have calls sent to his."""
+        uid = self.applier.uid(STATEFUL_SET, name)
+        pods = self._by_adapter.get(name, {}).values()
+        return [pod for pod in pods if (owner := pod.metadata.owner) is not None and owner.uid == uid]
+
+    def _path(self, pod: Pod) -> str:
+        desired = self._desired.get(AdapterName(pod.metadata.labels.get(ADAPTER_LABEL, "")))
+        return desired.spec.path if desired is not None else "/mcp"
+
+    def _pod_changed(self, name: str, pod: Pod | None, before: Pod | None) -> None:
+        seen = pod or before
+        assert seen is not None  # noqa: S101 - there was one, or there is
+        adapter = AdapterName(seen.metadata.labels.get(ADAPTER_LABEL, ""))
+        if pod is None:
+            self._by_adapter.get(adapter, {}).pop(name, None)
+            self._asker.forget(name)
+        else:
+            self._by_adapter.setdefault(adapter, {})[name] = pod
+            self._consider(adapter, pod)
+        self._logs.stir(name)
+        self._stir(adapter)
+
+    def _consider(self, adapter: AdapterName, pod: Pod) -> None:
+        desired = self._desired.get(adapter)
+        if desired is not None and not desired.is_tool and pod in self._own_pods(adapter):
+            self._asker.look(pod)
+
+    def _load_of(self, pod: Pod) -> int:
+        """0 for an adapter that was deleted, whatever is still in hand."""
+        name = AdapterName(pod.metadata.labels.get(ADAPTER_LABEL, ""))
+        return self._load(life_of(pod)) if name in self._desired else 0
+
+    def _pod_told(self, name: str) -> None:
+        pod = self.pods.items.get(name)
+        if pod is not None:
+            self._stir(AdapterName(pod.metadata.labels.get(ADAPTER_LABEL, "")))
+
+    def _object_changed(self, name: AdapterName) -> None:
+        if name in self._desired:
+            self.queue.add(name)
+            for pod in self._own_pods(name):
+                self._consider(name, pod)
+            self._stir(name)
+
+    def _stir(self, name: AdapterName) -> None:
+        """Something of it may look otherwise now."""
+        before = self._observed.pop(name, None)
+        if name not in self._desired:
+            return
+        if self.observed(name) != before:
+            self._changed.set()
+        self.statuses.look(name)
+
+    async def _confirm(self, pod: Pod, spoken: Spoken) -> None:
+        condition = {
+            "type": SPEAKS_MCP,
+            "status": "True",
+            "reason": "Answered",
+            "message": msgspec.json.encode(spoken).decode(),
+            "lastTransitionTime": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        body = {"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [condition]}}
+        self.pods.learn(await self._api.merge(POD, pod.metadata.name, body, subresource="status"))
+
+
+@asynccontextmanager
+async def kubernetes_backend(
+    api: Api,
+    adapters: Adapters,
+    shape: Shape,
+    *,
+    allow_private: bool = False,
+    allow_http: bool = False,
+    load: Callable[[str], int] = lambda uid: 0,  # noqa: ARG005 - nobody counts, so nothing is in hand
+    resolve: Resolve = resolve_name,
+    patience: Patience = PATIENCE,
+) -> AsyncIterator[KubernetesBackend]:
+    """adapters: opened by `cluster.adapters.open_adapters`, and the store's as well.
+
+    allow_private: `url` adapters may lie in private networks. load: requests and sessions in hand, by an endpoint's
+    uid. Whatever runs goes on when this closes. Raises ClusterUnreachable when the first lists do not come.
+    """
+    async with open_caller() as caller, asyncio.TaskGroup() as tasks:
+        backend = KubernetesBackend(
+            api,
+            adapters,
+            shape,
+            tasks=tasks,
+            caller=caller,
+            egress=Egress(allow_private, allow_http),
+            resolve=resolve,
+            load=load,
+            patience=patience,
+        )
+        async with asyncio.TaskGroup() as loops:
+            mirrors: Mapping[str, Mirror[Any]] = {
+                "pods": backend.pods,
+                **{kind.plural: mirror for kind, mirror in backend.applier.mirrors.items()},
+            }
+            running = [loops.create_task(each.keep(), name=f"watch {what}") for what, each in mirrors.items()]
+            for what, each in mirrors.items():
+                await synced(each, what)
+            running += [
+                loops.create_task(backend.queue.keep(), name="apply objects"),
+                loops.create_task(backend.statuses.keep(), name="write statuses"),
+                loops.create_task(backend.resync(), name="apply everything anew"),
+                loops.create_task(backend.farewell.keep(), name="see pods off"),
+            ]
+            try:
+                yield backend
+            finally:
+                for task in running:
+                    task.cancel()
+
+
+def _behind(instances: Sequence[Instance]) -> int:
+    return split_instance_name(instances[-1].name)[1] + 1 if instances else 0
+
+
+def _failed(name: InstanceName, error: GatewayError) -> Instance:
+    """What can't be applied has no pod to say so."""
+    phase = Phase.PENDING if isinstance(error, Leftover) else Phase.FAILED
+    reason = type(error).__name__ if isinstance(error, Conflict | Leftover) else "NotApplied"
+    return Instance(name=name, uid="", phase=phase, reason=reason, message=str(error))

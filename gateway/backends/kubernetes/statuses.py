@@ -1,0 +1,100 @@
+"""What is observed of adapters, written into their objects' status, so that kubectl shows what the deck shows.
+
+Every gateway writes; equal ones write the same, and what is there already is not written again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from gateway.backends.kubernetes.shape import ADAPTER_LABEL
+from gateway.cluster.adapters import Adapters
+from gateway.cluster.api import Api
+from gateway.cluster.definitions import RESTARTED_AT, CustomStatus
+from gateway.cluster.objects import ADAPTER, AdapterObject
+from gateway.core.desired import Desired
+from gateway.core.errors import GatewayError, NotFound
+from gateway.core.observed import Observed, status_of
+from gateway.wire.names import AdapterName
+from gateway.wire.resources import AdapterStatus
+
+MANAGER: Final = "mcpdeck-status"
+PAUSE: Final = 0.3  # seconds between two writes of one status: a pod that starts changes five times a second
+AT_ONCE: Final = 8
+RETRY: Final = 2.0
+
+
+class Statuses:
+    """observed: of an adapter, now."""
+
+    def __init__(self, api: Api, adapters: Adapters, observed: Callable[[AdapterName], Observed]) -> None:
+        self._api, self._adapters, self._observed = api, adapters, observed
+        self._due: dict[AdapterName, None] = {}  # in order
+        self._news = asyncio.Event()
+
+    def look(self, name: AdapterName) -> None:
+        """What is observed of it may have changed."""
+        self._due[name] = None
+        self._news.set()
+
+    async def keep(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(AT_ONCE):
+                tasks.create_task(self._write_on(), name=f"write statuses {number}")
+
+    async def _write_on(self) -> None:
+        while True:
+            while not self._due:
+                self._news.clear()
+                await self._news.wait()
+            name = next(iter(self._due))
+            del self._due[name]
+            try:
+                await self._write(name)
+            except NotFound:
+                continue
+            except GatewayError as error:
+                log.warning("the status of adapter '%s' can't be written: %s", name, error)
+                await asyncio.sleep(RETRY)
+                self.look(name)
+            else:
+                await asyncio.sleep(PAUSE / AT_ONCE)
+
+    async def _write(self, name: AdapterName) -> None:
+        item, desired = self._adapters.object(name), self._adapters.get(name)
+        if item is None or desired is None:
+            return
+        told = told_of(item, desired, self._observed(name), now=datetime.now(UTC))
+        if any(item.status.get(key) != value for key, value in told.items()):
+            answer = await self._api.patch(ADAPTER, name, {"status": told}, subresource="status", manager=MANAGER)
+            self._adapters.mirror.learn(answer)
+
+
+def told_of(item: AdapterObject, desired: Desired, observed: Observed, *, now: datetime) -> dict[str, Any]:
+    """The status as it should be. Times of conditions stay where nothing changed. Pure."""
+    status = status_of(desired, observed, now=now.replace(microsecond=0), previous=_previous(item))
+    fields = {field: getattr(status, field) for field in AdapterStatus.__struct_fields__}
+    whole = CustomStatus(
+        **fields,
+        observed_generation=item.metadata.generation,
+        observed_restart=item.metadata.annotations.get(RESTARTED_AT, ""),
+        revision=str(desired.revision),
+        selector=f"{ADAPTER_LABEL}={desired.name}",
+    )
+    told: dict[str, Any] = msgspec.to_builtins(whole)
+    return told
+
+
+def _previous(item: AdapterObject) -> AdapterStatus | None:
+    try:
+        return msgspec.convert(item.status, AdapterStatus)
+    except msgspec.ValidationError:  # none yet, or another mcpdeck's
+        return None
+
+
+log = logging.getLogger(__name__)
