@@ -1,4 +1,7 @@
-"""A gateway's control plane (api.md) as methods. All text it returns is plain; it retries nothing and shows nothing."""
+"""A gateway's control plane as methods, over httpx. All text it returns is plain; it retries nothing and shows nothing.
+
+`control` knows what each method asks; what streams is here.
+"""
 
 import codecs
 import ssl
@@ -6,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -14,7 +17,9 @@ import msgspec
 from gateway.wire import sse
 from gateway.wire.problems import Problem
 from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, ChangeEvent, LiveSession, WhoAmI
+from mcpdeck import control
 from mcpdeck.auth.errors import AuthError
+from mcpdeck.control import Ask, Reply
 from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.model.plain import decode, plain
 
@@ -22,7 +27,6 @@ CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 30.0
 SILENCE_SECONDS: Final = 60.0  # of the event stream, which the gateway keeps alive with comments
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_EXCERPT: Final = 200  # characters of an answer that is no problem
 
 
 class Synced(msgspec.Struct, frozen=True):
@@ -46,50 +50,40 @@ class GatewayClient:
     ) -> None:
         await self._http.__aexit__(kind, error, trace)
 
-    async def whoami(self) -> WhoAmI:
-        return decoded(await self._ask("GET", "/whoami"), WhoAmI)
+    async def do[Value](self, ask: Ask[Value]) -> Value:
+        with translated(self.url):
+            answer = await self._http.request(ask.method, ask.path, content=ask.body, headers=ask.headers)
+        return control.answer(ask, _reply(answer), self.url)
 
-    async def version(self) -> str:
-        """The gateway's own; empty where it does not say."""
-        document = decoded(await self._ask("GET", "/openapi.json"), dict[str, Any])
-        return str(document.get("info", {}).get("version", ""))
+    async def whoami(self) -> WhoAmI:
+        return await self.do(control.whoami())
 
     async def list(self) -> list[Adapter]:
-        """Those that the caller may read."""
-        return decoded(await self._ask("GET", "/adapters"), list[Adapter])
+        return await self.do(control.adapters())
 
     async def get(self, name: str) -> Adapter:
-        return decoded(await self._ask("GET", _path("adapters", name)), Adapter)
+        return await self.do(control.adapter(name))
 
     async def create(self, spec: AdapterSpec) -> Adapter:
-        return decoded(await self._ask("POST", "/adapters", body=spec), Adapter)
+        return await self.do(control.create(spec))
 
     async def replace(self, name: str, spec: AdapterSpec, etag: str | None = None) -> Adapter:
-        """Only if it still is what the etag names; whatever it is without one."""
-        return decoded(await self._ask("PUT", _path("adapters", name), body=spec, etag=etag), Adapter)
+        return await self.do(control.replace(name, spec, etag))
 
     async def patch(self, name: str, merge: Mapping[str, Any], etag: str | None = None) -> Adapter:
-        """RFC 7396: what is named is set, null removes."""
-        return decoded(await self._ask("PATCH", _path("adapters", name), body=merge, etag=etag), Adapter)
+        return await self.do(control.patch(name, merge, etag))
 
     async def delete(self, name: str, etag: str | None = None) -> None:
-        await self._ask("DELETE", _path("adapters", name), etag=etag)
+        await self.do(control.delete(name, etag))
 
     async def status(self, name: str) -> AdapterStatus:
-        return decoded(await self._ask("GET", _path("adapters", name, "status")), AdapterStatus)
+        return await self.do(control.status(name))
 
     async def restart(self, name: str) -> None:
-        await self._ask("POST", _path("adapters", name, "restart"))
+        await self.do(control.restart(name))
 
     async def sessions(self) -> Sequence[LiveSession]:
-        """The live MCP sessions of every adapter that the caller may read."""
-        return decoded(await self._ask("GET", "/sessions/live"), list[LiveSession])
-
-    async def session(self, session_id: str) -> LiveSession:
-        return decoded(await self._ask("GET", _path("sessions", "live", session_id)), LiveSession)
-
-    async def end_session(self, session_id: str) -> None:
-        await self._ask("DELETE", _path("sessions", "live", session_id))
+        return await self.do(control.sessions())
 
     async def logs(
         self,
@@ -107,7 +101,7 @@ class GatewayClient:
         query = {"instance": instance} | {name: "true" for name, is_wanted in wanted.items() if is_wanted}
         query |= {} if since is None else {"since": since}
         query |= {} if tail is None else {"tail": str(tail)}
-        path = _path("adapters", adapter, "logs")
+        path = control.path("adapters", adapter, "logs")
         silence = None if follow else ANSWER_SECONDS
         async with self._stream(path, query=query, accept="text/plain", silence=silence) as answer:
             decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
@@ -138,19 +132,6 @@ class GatewayClient:
                     elif event.event == "synced":
                         yield Synced()
 
-    async def _ask(self, method: str, path: str, *, body: object = None, etag: str | None = None) -> httpx.Response:
-        headers = {} if etag is None else {"if-match": etag}
-        content = None
-        if body is not None:
-            content = msgspec.json.encode(body)
-            merges = method == "PATCH"
-            headers["content-type"] = "application/merge-patch+json" if merges else "application/json"
-        with translated(self.url):
-            answer = await self._http.request(method, path, content=content, headers=headers)
-        if not answer.is_success:
-            raise problem_of(answer)
-        return answer
-
     @asynccontextmanager
     async def _stream(
         self,
@@ -168,7 +149,7 @@ class GatewayClient:
             ) as answer:
                 if not answer.is_success:
                     await answer.aread()
-                    raise problem_of(answer)
+                    raise control.problem("GET", path, _reply(answer), url=self.url)
                 yield answer
 
 
@@ -206,31 +187,12 @@ def translated(url: str) -> Iterator[None]:
         raise Unreachable(f"{url} broke off: {plain(str(error)) or type(error).__name__}") from error
 
 
-def decoded[Value](answer: httpx.Response, kind: type[Value]) -> Value:
-    """Raises Unreachable: what answers there is no gateway, or one of another time."""
-    try:
-        return decode(answer.content, kind)
-    except msgspec.DecodeError as error:
-        asked = f"{answer.request.method} {answer.request.url.path}"
-        raise Unreachable(
-            f"what answers at {_origin(answer)} is no gateway of this version: {asked} gave {plain(str(error))}"
-        ) from error
-
-
-def problem_of(answer: httpx.Response) -> ProblemError:
-    """The problem that an answer carries; one made of its status where it carries none."""
-    try:
-        problem = decode(answer.content, Problem)
-    except msgspec.DecodeError:
-        excerpt = plain(" ".join(answer.text.split()))[:_EXCERPT]
-        asked = f"{answer.request.method} {answer.request.url.path} at {_origin(answer)}"
-        detail = f"{asked} gave {answer.status_code}" + (f": {excerpt}" if excerpt else "")
-        problem = Problem(title=plain(answer.reason_phrase) or "Error", status=answer.status_code, detail=detail)
-    wait = answer.headers.get("retry-after", "")
-    return ProblemError(
-        problem,
-        request_id=plain(answer.headers.get("x-request-id", "")),
-        retry_after=float(wait) if wait.isdecimal() else None,
+def _reply(answer: httpx.Response) -> Reply:
+    return Reply(
+        status=answer.status_code,
+        reason=answer.reason_phrase,
+        headers={name.lower(): value for name, value in answer.headers.items()},
+        body=answer.content,
     )
 
 
@@ -239,12 +201,3 @@ def _whole(decoder: sse.Decoder, chunk: bytes) -> Iterator[sse.Event]:
         yield from decoder.feed(chunk)
     except ValueError as error:
         raise Unreachable(f"the gateway's event stream can not be read: {error}") from error
-
-
-def _origin(answer: httpx.Response) -> str:
-    url = answer.request.url
-    return f"{url.scheme}://{url.netloc.decode('ascii')}"
-
-
-def _path(*parts: str) -> str:
-    return "/" + "/".join(quote(part, safe="") for part in parts)

@@ -17,6 +17,10 @@ class Unreachable(Exception):
     """No gateway answers there: no connection, no answer in time, or an answer that is no gateway's."""
 
 
+class Misconfigured(Exception):
+    """A file or variable of the reader's does not hold what it should. The sentence names it, and the line."""
+
+
 class NoEditor(Exception):
     """No editor could be started. The sentence names what was tried."""
 

@@ -2,11 +2,14 @@
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
 from mcpdeck.auth.errors import AuthError
+
+TOKEN_VARIABLE: Final = "MCPDECK_TOKEN"  # noqa: S105 - its name, not a token
 
 
 class Method(StrEnum):

@@ -7,18 +7,17 @@ from typing import Final
 
 import httpx
 
-from mcpdeck.auth.account import Account, Accounts, origin_of
+from mcpdeck.auth.account import TOKEN_VARIABLE, Account, Accounts, origin_of
 from mcpdeck.auth.discovery import require_safe
 from mcpdeck.auth.sources import GivenToken, SignIn, Token, TokenSource
-from mcpdeck.auth.vault import open_vault
+from mcpdeck.auth.vault import Vault, open_vault
 
 EARLY: Final = 120.0  # seconds before expiry at which a new token is fetched
-TOKEN_VARIABLE: Final = "MCPDECK_TOKEN"  # noqa: S105 - its name, not a token
 
 
-def sign_in_of(account: Account, *, tell: Callable[[str], None]) -> SignIn:
-    """The library that speaks to this account's issuer."""
-    vault = open_vault(account.token_file)
+def sign_in_of(account: Account, *, tell: Callable[[str], None], vault: Vault | None = None) -> SignIn:
+    """The library that speaks to this account's issuer. vault: another place for what it keeps than the usual one."""
+    vault = vault or open_vault(account.token_file)
     if account.tenant:
         from mcpdeck.auth.entra import EntraSignIn
 

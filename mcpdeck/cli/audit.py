@@ -21,7 +21,7 @@ def add_parser(commands: Any) -> None:
     verify.set_defaults(run=_verify)
 
 
-def _verify(words: argparse.Namespace) -> int:
+def _verify(words: argparse.Namespace, _desk: object = None) -> int:
     from gateway.wire.audit import START, Broken, verify
 
     files = rotated(words.file)

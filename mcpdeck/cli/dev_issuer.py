@@ -24,7 +24,7 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=_run)
 
 
-def _run(words: argparse.Namespace) -> int:
+def _run(words: argparse.Namespace, _desk: object = None) -> int:
     try:
         return asyncio.run(_serve(words))
     except (ValueError, OSError) as error:

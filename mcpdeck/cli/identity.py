@@ -29,7 +29,7 @@ def add_parsers(commands: Any, *, target: Callable[[argparse.Namespace], tuple[s
 
     def add(name: str, run: Callable[..., int], line: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = commands.add_parser(name, help=line, description=line)
-        parser.set_defaults(run=lambda words: _run(run, words, target=target, accounts=Accounts(accounts)))
+        parser.set_defaults(run=lambda words, _desk=None: _run(run, words, target=target, accounts=Accounts(accounts)))
         return parser
 
     login = add("login", _login, "Sign in to the gateway of this context.")

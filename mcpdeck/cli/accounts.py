@@ -1,0 +1,27 @@
+"""`mcpdeck login|logout|whoami|token` for the context that is meant. What they do is `identity`'s."""
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from mcpdeck.cli import identity
+from mcpdeck.cli.exits import UNREACHABLE, Failure
+from mcpdeck.config.contexts import Contexts
+from mcpdeck.config.places import places
+from mcpdeck.config.running import Running
+
+if TYPE_CHECKING:
+    from mcpdeck.cli.words import Words
+
+
+def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
+    identity.add_parsers(commands, target=_target, accounts=places().accounts_file)
+
+
+def _target(words: argparse.Namespace) -> tuple[str, str]:
+    here = places()
+    contexts = Contexts(here.contexts_file, Running(here.running))
+    context = contexts.chosen(name=getattr(words, "context", ""), url=getattr(words, "gateway", ""), environ=os.environ)
+    if not context.url:
+        raise Failure(UNREACHABLE, f"no gateway of context {context.name!r} runs on this machine", hint="mcpdeck up")
+    return context.name, context.url

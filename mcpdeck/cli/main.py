@@ -1,0 +1,115 @@
+"""From words to a command, and from its end to an exit status. Only the room of the command that is meant loads."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from mcpdeck import VERSION
+from mcpdeck.cli.desk import Desk, ShowDeck
+from mcpdeck.cli.exits import BROKEN_PIPE, INTERRUPTED, UNEXPECTED, USAGE, Failure, failure_of
+from mcpdeck.cli.words import Words, split
+
+_ABOUT: Final = """\
+Run a team's MCP servers behind one gateway, and see them all in one terminal.
+Without a command, on a terminal: the deck.
+"""
+_AFTER: Final = """\
+exit codes: 0 done, 1 unexpected, 2 usage or configuration, 3 sign in, 4 gateway unreachable, 5 tool error,
+6 not found, 7 forbidden, 8 conflict, 9 some of several failed, 10 --wait in vain, 130 interrupted
+"""
+
+
+class _Verb(NamedTuple):
+    """room: the module whose `add_parser` knows the words."""
+
+    room: str
+    help: str
+
+
+VERBS: Final = {
+    "adapters": _Verb("adapters", "the MCP servers behind the gateway: list, create, edit, scale, …"),
+    "logs": _Verb("logs", "what an adapter's instances write"),
+    "sessions": _Verb("sessions", "live MCP sessions"),
+    "tools": _Verb("tools", "an adapter's tools"),
+    "call": _Verb("tools", "call one of an adapter's tools"),
+    "up": _Verb("up", "run the gateway on this machine"),
+    "demo": _Verb("demo", "a gateway with sample servers and traffic, and the deck"),
+    "tui": _Verb("tui", "the deck"),
+    "contexts": _Verb("contexts", "the gateways that you know by name"),
+    "login": _Verb("accounts", "sign in"),
+    "logout": _Verb("accounts", "sign out"),
+    "whoami": _Verb("accounts", "who the gateway takes you for"),
+    "token": _Verb("accounts", "an access token for scripts"),
+    "audit": _Verb("audit", "the gateway's audit log"),
+    "dev-issuer": _Verb("dev_issuer", "a small issuer, to try sign-in"),
+    "info": _Verb("info", "versions, paths and settings"),
+    "version": _Verb("info", "the version"),
+}
+
+
+def run(argv: Sequence[str], show_deck: ShowDeck) -> int:
+    """The exit status."""
+    ours, trailing = split(argv)
+    if not ours and sys.stdin.isatty() and sys.stdout.isatty():
+        ours = ["tui"]
+    elif not ours:
+        parser().print_help(sys.stderr)
+        return USAGE
+    top = parser(_verb_of(ours))
+    words = top.parse_args(ours)
+    try:
+        if trailing and not getattr(words, "takes_trailing", False):
+            top.error(f"nothing may follow -- here, and {' '.join(trailing)} does")
+        code = int(words.run(words, Desk(words, trailing, show_deck)))
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _leave_quietly()
+    except Exception as error:
+        failure = failure_of(error)
+        if failure is None:
+            if os.environ.get("MCPDECK_DEBUG"):
+                raise
+            failure = Failure(UNEXPECTED, f"a defect of mcpdeck: {type(error).__name__}: {error}", hint=_DEFECT)
+        print(failure.json() if _wants_json(words) else failure.text(), file=sys.stderr)
+        return failure.code
+
+
+_DEFECT: Final = "MCPDECK_DEBUG=1 shows where"
+_VALUED: Final = ("--context", "--gateway", "--color")
+
+
+def parser(verb: str | None = None) -> Words:
+    """With the words of one verb; with those of all where none is named."""
+    top = Words(prog="mcpdeck", description=_ABOUT, epilog=_AFTER, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument("--version", action="version", version=VERSION)
+    commands = top.nested()
+    wanted = {VERBS[verb].room} if verb else {room for room, _ in VERBS.values()}
+    for name, (room, line) in VERBS.items():
+        if room in wanted:
+            wanted.remove(room)
+            importlib.import_module(f"mcpdeck.cli.{room}").add_parser(commands)
+        elif name not in commands.choices:
+            commands.add_parser(name, help=line, add_help=False)
+    return top
+
+
+def _verb_of(ours: Sequence[str]) -> str | None:
+    """The first word that is a verb, and no value of an option before it."""
+    values = {place + 1 for place, word in enumerate(ours) if word in _VALUED}
+    return next((word for place, word in enumerate(ours) if place not in values and word in VERBS), None)
+
+
+def _wants_json(words: argparse.Namespace) -> bool:
+    return str(getattr(words, "output", None) or os.environ.get("MCPDECK_OUTPUT", "")) in ("json", "jsonl")
+
+
+def _leave_quietly() -> int:
+    """As `head` expects of who writes to it: no traceback, no message, and nothing more when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE

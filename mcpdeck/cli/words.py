@@ -1,0 +1,69 @@
+"""The command line's grammar: a parser whose every command also takes the words that all share. Runs nothing."""
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NoReturn
+
+_IMPLIED: Final = {"--wait": "--wait=Ready", "--dry-run": "--dry-run=client"}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class Words(argparse.ArgumentParser):
+    """What follows `--` is kept apart in `trailing`, for commands of servers; `takes_trailing` says who wants it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False} | options)
+        shared = self.add_argument_group("every command")
+        absent = argparse.SUPPRESS
+        shared.add_argument("--context", metavar="NAME", default=absent, help="which gateway: mcpdeck contexts list")
+        shared.add_argument("--gateway", metavar="URL", default=absent, help="which gateway, by its address")
+        shared.add_argument(
+            "--color", choices=("auto", "always", "never"), default=absent, help="auto heeds NO_COLOR and the terminal"
+        )
+        shared.add_argument("-q", "--quiet", action="store_true", default=absent, help="no messages, only data")
+
+    def nested(self) -> "argparse._SubParsersAction[Words]":
+        """The commands below this one."""
+        return self.add_subparsers(dest="verb", metavar="COMMAND", required=True, title="commands", parser_class=Words)
+
+    def verbs(self) -> dict[str, "Words"]:
+        """The commands below this one, by name."""
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  (argparse names its kind nowhere else)
+                return dict(action.choices)
+        return {}
+
+    def options(self) -> Iterator[tuple[Sequence[str], str, Sequence[str], bool]]:
+        """Of this command: names, help, the values it may have, whether it takes one."""
+        for action in self._actions:
+            if action.option_strings and action.help != argparse.SUPPRESS:
+                yield action.option_strings, action.help or "", list(action.choices or ()), action.nargs != 0
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"mcpdeck: {message}\n  {self.prog} --help\n")
+
+
+def split(argv: Sequence[str]) -> tuple[list[str], list[str] | None]:
+    """What is ours, and what stands behind `--`; None without one. A bare `--wait` means `--wait=Ready`."""
+    words = list(argv)
+    place = words.index("--") if "--" in words else None
+    ours, trailing = (words, None) if place is None else (words[:place], words[place + 1 :])
+    return [_IMPLIED.get(word, word) for word in ours], trailing
+
+
+def seconds(text: str) -> float:
+    """`90`, `5m`, `1.5h`, `2d` as seconds, for argparse."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration, such as 30s, 5m, 2h")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def pair(text: str) -> tuple[str, str]:
+    """`NAME=VALUE`, for argparse."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r}: wanted NAME=VALUE")
+    return name, value

@@ -1,0 +1,138 @@
+"""What may be asked of a gateway's control plane (api.md), and what its answers mean. Sends nothing: `client` and
+`direct` do.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+
+from gateway.wire.problems import Problem
+from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, LiveSession, WhoAmI
+from mcpdeck.errors import ProblemError, Unreachable
+from mcpdeck.model.plain import decode, plain
+
+_EXCERPT: Final = 200  # characters of an answer that is no problem
+
+
+class Ask[Value](msgspec.Struct, frozen=True, kw_only=True):
+    """One request; `kind` is what its answer is decoded into, None where the answer says nothing."""
+
+    method: str
+    path: str
+    kind: type[Value]
+    body: bytes | None = None
+    headers: Mapping[str, str] = {}
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer, read whole. Names of headers in lower case."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def whoami() -> Ask[WhoAmI]:
+    return Ask(method="GET", path="/whoami", kind=WhoAmI)
+
+
+def openapi() -> Ask[dict[str, Any]]:
+    """`info.version` is the gateway's own."""
+    return Ask(method="GET", path="/openapi.json", kind=dict[str, Any])
+
+
+def adapters() -> Ask[list[Adapter]]:
+    """Those that the caller may read."""
+    return Ask(method="GET", path="/adapters", kind=list[Adapter])
+
+
+def adapter(name: str) -> Ask[Adapter]:
+    return Ask(method="GET", path=path("adapters", name), kind=Adapter)
+
+
+def create(spec: AdapterSpec) -> Ask[Adapter]:
+    return Ask(method="POST", path="/adapters", kind=Adapter, body=msgspec.json.encode(spec), headers=_JSON)
+
+
+def replace(name: str, spec: AdapterSpec, etag: str | None) -> Ask[Adapter]:
+    """Only if it still is what the etag names; whatever it is without one."""
+    headers = _JSON | _if_match(etag)
+    body = msgspec.json.encode(spec)
+    return Ask(method="PUT", path=path("adapters", name), kind=Adapter, body=body, headers=headers)
+
+
+def patch(name: str, merge: Mapping[str, Any], etag: str | None) -> Ask[Adapter]:
+    """RFC 7396: what is named is set, null removes."""
+    headers = {"content-type": "application/merge-patch+json"} | _if_match(etag)
+    body = msgspec.json.encode(merge)
+    return Ask(method="PATCH", path=path("adapters", name), kind=Adapter, body=body, headers=headers)
+
+
+def delete(name: str, etag: str | None) -> Ask[None]:
+    return Ask(method="DELETE", path=path("adapters", name), kind=_NOTHING, headers=_if_match(etag))
+
+
+def status(name: str) -> Ask[AdapterStatus]:
+    return Ask(method="GET", path=path("adapters", name, "status"), kind=AdapterStatus)
+
+
+def restart(name: str) -> Ask[None]:
+    return Ask(method="POST", path=path("adapters", name, "restart"), kind=_NOTHING)
+
+
+def sessions() -> Ask[list[LiveSession]]:
+    """The live MCP sessions of every adapter that the caller may read."""
+    return Ask(method="GET", path="/sessions/live", kind=list[LiveSession])
+
+
+def session(session_id: str) -> Ask[LiveSession]:
+    return Ask(method="GET", path=path("sessions", "live", session_id), kind=LiveSession)
+
+
+def end_session(session_id: str) -> Ask[None]:
+    return Ask(method="DELETE", path=path("sessions", "live", session_id), kind=_NOTHING)
+
+
+def answer[Value](ask: Ask[Value], reply: Reply, url: str) -> Value:
+    """What the reply says. url: the gateway's. Raises ProblemError, and Unreachable where no gateway replied."""
+    if not 200 <= reply.status < 300:
+        raise problem(ask.method, ask.path, reply, url=url)
+    if ask.kind is _NOTHING:
+        return None  # type: ignore[return-value]  # Value is None
+    try:
+        return decode(reply.body, ask.kind)
+    except msgspec.DecodeError as error:
+        raise Unreachable(
+            f"what answers at {url} is no gateway of this version: {ask.method} {ask.path} gave {plain(str(error))}"
+        ) from error
+
+
+def problem(method: str, asked: str, reply: Reply, *, url: str) -> ProblemError:
+    """The problem that a reply carries; one made of its status where it carries none."""
+    try:
+        told = decode(reply.body, Problem)
+    except msgspec.DecodeError:
+        excerpt = plain(" ".join(reply.body.decode(errors="replace").split()))[:_EXCERPT]
+        detail = f"{method} {asked} at {url} gave {reply.status}" + (f": {excerpt}" if excerpt else "")
+        told = Problem(title=plain(reply.reason) or "Error", status=reply.status, detail=detail)
+    wait = reply.headers.get("retry-after", "")
+    return ProblemError(
+        told,
+        request_id=plain(reply.headers.get("x-request-id", "")),
+        retry_after=float(wait) if wait.isdecimal() else None,
+    )
+
+
+def path(*parts: str) -> str:
+    return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _if_match(etag: str | None) -> dict[str, str]:
+    return {} if etag is None else {"if-match": etag}
+
+
+_JSON: Final = {"content-type": "application/json"}
+_NOTHING: Final = type(None)
