@@ -17,13 +17,13 @@ class Breaker:
     def __init__(
         self, *, failures: int = FAILURES, rest: float = REST, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._limit, self._rest, self._clock = failures, rest, clock
+        self.limit, self._rest, self._clock = failures, rest, clock
         self._failures = 0
         self._until = 0.0  # no call before; then one
 
     @property
     def is_open(self) -> bool:
-        return self._failures >= self._limit
+        return self._failures >= self.limit
 
     def admits(self) -> bool:
         """Whether a call may go out now. The one that may after a rest is the trial."""

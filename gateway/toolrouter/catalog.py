@@ -28,11 +28,12 @@ class Offer:
     """
 
     __slots__ = (
-        "definition", "digest", "is_server", "mirrored", "name", "naming", "original", "ownership", "plain",
+        "definition", "digest", "is_server", "made_of", "mirrored", "name", "naming", "original", "ownership", "plain",
         "quarantine", "schema", "source", "tokens", "tool", "view",
     )  # fmt: skip
 
     def __init__(self, desired: DesiredTool, found: "_Found", exported: Exported) -> None:
+        self.made_of = (desired, found, exported)
         self.tool, self.source, self.original = desired.name, desired.source, found.original
         self.is_server, self.ownership = desired.spec.is_server, desired.ownership
         self.view, self.name, self.naming = found.view, exported.name, exported.naming
@@ -43,6 +44,15 @@ class Offer:
         self.quarantine = found.fault or schemas.fault(found.definition) or ""
         if not self.quarantine:
             self._settle(found.definition)
+
+    def is_made_of(self, desired: DesiredTool, found: "_Found", exported: Exported) -> bool:
+        """Whether it would be the same again: definitions are compared by identity, as lists are read whole."""
+        own_desired, own_found, own_exported = self.made_of
+        return (
+            own_desired is desired
+            and own_found.definition is found.definition
+            and (own_found.fault, own_found.view, own_exported) == (found.fault, found.view, exported)
+        )
 
     def _settle(self, definition: Definition) -> None:
         try:
@@ -118,8 +128,11 @@ class Known(msgspec.Struct, frozen=True):
 _UNKNOWN: Final = Known(problem="its tools have not been read yet")
 
 
-def build(tools: Sequence[DesiredTool], known: Mapping[AdapterName, Known]) -> Catalog:
-    """What a registration of a single tool and one of its whole adapter both name is offered as the first has it."""
+def build(tools: Sequence[DesiredTool], known: Mapping[AdapterName, Known], previous: Catalog | None = None) -> Catalog:
+    """What a registration of a single tool and one of its whole adapter both name is offered as the first has it.
+
+    previous: what did not change since then is taken over; compiling a thousand schemas takes a while.
+    """
     found: dict[Origin, tuple[DesiredTool, _Found]] = {}
     taken: set[tuple[str, str]] = set()
     for desired in sorted(tools, key=lambda each: (each.spec.is_all, each.name)):
@@ -128,9 +141,15 @@ def build(tools: Sequence[DesiredTool], known: Mapping[AdapterName, Known]) -> C
                 found.setdefault(Origin(desired.source, each.original, each.view.name), (desired, each))
                 taken.add((desired.source, each.original))
     named = export(found)
-    offers = [Offer(*pair, named[origin]) for origin, pair in found.items()]
+    before = {each.name: each for each in previous.all} if previous is not None else {}
+    offers = [_offer(before, *pair, named[origin]) for origin, pair in found.items()]
     whole = [desired for desired in tools if desired.spec.is_all]
     return Catalog(offers, {kind: _things(kind, whole, known) for kind in KINDS}, _missing(tools, known))
+
+
+def _offer(before: Mapping[str, Offer], desired: DesiredTool, found: _Found, exported: Exported) -> Offer:
+    old = before.get(exported.name)
+    return old if old is not None and old.is_made_of(desired, found, exported) else Offer(desired, found, exported)
 
 
 def _tools_of(desired: DesiredTool, known: Known) -> Iterator[_Found]:
