@@ -1,6 +1,5 @@
 """Who comes in: what every request passes before its route, and every answer on its way out. Routes nothing."""
 
-import logging
 import re
 import secrets
 import time
@@ -24,9 +23,7 @@ PROBES: Final = frozenset({"/ping", "/livez", "/readyz"})
 CHECK_AGAIN: Final = 15.0  # seconds after which a stream asks whether its reader is still let in
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
-_EXPOSED: Final = "ETag, Location, Retry-After, WWW-Authenticate, X-Request-Id"
-
-log = logging.getLogger(__name__)
+_EXPOSED: Final = "ETag, Location, Retry-After, WWW-Authenticate, X-Log-State, X-Request-Id"
 
 
 class Door:

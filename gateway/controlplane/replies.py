@@ -66,7 +66,8 @@ def register_errors(app: Quart) -> None:
     @app.errorhandler(Exception)
     async def unexpected(error: Exception) -> Response:
         """Nobody foresaw it: said in full in the log, and not at all to the caller."""
-        log.error("%s %s failed (request %s)", request.method, request.path, request_id(), exc_info=error)
+        trace = g.get("traceparent", "")
+        log.error("%s %s failed: request %s %s", request.method, request.path, request_id(), trace, exc_info=error)
         return _problem(GatewayError(f"the gateway failed; its log says why, under request {request_id()}"))
 
 

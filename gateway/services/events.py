@@ -15,57 +15,15 @@ from typing import Final
 
 import msgspec
 
-from gateway.core.access import Ownership, Principal, may_read, may_write
+from gateway.core.access import Ownership, Principal
 from gateway.core.desired import Desired
+from gateway.services.entries import Audience, Entry, Key, Reader, block, chunked, widened
 from gateway.wire import sse
 from gateway.wire.resources import AdapterStatus, LiveSession
 
 KEEP_ALIVE: Final = 15.0  # seconds between comments on a silent stream
 REMEMBERED: Final = 4096  # how many of what is gone a reader that comes back is still told
-_CHUNK: Final = 64 * 1024
 _ADAPTER, _SESSION = "Adapter", "Session"
-
-type _Key = tuple[str, str]  # kind and name
-
-
-class Audience(msgspec.Struct, frozen=True):
-    """Who sees something of an adapter. user: whose it is, for what only writers and that user see; "" for readers."""
-
-    ownership: Ownership
-    user: str = ""
-
-    def admits(self, principal: Principal) -> bool:
-        if not self.user:
-            return may_read(principal, self.ownership)
-        is_own = principal.id == self.user and may_read(principal, self.ownership)
-        return is_own or may_write(principal, self.ownership)
-
-
-class _Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing as of its last change, `number`. `ever` is its audience with all roles that it ever had.
-
-    resource, for_writers, status: JSON, encoded once for all readers; a status is empty where there is none.
-    """
-
-    key: _Key
-    number: int
-    created: int
-    audience: Audience
-    ever: Audience
-    resource: bytes = b""
-    for_writers: bytes = b""
-    status: bytes = b""
-    resource_number: int = 0
-    status_number: int = 0
-    is_gone: bool = False
-
-
-class _Reader:
-    """Somebody who listens: what it was told up to which number. told: what it believes to exist."""
-
-    def __init__(self, principal: Principal, cursor: int, told: set[_Key]) -> None:
-        self.principal, self.cursor, self.told = principal, cursor, told
-        self.wake = asyncio.Event()
 
 
 class Hub:
@@ -76,9 +34,9 @@ class Hub:
         self._secret = secrets.token_bytes(16)  # makes ids this process's own: another's lead to a snapshot
         self._number = 0
         self._horizon = 0  # what was gone by then is forgotten
-        self._entries: dict[_Key, _Entry] = {}  # in the order of their last change
-        self._gone: deque[tuple[_Key, int]] = deque()
-        self._readers: set[_Reader] = set()
+        self._entries: dict[Key, Entry] = {}  # in the order of their last change
+        self._gone: deque[tuple[Key, int]] = deque()
+        self._readers: set[Reader] = set()
         self._is_closed = False
 
     @property
@@ -90,6 +48,7 @@ class Hub:
         changed = self._show(
             (_ADAPTER, desired.name),
             audience,
+            adapter=desired.name,
             resource=msgspec.json.encode(desired.shown(to_writer=False)),
             for_writers=msgspec.json.encode(desired.shown(to_writer=True)),
             status=msgspec.json.encode(status),
@@ -107,7 +66,8 @@ class Hub:
             return self.hide_session(session.id)
         audience = Audience(adapter.audience.ownership, session.principal)
         encoded = msgspec.json.encode(session)
-        self._show((_SESSION, session.id), audience, resource=encoded, for_writers=encoded)
+        key = (_SESSION, session.id)
+        self._show(key, audience, adapter=session.adapter, resource=encoded, for_writers=encoded)
         return None
 
     def hide_session(self, session_id: str) -> None:
@@ -124,7 +84,7 @@ class Hub:
             yield sse.comment("mcpdeck events")
             while not self._is_closed:
                 reader.wake.clear()
-                for chunk in _chunks(self._news(reader)):
+                for chunk in chunked(self._news(reader)):
                     yield chunk
                 if not await self._is_woken(reader):
                     yield sse.comment()
@@ -139,24 +99,31 @@ class Hub:
     # What exists
 
     def _show(
-        self, key: _Key, audience: Audience, *, resource: bytes, for_writers: bytes, status: bytes = b""
-    ) -> _Entry | None:
+        self,
+        key: Key,
+        audience: Audience,
+        *,
+        adapter: str,
+        resource: bytes,
+        for_writers: bytes,
+        status: bytes = b"",
+    ) -> Entry | None:
         """Returns the entry before, if there was one and it changed."""
-        old = self._entries.get(key)
-        if old is not None and old.is_gone:
-            old = None
+        remembered = self._entries.get(key)
+        old = None if remembered is None or remembered.is_gone else remembered
         is_resource_same = old is not None and old.for_writers == for_writers and old.audience == audience
         is_status_same = old is not None and old.status == status
         if is_resource_same and is_status_same:
             return None
         self._number += 1
         self._put(
-            _Entry(
+            Entry(
                 key=key,
+                adapter=adapter,
                 number=self._number,
-                created=old.created if old else self._number,
+                created=remembered.created if remembered else self._number,
                 audience=audience,
-                ever=_widened(old.ever, audience) if old else audience,
+                ever=widened(remembered.ever if remembered else (), audience),
                 resource=resource,
                 for_writers=for_writers,
                 status=status,
@@ -166,25 +133,31 @@ class Hub:
         )
         return old
 
-    def _hide(self, key: _Key) -> None:
+    def _hide(self, key: Key) -> None:
         old = self._entries.get(key)
         if old is None or old.is_gone:
             return
         self._number += 1
-        gone = _Entry(
-            key=key, number=self._number, created=old.created, audience=old.audience, ever=old.ever, is_gone=True
+        gone = Entry(
+            key=key,
+            adapter=old.adapter,
+            number=self._number,
+            created=old.created,
+            audience=old.audience,
+            ever=old.ever,
+            is_gone=True,
         )
         self._put(gone)
         self._gone.append((key, gone.number))
         while len(self._gone) > self._remembered:
             self._forget(*self._gone.popleft())
 
-    def _put(self, entry: _Entry) -> None:
+    def _put(self, entry: Entry) -> None:
         self._entries.pop(entry.key, None)  # so that it comes last
         self._entries[entry.key] = entry
         self._wake()
 
-    def _forget(self, key: _Key, number: int) -> None:
+    def _forget(self, key: Key, number: int) -> None:
         entry = self._entries.get(key)
         if entry is not None and entry.is_gone and entry.number == number:
             del self._entries[key]
@@ -192,16 +165,16 @@ class Hub:
 
     def _move_sessions(self, adapter: str, ownership: Ownership) -> None:
         """Who may see an adapter has changed, and so has who sees its sessions."""
-        for entry in [each for each in self._entries.values() if each.key[0] == _SESSION and not each.is_gone]:
-            if msgspec.json.decode(entry.resource, type=LiveSession).adapter == adapter:
+        for entry in list(self._entries.values()):
+            if entry.adapter == adapter and entry.key[0] == _SESSION and not entry.is_gone:
                 audience = Audience(ownership, entry.audience.user)
-                self._show(entry.key, audience, resource=entry.resource, for_writers=entry.for_writers)
+                self._show(entry.key, audience, adapter=adapter, resource=entry.resource, for_writers=entry.for_writers)
 
     def _wake(self) -> None:
         for reader in self._readers:
             reader.wake.set()
 
-    async def _is_woken(self, reader: _Reader) -> bool:
+    async def _is_woken(self, reader: Reader) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._keep_alive):
                 return await reader.wake.wait()
@@ -209,18 +182,18 @@ class Hub:
 
     # What a reader is told
 
-    def _reader(self, principal: Principal, last_event_id: str) -> _Reader:
+    def _reader(self, principal: Principal, last_event_id: str) -> Reader:
         stamp, _, digits = last_event_id.partition("-")
         number = int(digits) if digits.isdecimal() and len(digits) < 16 else -1
         if stamp != self._stamp(principal) or not self._horizon <= number <= self._number:
-            return _Reader(principal, -1, set())
-        return _Reader(principal, number, {entry.key for entry in self._known_at(number, principal)})
+            return Reader(principal, -1, set())
+        return Reader(principal, number, {entry.key for entry in self._known_at(number, principal)})
 
-    def _known_at(self, number: int, principal: Principal) -> Iterator[_Entry]:
+    def _known_at(self, number: int, principal: Principal) -> Iterator[Entry]:
         """What somebody may have known of at a number: rather too much, since a deletion told twice does no harm."""
         for entry in self._entries.values():
             was_there = entry.created <= number and not (entry.is_gone and entry.number <= number)
-            if was_there and entry.ever.admits(principal):
+            if was_there and any(audience.admits(principal) for audience in entry.ever):
                 yield entry
 
     def _stamp(self, principal: Principal) -> str:
@@ -228,81 +201,37 @@ class Hub:
         said = "\0".join((principal.id, *sorted(principal.roles))).encode()
         return hashlib.blake2s(said, key=self._secret, digest_size=6).hexdigest()
 
-    def _news(self, reader: _Reader) -> Iterator[bytes]:
+    def _news(self, reader: Reader) -> Iterator[bytes]:
         if reader.cursor < self._horizon:
             return self._snapshot(reader)
-        changed: list[_Entry] = []
+        changed: list[Entry] = []
         for entry in reversed(self._entries.values()):
             if entry.number <= reader.cursor:
                 break
             changed.append(entry)
         return self._changes(reader, changed[::-1])
 
-    def _changes(self, reader: _Reader, changed: Iterable[_Entry]) -> Iterator[bytes]:
+    def _changes(self, reader: Reader, changed: Iterable[Entry]) -> Iterator[bytes]:
         """In the order of their numbers, so that each one's id says that all before it have been told."""
         stamp = self._stamp(reader.principal)
         for entry in changed:
             event_id = f"{stamp}-{entry.number}"
             if not entry.is_gone and entry.audience.admits(reader.principal):
-                yield from _told(entry, reader, event_id)
+                yield from reader.heard(entry, event_id)
             elif entry.key in reader.told:
                 reader.told.discard(entry.key)
-                yield _block("deleted", entry.key, event_id=event_id)
+                yield block("deleted", entry.key, event_id=event_id)
             reader.cursor = entry.number
 
-    def _snapshot(self, reader: _Reader) -> Iterator[bytes]:
+    def _snapshot(self, reader: Reader) -> Iterator[bytes]:
         """Only its end has an id: who hears but a part of it must begin again."""
         number = self._number
         seen = [each for each in self._entries.values() if not each.is_gone and each.audience.admits(reader.principal)]
         lost = reader.told - {entry.key for entry in seen}
         reader.told, reader.cursor = set(), -1
         for key in sorted(lost):
-            yield _block("deleted", key)
+            yield block("deleted", key)
         for entry in sorted(seen, key=lambda each: each.key):
-            yield from _told(entry, reader, None)
+            yield from reader.heard(entry, None)
         reader.cursor = number
         yield sse.encode(b"{}", "synced", f"{self._stamp(reader.principal)}-{number}")
-
-
-class _Change(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A ChangeEvent whose resource is encoded already."""
-
-    type: str
-    kind: str
-    name: str
-    resource: msgspec.Raw | None = None
-
-
-def _told(entry: _Entry, reader: _Reader, event_id: str | None) -> Iterator[bytes]:
-    """The last event of an entry has its id: who is cut off in between hears the whole entry again."""
-    is_new = entry.key not in reader.told
-    reader.told.add(entry.key)
-    tells_status = bool(entry.status) and (is_new or entry.status_number > reader.cursor)
-    if is_new or entry.resource_number > reader.cursor:
-        own = entry.for_writers if may_write(reader.principal, entry.audience.ownership) else entry.resource
-        word = "added" if is_new else "modified"
-        yield _block(word, entry.key, own, event_id=None if tells_status else event_id)
-    if tells_status:
-        yield _block("status", entry.key, entry.status, event_id=event_id)
-
-
-def _block(word: str, key: _Key, resource: bytes = b"", *, event_id: str | None = None) -> bytes:
-    change = _Change(word, *key, msgspec.Raw(resource) if resource else None)
-    return sse.encode(msgspec.json.encode(change), "change", event_id)
-
-
-def _widened(ever: Audience, audience: Audience) -> Audience:
-    roles = ever.ownership.required_roles | audience.ownership.required_roles
-    return Audience(Ownership(audience.ownership.created_by, roles), audience.user)
-
-
-def _chunks(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Several events in one write, but never the whole of a large snapshot in memory."""
-    waiting = bytearray()
-    for block in blocks:
-        waiting += block
-        if len(waiting) >= _CHUNK:
-            yield bytes(waiting)
-            waiting.clear()
-    if waiting:
-        yield bytes(waiting)

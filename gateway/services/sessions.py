@@ -6,11 +6,10 @@ grouped by principal, client and adapter, and the group ends when it has been id
 """
 
 import asyncio
-import hashlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 from gateway.core.access import Principal
@@ -20,8 +19,9 @@ from gateway.core.ports import Backend
 from gateway.core.routes import Endpoint, Routes
 from gateway.services.audit import AuditLog
 from gateway.services.client_info import UNKNOWN, ClientInfo, of_initialize, of_modern
-from gateway.services.events import Audience, Hub
-from gateway.wire.audit import AuditRecord
+from gateway.services.entries import Audience
+from gateway.services.events import Hub
+from gateway.services.live import Call, Key, Live
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 from gateway.wire.resources import LiveSession
@@ -31,132 +31,10 @@ MOST_AT_ONCE: Final = 1000  # sessions that are told of in one go; the others fo
 GROUP_IDLE: Final = 300.0  # seconds after which a modern client counts as gone
 SESSION_IDLE: Final = 24 * 3600.0  # the upstream ends its idle sessions, and may not say so
 MOST: Final = 100_000  # live sessions that are kept
+MOST_CLIENTS: Final = 50  # programs of one principal at one adapter that are told apart: a name costs nothing
 MOST_ENDED: Final = 100_000
 
 log = logging.getLogger(__name__)
-
-type _Key = tuple[bytes, str] | tuple[str, str, ClientInfo, Era]
-
-
-class _Live:
-    """One session or group under way. Times are seconds since the epoch."""
-
-    __slots__ = (
-        "adapter", "bytes_in", "bytes_out", "calls", "client", "endpoint", "era", "errors", "id", "in_flight",
-        "is_dirty", "key", "opened_at", "principal", "session", "streams", "used_at",
-    )  # fmt: skip
-
-    def __init__(
-        self, key: _Key, adapter: AdapterName, endpoint: Endpoint, *, principal: Principal, era: Era,
-        session: bytes | None, client: ClientInfo, now: float,
-    ) -> None:  # fmt: skip
-        self.key, self.id = key, _digest(key)
-        self.adapter, self.endpoint, self.principal, self.era = adapter, endpoint, principal, era
-        self.session, self.client = session, client
-        self.opened_at = self.used_at = now
-        self.calls = self.in_flight = self.streams = self.errors = self.bytes_in = self.bytes_out = 0
-        self.is_dirty = False
-
-    def shown(self) -> LiveSession:
-        return LiveSession(
-            id=self.id,
-            adapter=self.adapter,
-            instance=self.endpoint.instance,
-            era=self.era,
-            principal=self.principal.id,
-            principal_name=self.principal.name,
-            client_name=self.client.name,
-            client_version=self.client.version,
-            protocol_version=self.client.protocol,
-            opened_at=datetime.fromtimestamp(self.opened_at, UTC),
-            last_used_at=datetime.fromtimestamp(self.used_at, UTC),
-            calls=self.calls,
-            in_flight=self.in_flight,
-            streams=self.streams,
-            errors=self.errors,
-            bytes_in=self.bytes_in,
-            bytes_out=self.bytes_out,
-        )
-
-
-class _Call:
-    """core.ports.Account. `live` is None until a session id is known, and for a call that never gets one."""
-
-    __slots__ = (
-        "_adapter",
-        "_client",
-        "_endpoint",
-        "_era",
-        "_is_stream",
-        "_live",
-        "_opened_at",
-        "_owner",
-        "_principal",
-    )
-
-    def __init__(
-        self, owner: "Sessions", live: _Live | None, adapter: AdapterName, endpoint: Endpoint, principal: Principal,
-        era: Era, client: ClientInfo, is_stream: bool, now: float,
-    ) -> None:  # fmt: skip
-        self._owner, self._live, self._opened_at = owner, live, now
-        self._adapter, self._endpoint, self._principal, self._era = adapter, endpoint, principal, era
-        self._client, self._is_stream = client, is_stream
-        if live is not None:
-            self._begin(live)
-
-    def _begin(self, live: _Live) -> None:
-        live.used_at = self._opened_at
-        if self._is_stream:
-            live.streams += 1
-        else:
-            live.in_flight += 1
-        self._owner.touch(live)
-
-    def learned(self, session: bytes) -> None:
-        if self._live is None:
-            self._live = self._owner.session(
-                session, self._adapter, self._endpoint, self._principal, self._era, self._client, self._opened_at
-            )
-            self._begin(self._live)
-
-    def ended(self, *, status: int, bytes_in: int, bytes_out: int) -> None:
-        owner, live, now = self._owner, self._live, self._owner.clock()
-        if live is None:  # a server without sessions
-            live = self._live = owner.group(
-                self._adapter, self._endpoint, self._principal, self._era, self._client, now
-            )
-            self._begin(live)
-        if self._is_stream:
-            live.streams -= 1
-        else:
-            live.in_flight -= 1
-            live.calls += 1
-        if status >= 400 or (status == 0 and not self._is_stream):
-            live.errors += 1
-        live.bytes_in += bytes_in
-        live.bytes_out += bytes_out
-        live.used_at = now
-        owner.touch(live)
-        if owner.audit is not None:
-            owner.audit.record(self._record(status, bytes_in, bytes_out, now))
-
-    def closed(self) -> None:
-        if self._live is not None and self._live.session is not None:
-            self._owner.drop(self._live)
-
-    def _record(self, status: int, bytes_in: int, bytes_out: int, now: float) -> AuditRecord:
-        return AuditRecord(
-            at=datetime.fromtimestamp(self._opened_at, UTC),
-            action="mcp.stream" if self._is_stream else "mcp.call",
-            principal=self._principal.id,
-            principal_name=self._principal.name,
-            target=self._adapter,
-            instance=self._endpoint.instance,
-            status=status,
-            duration=round(now - self._opened_at, 6),
-            bytes_in=bytes_in,
-            bytes_out=bytes_out,
-        )
 
 
 class Sessions:
@@ -173,11 +51,13 @@ class Sessions:
     ) -> None:
         self._routes, self._backend, self._hub = routes, backend, hub
         self.audit, self.clock = audit, clock
-        self._live: dict[_Key, _Live] = {}
-        self._by_id: dict[str, _Live] = {}
+        self._live: dict[Key, Live] = {}
+        self._by_id: dict[str, Live] = {}
         self._latest: dict[tuple[str, str], ClientInfo] = {}  # whose calls at what adapter: the client heard of last
+        self._groups: Counter[tuple[str, str]] = Counter()  # of whose calls at what adapter
         self._ended: dict[tuple[bytes, str], None] = {}  # in the order in which they were ended
-        self._dirty: list[_Live] = []
+        self._alive: set[str] = set()  # uids of instances, and names of adapters
+        self._dirty: list[Live] = []
         self._timer: asyncio.TimerHandle | None = None
 
     # The data plane
@@ -185,9 +65,9 @@ class Sessions:
     def opened(
         self, session: bytes | None, adapter: AdapterName, endpoint: Endpoint, principal: Principal, era: Era,
         body: bytes | None, *, is_stream: bool = False,
-    ) -> _Call:  # fmt: skip
+    ) -> Call:  # fmt: skip
         now = self.clock()
-        live: _Live | None = None
+        live: Live | None = None
         client = UNKNOWN
         if era is Era.MODERN:
             client = self._modern_client(principal, adapter, body)
@@ -196,7 +76,7 @@ class Sessions:
             live = self.session(session, adapter, endpoint, principal, era, UNKNOWN, now)
         else:
             client = self._legacy_client(principal, adapter, body)
-        return _Call(self, live, adapter, endpoint, principal, era, client, is_stream, now)
+        return Call(self, live, adapter, endpoint, principal, era, client, is_stream, now)
 
     def is_ended(self, session: bytes, endpoint: Endpoint) -> bool:
         return (session, endpoint.uid) in self._ended
@@ -204,27 +84,29 @@ class Sessions:
     def session(
         self, session: bytes, adapter: AdapterName, endpoint: Endpoint, principal: Principal, era: Era,
         client: ClientInfo, now: float,
-    ) -> _Live:  # fmt: skip
+    ) -> Live:  # fmt: skip
         """A legacy session, known from now on."""
         key = (session, endpoint.uid)
         return self._live.get(key) or self._add(
-            _Live(key, adapter, endpoint, principal=principal, era=era, session=session, client=client, now=now)
+            Live(key, adapter, endpoint, principal=principal, era=era, session=session, client=client, now=now)
         )
 
     def group(
         self, adapter: AdapterName, endpoint: Endpoint, principal: Principal, era: Era, client: ClientInfo, now: float
-    ) -> _Live:
+    ) -> Live:
         """Calls without a session. Its instance is the one that was asked last."""
+        live = self._live.get((principal.id, adapter, client, era))
+        if live is not None:
+            live.endpoint = endpoint
+            return live
+        if client is not UNKNOWN and self._groups[principal.id, adapter] >= MOST_CLIENTS:
+            return self.group(adapter, endpoint, principal, era, UNKNOWN, now)
         key = (principal.id, adapter, client, era)
-        live = self._live.get(key)
-        if live is None:
-            return self._add(
-                _Live(key, adapter, endpoint, principal=principal, era=era, session=None, client=client, now=now)
-            )
-        live.endpoint = endpoint
-        return live
+        return self._add(
+            Live(key, adapter, endpoint, principal=principal, era=era, session=None, client=client, now=now)
+        )
 
-    def touch(self, live: _Live) -> None:
+    def touch(self, live: Live) -> None:
         """It changed: who listens hears of it within a second."""
         if not live.is_dirty:
             live.is_dirty = True
@@ -232,16 +114,25 @@ class Sessions:
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(PACE, self.tell)
 
-    def drop(self, live: _Live) -> None:
+    def drop(self, live: Live) -> None:
         if self._live.get(live.key) is live:
             del self._live[live.key], self._by_id[live.id]
+            self._count(live, -1)
         self._hub.hide_session(live.id)
 
-    def _add(self, live: _Live) -> _Live:
+    def _add(self, live: Live) -> Live:
         if len(self._live) >= MOST:
             self.drop(next(iter(self._live.values())))
         self._live[live.key] = self._by_id[live.id] = live
+        self._count(live, 1)
         return live
+
+    def _count(self, live: Live, step: int) -> None:
+        if live.session is None:
+            whose = (live.principal.id, live.adapter)
+            self._groups[whose] += step
+            if not self._groups[whose]:
+                del self._groups[whose]
 
     def _modern_client(self, principal: Principal, adapter: AdapterName, body: bytes | None) -> ClientInfo:
         known = self._latest.get((principal.id, adapter), UNKNOWN)
@@ -273,14 +164,17 @@ class Sessions:
 
     def observed(self, adapters: Mapping[AdapterName, Observed]) -> None:
         """What runs has changed: sessions of instances that are gone are gone, and so are those of adapters."""
-        alive = {instance.uid for each in adapters.values() for instance in each.instances}
+        alive = {instance.uid for each in adapters.values() for instance in each.instances} | adapters.keys()
+        if self._alive <= alive:  # most changes are no end of anything
+            self._alive = alive
+            return
+        self._alive = alive
         for live in list(self._live.values()):
-            is_gone = live.endpoint.uid not in alive if live.session is not None else live.adapter not in adapters
-            if is_gone:
+            if (live.adapter if live.session is None else live.endpoint.uid) not in alive:
                 self.drop(live)
         for key in [key for key in self._ended if key[1] not in alive]:
             del self._ended[key]
-        for known in [known for known in self._latest if known[1] not in adapters]:
+        for known in [known for known in self._latest if known[1] not in alive]:
             del self._latest[known]
 
     async def run(self) -> None:
@@ -345,7 +239,7 @@ class Sessions:
             del self._ended[next(iter(self._ended))]
         self._ended[session, endpoint.uid] = None
 
-    def _one(self, principal: Principal, session_id: str) -> _Live:
+    def _one(self, principal: Principal, session_id: str) -> Live:
         live = self._by_id.get(session_id)
         if live is None:
             raise NotFound(f"there is no live session '{session_id}'; see: mcpdeck sessions list")
@@ -353,15 +247,6 @@ class Sessions:
             raise Forbidden("a session is for its own user, and for who may change its adapter")
         return live
 
-    def _admits(self, principal: Principal, live: _Live) -> bool:
+    def _admits(self, principal: Principal, live: Live) -> bool:
         route = self._routes.table.routes.get(live.adapter)
         return route is not None and Audience(route.ownership, live.principal.id).admits(principal)
-
-
-def _digest(key: _Key) -> str:
-    """The same on every replica; says nothing of the id that the client holds."""
-    if isinstance(key[0], bytes):
-        said = b"\0".join((key[0], str(key[1]).encode()))
-    else:
-        said = "\0".join(map(str, key)).encode(errors="surrogatepass")
-    return hashlib.blake2s(said, person=b"session", digest_size=8).hexdigest()

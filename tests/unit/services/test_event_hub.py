@@ -314,3 +314,14 @@ async def test_a_phase_is_told_as_the_contract_spells_it() -> None:
         told = (await reader.snapshot())[1]
         assert told.resource is not None
         assert told.resource["phase"] == "Rolling"
+
+
+async def test_a_reader_that_comes_back_hears_that_an_adapter_is_another_users_now() -> None:
+    hub = Hub()
+    show(hub, owner="ada")
+    async with Listener(hub, ADA) as reader:
+        await reader.snapshot()
+    hub.hide_adapter("weather")
+    show(hub, owner="kim")
+    async with Listener(hub, ADA, reader.last_event_id) as back:
+        assert words([await back.change()]) == ["deleted Adapter weather"]

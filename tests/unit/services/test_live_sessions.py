@@ -63,6 +63,12 @@ class Desk:
         route = Route(WEATHER, wanted.ownership, headers=((b"x-key", b"secret"),))
         self.routes.table = RoutingTable({WEATHER: route})
         self.subject = Sessions(self.routes, self.backend, hub=self.hub, clock=lambda: self.now, **options)
+        self.see(ONE, TWO)
+
+    def see(self, *endpoints: Endpoint) -> None:
+        """These run, and no others."""
+        running = [instance(each.instance, uid=each.uid) for each in endpoints]
+        self.subject.observed({WEATHER: Observed(instances=tuple(running))})
 
     def initialize(self, session: bytes = b"s-1", who: Principal = BEA, endpoint: Endpoint = ONE) -> None:
         call = self.subject.opened(None, WEATHER, endpoint, who, Era.LEGACY, INITIALIZE)
@@ -162,7 +168,7 @@ async def test_sessions_of_an_instance_that_is_gone_are_gone(desk: Desk) -> None
     desk.initialize(b"s-1", endpoint=ONE)
     desk.initialize(b"s-2", endpoint=TWO)
     desk.subject.opened(None, WEATHER, ONE, BEA, Era.MODERN, modern()).ended(status=200, bytes_in=1, bytes_out=1)
-    desk.subject.observed({WEATHER: Observed(instances=(instance("weather-1", uid="uid-1"),))})
+    desk.see(TWO)
     assert sorted((each.instance, each.era) for each in desk.subject.visible(ADMIN)) == [
         ("weather-0", "modern"),
         ("weather-1", "legacy"),
@@ -198,6 +204,18 @@ async def test_there_is_a_bound_on_what_is_kept(desk: Desk, monkeypatch: pytest.
     assert desk.subject.is_ended(b"another", ONE)
 
 
+async def test_a_client_that_changes_its_name_all_the_time_fills_nothing(desk: Desk) -> None:
+    for number in range(500):
+        call = desk.subject.opened(None, WEATHER, ONE, BEA, Era.MODERN, modern(f"client-{number}"))
+        call.ended(status=200, bytes_in=1, bytes_out=1)
+    seen = desk.subject.visible(ADMIN)
+    assert len(seen) == module.MOST_CLIENTS + 1
+    assert sum(each.calls for each in seen) == 500
+    desk.now += GROUP_IDLE + 1
+    desk.subject.sweep()
+    assert not desk.subject._groups
+
+
 # Who sees, who ends
 
 
@@ -226,7 +244,7 @@ async def test_an_ended_session_is_refused_and_its_server_is_told(desk: Desk) ->
     assert not desk.subject.is_ended(b"s-1", TWO)
     assert desk.backend.ended == [(ONE, b"s-1", ((b"x-key", b"secret"),))]
     assert desk.subject.visible(ADMIN) == []
-    desk.subject.observed({WEATHER: Observed(instances=(instance(uid="anew"),))})
+    desk.see(TWO)
     assert desk.subject._ended == {}
 
 

@@ -1,0 +1,170 @@
+"""One live session or group of calls, and one call of it, as plain numbers: cheap enough for every request.
+
+Keeps no list and tells nobody: its ledger does.
+"""
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+from gateway.core.access import Principal
+from gateway.core.routes import Endpoint
+from gateway.services.audit import AuditLog
+from gateway.services.client_info import ClientInfo
+from gateway.wire.audit import AuditRecord
+from gateway.wire.mcp import Era
+from gateway.wire.names import AdapterName
+from gateway.wire.resources import LiveSession
+
+type Key = tuple[bytes, str] | tuple[str, str, ClientInfo, Era]
+
+
+class Live:
+    """One session or group under way. Times are seconds since the epoch."""
+
+    __slots__ = (
+        "adapter", "bytes_in", "bytes_out", "calls", "client", "endpoint", "era", "errors", "id", "in_flight",
+        "is_dirty", "key", "opened_at", "principal", "session", "streams", "used_at",
+    )  # fmt: skip
+
+    def __init__(
+        self, key: Key, adapter: AdapterName, endpoint: Endpoint, *, principal: Principal, era: Era,
+        session: bytes | None, client: ClientInfo, now: float,
+    ) -> None:  # fmt: skip
+        self.key, self.id = key, _digest(key)
+        self.adapter, self.endpoint, self.principal, self.era = adapter, endpoint, principal, era
+        self.session, self.client = session, client
+        self.opened_at = self.used_at = now
+        self.calls = self.in_flight = self.streams = self.errors = self.bytes_in = self.bytes_out = 0
+        self.is_dirty = False
+
+    def shown(self) -> LiveSession:
+        return LiveSession(
+            id=self.id,
+            adapter=self.adapter,
+            instance=self.endpoint.instance,
+            era=self.era,
+            principal=self.principal.id,
+            principal_name=self.principal.name,
+            client_name=self.client.name,
+            client_version=self.client.version,
+            protocol_version=self.client.protocol,
+            opened_at=datetime.fromtimestamp(self.opened_at, UTC),
+            last_used_at=datetime.fromtimestamp(self.used_at, UTC),
+            calls=self.calls,
+            in_flight=self.in_flight,
+            streams=self.streams,
+            errors=self.errors,
+            bytes_in=self.bytes_in,
+            bytes_out=self.bytes_out,
+        )
+
+
+class Ledger(Protocol):
+    """What calls are entered in: see `sessions`."""
+
+    audit: AuditLog | None
+    clock: Callable[[], float]
+
+    def session(
+        self, session: bytes, adapter: AdapterName, endpoint: Endpoint, principal: Principal, era: Era,
+        client: ClientInfo, now: float,
+    ) -> "Live": ...  # fmt: skip
+
+    def group(
+        self, adapter: AdapterName, endpoint: Endpoint, principal: Principal, era: Era, client: ClientInfo, now: float
+    ) -> "Live": ...
+
+    def touch(self, live: "Live") -> None: ...
+
+    def drop(self, live: "Live") -> None: ...
+
+
+class Call:
+    """core.ports.Account. `live` is None until a session id is known, and for a call that never gets one."""
+
+    __slots__ = (
+        "_adapter",
+        "_client",
+        "_endpoint",
+        "_era",
+        "_is_stream",
+        "_live",
+        "_opened_at",
+        "_owner",
+        "_principal",
+    )
+
+    def __init__(
+        self, owner: Ledger, live: Live | None, adapter: AdapterName, endpoint: Endpoint, principal: Principal,
+        era: Era, client: ClientInfo, is_stream: bool, now: float,
+    ) -> None:  # fmt: skip
+        self._owner, self._live, self._opened_at = owner, live, now
+        self._adapter, self._endpoint, self._principal, self._era = adapter, endpoint, principal, era
+        self._client, self._is_stream = client, is_stream
+        if live is not None:
+            self._begin(live)
+
+    def _begin(self, live: Live) -> None:
+        live.used_at = self._opened_at
+        if self._is_stream:
+            live.streams += 1
+        else:
+            live.in_flight += 1
+        self._owner.touch(live)
+
+    def learned(self, session: bytes) -> None:
+        if self._live is None:
+            self._live = self._owner.session(
+                session, self._adapter, self._endpoint, self._principal, self._era, self._client, self._opened_at
+            )
+            self._begin(self._live)
+
+    def ended(self, *, status: int, bytes_in: int, bytes_out: int) -> None:
+        owner, live, now = self._owner, self._live, self._owner.clock()
+        if live is None:  # a server without sessions
+            live = self._live = owner.group(
+                self._adapter, self._endpoint, self._principal, self._era, self._client, now
+            )
+            self._begin(live)
+        if self._is_stream:
+            live.streams -= 1
+        else:
+            live.in_flight -= 1
+            live.calls += 1
+        if status >= 400 or (status == 0 and not self._is_stream):
+            live.errors += 1
+        live.bytes_in += bytes_in
+        live.bytes_out += bytes_out
+        live.used_at = now
+        owner.touch(live)
+        if owner.audit is not None:
+            owner.audit.record(self._record(status, bytes_in, bytes_out, now))
+
+    def closed(self) -> None:
+        if self._live is not None and self._live.session is not None:
+            self._owner.drop(self._live)
+
+    def _record(self, status: int, bytes_in: int, bytes_out: int, now: float) -> AuditRecord:
+        return AuditRecord(
+            at=datetime.fromtimestamp(self._opened_at, UTC),
+            action="mcp.stream" if self._is_stream else "mcp.call",
+            principal=self._principal.id,
+            principal_name=self._principal.name,
+            target=self._adapter,
+            instance=self._endpoint.instance,
+            status=status,
+            duration=round(now - self._opened_at, 6),
+            bytes_in=bytes_in,
+            bytes_out=bytes_out,
+        )
+
+
+def _digest(key: Key) -> str:
+    """The same on every replica; says nothing of the id that the client holds."""
+    if isinstance(key[0], bytes):
+        said = b"\0".join((key[0], str(key[1]).encode()))
+    else:
+        said = "\0".join(map(str, key)).encode(errors="surrogatepass")
+    return hashlib.blake2s(said, person=b"session", digest_size=8).hexdigest()
