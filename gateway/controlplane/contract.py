@@ -73,6 +73,13 @@ REFUSALS: Final[Mapping[int, str]] = {
     503: "Not ready.",
 }
 
+SUCCESSES: Final[Mapping[int, str]] = {
+    200: "Here it is.",
+    201: "Created; Location says where.",
+    202: "Accepted; it follows.",
+    204: "Done.",
+}
+
 ON_EVERY_ROUTE: Final = (401, 403, 421)
 _IF_MATCH: Final = Parameter("If-Match", "Only if its etag is still this one.", kind="header")
 _IF_NONE_MATCH: Final = Parameter("If-None-Match", "304 if its etag is still this one.", kind="header")

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any, Final
 
+import msgspec
+
 type Json = dict[str, Any]
 
 HEADERS: Final = {
@@ -35,7 +37,7 @@ p { max-width: 46rem } .soft, dd, td { color: var(--soft) }
 code, .path { font-family: var(--mono); font-size: .9em }
 p code, dd code, td code { background: var(--line); padding: .1em .3em; border-radius: .3em }
 details { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; margin: .6rem 0 }
-details:target { border-color: var(--accent) }
+details:has(:target) { border-color: var(--accent) }
 summary { display: flex; flex-wrap: wrap; gap: .25rem .9rem; align-items: baseline; padding: .7rem 1rem;
   cursor: pointer; list-style: none; border-radius: .6rem }
 summary::-webkit-details-marker { display: none }
@@ -44,7 +46,7 @@ summary .soft { margin-left: auto; font-size: .9rem }
 .method { min-width: 4.2rem; font: 700 .78rem var(--mono); letter-spacing: .04em }
 .get { color: var(--get) } .post { color: var(--post) } .put, .patch { color: var(--put) }
 .delete { color: var(--delete) }
-.inside { padding: .2rem 1rem 1rem; border-top: 1px solid var(--line) }
+.inside { scroll-margin-top: 5rem; padding: .2rem 1rem 1rem; border-top: 1px solid var(--line) }
 dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .25rem 1.2rem; margin: 0 } dd { margin: 0 }
 table { border-collapse: collapse; width: 100%; font-size: .92rem }
 td { padding: .3rem .8rem .3rem 0; vertical-align: top; border-top: 1px solid var(--line) }
@@ -106,9 +108,10 @@ def _operations(document: Json, tag: str) -> Iterator[tuple[str, str, Json]]:
 
 
 def _operation(path: str, method: str, operation: Json) -> Iterator[str]:
-    yield f'<details id="{operation["operationId"]}"><summary><span class="method {method}">{method.upper()}</span>'
+    yield f'<details><summary><span class="method {method}">{method.upper()}</span>'
     yield f"<span class=path>{escape(path)}</span><span class=soft>{escape(operation['summary'])}</span></summary>"
-    yield f"<div class=inside><p>{_text(operation.get('description') or operation['summary'])}</p>"
+    yield f'<div class=inside id="{operation["operationId"]}">'  # inside: going there opens it
+    yield f"<p>{_text(operation.get('description') or operation['summary'])}</p>"
     if operation["parameters"]:
         yield "<h4>Parameters</h4><dl>"
         for each in operation["parameters"]:
@@ -125,7 +128,7 @@ def _operation(path: str, method: str, operation: Json) -> Iterator[str]:
 
 
 def _type(name: str, schema: Json) -> Iterator[str]:
-    yield f'<details id="{escape(name)}"><summary><span class=path>{escape(name)}</span></summary><div class=inside>'
+    yield f'<details><summary><span class=path>{escape(name)}</span></summary><div class=inside id="{escape(name)}">'
     yield from (f"<p>{_text(paragraph)}</p>" for paragraph in schema.get("description", "").split("\n\n"))
     if values := schema.get("enum"):
         yield f"<p>{', '.join(f'<code>{escape(str(value))}</code>' for value in values)}</p>"
@@ -138,7 +141,9 @@ def _type(name: str, schema: Json) -> Iterator[str]:
 
 def _default(schema: Json) -> str:
     default = schema.get("default")
-    return f"<code>{escape(str(default))}</code>" if isinstance(default, int | float | str) and default != "" else ""
+    if default == "" or not isinstance(default, bool | int | float | str):
+        return ""
+    return f"<code>{escape(msgspec.json.encode(default).decode().strip('"'))}</code>"
 
 
 def _content(content: Json) -> str:

@@ -6,7 +6,17 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.controlplane.contract import ERROR, JSON, ON_EVERY_ROUTE, OPERATIONS, REFUSALS, TAGS, Operation, Parameter
+from gateway.controlplane.contract import (
+    ERROR,
+    JSON,
+    ON_EVERY_ROUTE,
+    OPERATIONS,
+    REFUSALS,
+    SUCCESSES,
+    TAGS,
+    Operation,
+    Parameter,
+)
 from gateway.wire.problems import MEDIA_TYPE
 from gateway.wire.resources import AdapterSpec, ChangeEvent
 
@@ -94,7 +104,10 @@ def _parameter(parameter: Parameter) -> Json:
 
 
 def _responses(operation: Operation, schema_of: Json) -> Json:
-    success: Json = {"description": operation.summary, "headers": {"X-Request-Id": {"schema": {"type": "string"}}}}
+    success: Json = {
+        "description": SUCCESSES[operation.status],
+        "headers": {"X-Request-Id": {"schema": {"type": "string"}}},
+    }
     if operation.answer is not None:
         success["content"] = _content(operation.answer, schema_of)
     general = () if operation.is_anonymous else ON_EVERY_ROUTE
