@@ -5,21 +5,24 @@ A clock that stands still, a gateway that is a scene: the same code gives the sa
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 
+from gateway.wire.resources import WhoAmI  # noqa: E402
 from screenshots.picture import tidy, to_png  # noqa: E402  (only found with the line above)
 from tests.support import scenes  # noqa: E402
 from tests.support.deck import Driver, deck_on  # noqa: E402
-from tests.support.fake_gateway import Scene  # noqa: E402
+from tests.support.fake_gateway import Fault, Scene  # noqa: E402
+from tests.support.identity import FakeIdentity  # noqa: E402
 
 LATENCY = 0.012
+CODE = "Open https://microsoft.com/devicelogin and enter the code F7QK-4XTB"
 
 
 class Shot(NamedTuple):
@@ -30,6 +33,32 @@ class Shot(NamedTuple):
     seen: tuple[str, ...]
     theme: str = "dark"
     scene: Callable[[], Scene] = scenes.team
+    surroundings: Callable[[], dict[str, Any]] = dict
+    before: Callable[[Driver], Awaitable[None]] | None = None
+
+
+async def signed_out(deck: Driver) -> None:
+    """The gateway no longer knows who asks."""
+    deck.gateway.fail("GET", ".*", Fault(401, "the token has expired"))
+    deck.gateway.cut_streams()
+    await deck.type("<ctrl+r>")
+    await deck.sees("does not know you")
+
+
+def waiting_for_a_code() -> dict[str, Any]:
+    """Somebody signs in on another screen, and takes their time."""
+    identity = FakeIdentity(told=CODE)
+    identity.gate.clear()
+    return {"identity": identity}
+
+
+async def as_a_reader(deck: Driver) -> None:
+    """Somebody who may look and not touch."""
+    deck.gateway.scene.whoami = WhoAmI(
+        id="tom@example.com", name="Tom Ek", roles=["developers"], permissions=[], authentication="oidc"
+    )
+    await deck.type("<ctrl+r>")
+    await deck.sees("Tom Ek")
 
 
 SHOTS = {
@@ -52,14 +81,24 @@ SHOTS = {
         ("REGION: north", "developers"),
     ),
     "delete-100x30": Shot((100, 30), "/weather<enter><ctrl+d>", ("Delete weather?",)),
+    "signed-out-80x24": Shot((80, 24), "", ("signed out",), surroundings=waiting_for_a_code, before=signed_out),
+    "sign-in-100x30": Shot((100, 30), "L", ("Sign in?",), surroundings=waiting_for_a_code, before=signed_out),
+    "device-code-120x40": Shot(
+        (120, 40), ":login device-code<enter>", ("F7QK-4XTB",), surroundings=waiting_for_a_code, before=signed_out
+    ),
+    "whoami-120x40": Shot((120, 40), "/github<enter>:whoami<enter>", ("Here, for github",), before=as_a_reader),
     "help-120x40": Shot((120, 40), "?", ("Keys in Adapters",)),
 }
 
 
 async def take(shot: Shot) -> str:
     """The SVG of one shot."""
-    async with deck_on(shot.scene(), size=shot.size, theme=shot.theme, context="prod-weu") as deck:
+    world = shot.surroundings()
+    async with deck_on(shot.scene(), size=shot.size, theme=shot.theme, context="prod-weu", surroundings=world) as deck:
         await _settle(deck)
+        if shot.before is not None:
+            await shot.before(deck)
+            await _settle(deck)
         await deck.type(shot.keys)
         await deck.sees(*shot.seen)
         await _settle(deck)

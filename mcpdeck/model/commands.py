@@ -9,6 +9,7 @@ from gateway.wire.resources import Adapter, LiveSession
 from mcpdeck.model.state import Standing, State
 
 WRITER_ROLE: Final = "mcp.admin"
+CREATOR_ROLE: Final = "mcp.engineer"
 
 
 class View(StrEnum):
@@ -27,7 +28,15 @@ TABLES: Final = (View.ADAPTERS, View.SESSIONS)
 ADAPTER_VIEWS: Final = (View.ADAPTERS, View.DETAIL)
 SESSION_VIEWS: Final = (View.SESSIONS, View.SESSION)
 EVERY_VIEW: Final = tuple(View)
-COMMAND_AREAS: Final = ("adapter", "session", "log", "table", "view", "deck")  # in the order of the help page
+COMMAND_AREAS: Final = (
+    "adapter",
+    "session",
+    "log",
+    "table",
+    "view",
+    "identity",
+    "deck",
+)  # in the order of the help page
 
 _OF_A_VIEW: Final = frozenset({"table", "log"})  # what these do needs a table or a log to be shown
 
@@ -98,6 +107,8 @@ def obstacle(command: Command, situation: Situation) -> str:
         return "no adapter is selected"
     if Need.SESSION in needs and situation.session is None:
         return "no session is selected"
+    if Need.GATEWAY in needs and state.link.standing is Standing.SIGN_IN:
+        return "sign in first: L"
     if Need.GATEWAY in needs and state.link.standing is not Standing.LIVE:
         return f"the gateway does not answer ({state.link.reason or state.link.standing}); ctrl+r tries again now"
     return situation.refused.get((command.id, target_of(command, situation)), "") or _forbidden(command, situation)
@@ -116,7 +127,9 @@ def _forbidden(command: Command, situation: Situation) -> str:
     if who is None:
         return ""
     if Need.CREATE in command.needs and not {"create", "admin"} & set(who.permissions):
-        return f"{who.name or who.id} may not create adapters; ask for a role that may (mcp.engineer or {WRITER_ROLE})"
+        return (
+            f"{who.name or who.id} may not create adapters; ask for a role that may ({CREATOR_ROLE} or {WRITER_ROLE})"
+        )
     if Need.WRITE in command.needs and adapter is not None and not may_write(state, adapter):
         return f"{adapter.name} belongs to {adapter.created_by}; only they or {WRITER_ROLE} may change it"
     if Need.END in command.needs and session is not None and not may_end(state, session):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from mcpdeck.model.commands import Command, View
-from mcpdeck.model.verbs import adapters, deck, lines, sessions, tables, views
+from mcpdeck.model.verbs import adapters, deck, identity, lines, sessions, tables, views
 
 COMMANDS: Final[tuple[Command, ...]] = (
     *views.COMMANDS,
@@ -12,6 +12,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     *sessions.COMMANDS,
     *tables.COMMANDS,
     *lines.COMMANDS,
+    *identity.COMMANDS,
     *deck.COMMANDS,
 )
 BY_ID: Final = {command.id: command for command in COMMANDS}

@@ -1,8 +1,9 @@
 """What the lines around a view say: masthead, strip, foot. Pure: parts with a tone, some of which run a command."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from mcpdeck.model.commands import MAIN_VIEWS, Command, View, key_name
 from mcpdeck.model.formatting import age, milliseconds
@@ -10,6 +11,7 @@ from mcpdeck.model.registry import BY_ID, footer_of
 from mcpdeck.model.state import Standing, State
 from mcpdeck.model.words import Glyphs, Tone
 
+DEVICE_CODE: Final = re.compile(r"enter the code (\S+)")
 WIDE = 100  # from here on there is room for what is only nice to know
 
 
@@ -53,10 +55,24 @@ def _link(state: State, now: datetime, glyphs: Glyphs) -> Parts:
         case Standing.CONNECTING:
             return [Part(f"{glyphs.waiting} connecting", Tone.BUSY), *stale]
         case Standing.SIGN_IN:
-            return [Part(f"{glyphs.broken} sign in: mcpdeck login", Tone.BAD), *stale]
+            return [Part(f"{glyphs.broken} signed out", Tone.BAD), *stale]
         case Standing.RETRYING:
             left = max(0, round((link.retry_at - now).total_seconds())) if link.retry_at else 0
             return [Part(f"{glyphs.broken} offline, try {link.attempt} in {left}s", Tone.BAD), *stale]
+
+
+def banner(state: State) -> tuple[Parts, Parts] | None:
+    """What the reader has to do before the gateway talks with them, and the key that does it; None for nothing."""
+    if state.signing is not None:
+        told = state.signing.told or "Asking the gateway how one signs in"
+        code = "identity.copy-code" if DEVICE_CODE.search(told) else ""
+        copy = [Part(":code ", Tone.ACCENT, code), Part("Copy it  ", command=code)] if code else []
+        give_up = [Part("L ", Tone.ACCENT, "identity.login"), Part("Give up ", command="identity.login")]
+        return [Part(" Signing in  ", Tone.BUSY), Part(told, Tone.STRONG)], [*copy, *give_up]
+    if state.link.standing is Standing.SIGN_IN:
+        left = [Part(" The gateway does not know you", Tone.WARN), Part(f"  {state.link.reason}", Tone.DIM)]
+        return left, [Part("  L ", Tone.ACCENT, "identity.login"), Part("Sign in ", command="identity.login")]
+    return None
 
 
 def strip(view: View, *, crumb: str, width: int, glyphs: Glyphs) -> Parts:

@@ -33,6 +33,12 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Signing(msgspec.Struct, frozen=True):
+    """A sign-in under way; `told` is what the reader has to do, empty while there is nothing yet."""
+
+    told: str = ""
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """One gateway as last heard. `fresh_at` is when it was last known to be true; None before the first word.
 
@@ -45,6 +51,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     principal: WhoAmI | None = None
     latency: float | None = None  # seconds
     link: Link = Link()
+    signing: Signing | None = None
     adapters: Mapping[str, Adapter] = NOTHING
     statuses: Mapping[str, AdapterStatus] = NOTHING
     sessions: Mapping[str, LiveSession] = NOTHING
@@ -77,6 +84,24 @@ class Recognised(msgspec.Struct, frozen=True):
     latency: float
 
 
+class Addressed(msgspec.Struct, frozen=True):
+    """Where the context's gateway is."""
+
+    url: str
+
+
+class SigningBegan(msgspec.Struct, frozen=True):
+    told: str = ""
+
+
+class SigningTold(msgspec.Struct, frozen=True):
+    told: str
+
+
+class SigningEnded(msgspec.Struct, frozen=True):
+    """Well or not."""
+
+
 class StreamOpened(msgspec.Struct, frozen=True):
     """The change stream is connected; what follows is a snapshot or what was missed."""
 
@@ -102,7 +127,19 @@ class Disconnected(msgspec.Struct, frozen=True):
     link: Link
 
 
-type DeckEvent = Restored | Recognised | StreamOpened | Changed | SnapshotEnded | SessionsListed | Disconnected
+type DeckEvent = (
+    Restored
+    | Addressed
+    | SigningBegan
+    | SigningTold
+    | SigningEnded
+    | Recognised
+    | StreamOpened
+    | Changed
+    | SnapshotEnded
+    | SessionsListed
+    | Disconnected
+)
 
 
 def reduce(state: State, event: DeckEvent) -> State:
@@ -143,6 +180,12 @@ class _Draft:
                 self.adapters = {adapter.name: adapter for adapter in event.adapters}
                 self.statuses = dict(event.statuses)
                 self.state = replace(self.state, fresh_at=event.at)
+            case Addressed():
+                self.state = replace(self.state, url=event.url)
+            case SigningBegan() | SigningTold():
+                self.state = replace(self.state, signing=Signing(event.told))
+            case SigningEnded():
+                self.state = replace(self.state, signing=None)
             case Recognised():
                 self.state = replace(self.state, principal=event.principal, latency=event.latency)
             case StreamOpened():

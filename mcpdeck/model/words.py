@@ -67,10 +67,12 @@ class Glyphs(NamedTuple):
     ellipsis: str
     bar: str
     crumb: str
+    yes: str
+    no: str
 
     def sign(self, sign: Sign) -> str:
         return f"{sign.plain if self.cursor == '>' else sign.glyph} {sign.word}"
 
 
-UNICODE: Final = Glyphs("❯", "◆", "↑", "↓", "·", "●", "◌", "✖", "─", "…", "│", "›")
-ASCII: Final = Glyphs(">", "*", "^", "v", "-", "[on]", "[..]", "[XX]", "-", "~", "|", ">")
+UNICODE: Final = Glyphs("❯", "◆", "↑", "↓", "·", "●", "◌", "✖", "─", "…", "│", "›", "✓", "✖")
+ASCII: Final = Glyphs(">", "*", "^", "v", "-", "[on]", "[..]", "[XX]", "-", "~", "|", ">", "ok", "--")

@@ -13,6 +13,7 @@ from mcpdeck.model.prompt import Order
 from mcpdeck.tui.actions.performing import perform
 from mcpdeck.tui.cache import Cache
 from mcpdeck.tui.deck import Deck
+from mcpdeck.tui.identity import Identity
 from mcpdeck.tui.surroundings import Connect, Opening, Surroundings
 
 
@@ -33,6 +34,7 @@ def run(
     *,
     context: str,
     connect: Connect,
+    identity: Identity | None = None,
     url: str = "",
     view: str = View.ADAPTERS,
     adapter: str = "",
@@ -47,6 +49,7 @@ def run(
         return 2
     world = Surroundings(
         connect=connect,
+        identity=identity,
         cache=Cache(platformdirs.user_cache_path("mcpdeck")),
         dump_folder=platformdirs.user_data_path("mcpdeck") / "logs",
     )

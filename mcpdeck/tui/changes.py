@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from textual.app import SuspendNotSupported
 
-from gateway.wire.resources import Adapter, AdapterSpec, problems_of
+from gateway.wire.resources import Adapter, AdapterSpec
 from mcpdeck.errors import NoEditor
 from mcpdeck.model.commands import Command
+from mcpdeck.model.editing import rounds
 from mcpdeck.model.form import Errors
-from mcpdeck.model.yaml_lines import from_yaml, to_yaml
+from mcpdeck.model.yaml_lines import to_yaml
 from mcpdeck.tui.deck import Deck
 from mcpdeck.tui.screens.difference import DifferenceScreen
 
@@ -63,13 +64,15 @@ def _tell_problem(deck: Deck, command: Command, target: Target, error: "ProblemE
     problem = error.problem
     sentence = problem.detail or problem.title
     advice = {
-        401: "; sign in with `mcpdeck login`",
+        401: "; L signs in",
         404: "; it is gone",
         409: "; choose another name",
         412: "; somebody changed it meanwhile: what is shown now is theirs, try again if you still want to",
     }.get(problem.status, "")
     if problem.status == 403:
         deck.refuse(command, target.name, sentence)
+    if problem.status == 401:
+        deck.retry()  # the stream finds out too, and the banner says what to do
     deck.say(f"{command.title} {target.label}: {sentence}{advice}", "error")
 
 
@@ -99,7 +102,8 @@ def edit_adapter(deck: Deck, command: Command, adapter: Adapter) -> None:
         return
     original = to_yaml(adapter)
     try:
-        spec = _edited(deck, adapter, original)
+        head = _EDIT_HEAD.format(name=adapter.name, context=deck.state.context)
+        spec = rounds(original, head, partial(deck.surroundings.edit_text, deck))
     except SuspendNotSupported:
         deck.say("there is no terminal here to hand over to an editor", "warning")
         return
@@ -121,26 +125,3 @@ def edit_adapter(deck: Deck, command: Command, adapter: Adapter) -> None:
             )
 
     deck.open_above(DifferenceScreen(f"Change {adapter.name}?", before=original, after=to_yaml(spec)), answered)
-
-
-def _edited(deck: Deck, adapter: Adapter, text: str) -> AdapterSpec | None:
-    """What the reader made of the text; None if they saved nothing. What is wrong stands above it until it is right."""
-    head = _EDIT_HEAD.format(name=adapter.name, context=deck.state.context)
-    remark = ""
-    while True:
-        shown = head + remark + text
-        edited = deck.surroundings.edit_text(deck, shown)
-        if edited is None or edited == shown:
-            return None
-        text = body = "".join(line for line in edited.splitlines(keepends=True) if not line.startswith("#"))
-        if not body.strip():
-            return None
-        try:
-            spec = from_yaml(body)
-        except ValueError as error:
-            remark = "".join(f"# {line}\n" for line in str(error).splitlines())
-            continue
-        errors = problems_of(spec)
-        if not errors:
-            return spec
-        remark = "".join(f"# {field}: {', '.join(sentences)}\n" for field, sentences in errors.items())

@@ -4,7 +4,6 @@ What a key does is in `actions`, what the deck knows in `model.state`, how it he
 """
 
 import asyncio
-import importlib
 import os
 import time
 from abc import abstractmethod
@@ -26,10 +25,11 @@ from mcpdeck.model.commands import PARENTS, Command, Situation, Takes, View, obs
 from mcpdeck.model.form import Entries
 from mcpdeck.model.prompt import Misunderstood, Order, complete, parse, resolve
 from mcpdeck.model.registry import BY_ID
-from mcpdeck.model.shell import foot, masthead, strip
+from mcpdeck.model.shell import banner, foot, masthead, strip
 from mcpdeck.model.state import DeckEvent, State, reduce_all
 from mcpdeck.model.words import ASCII, UNICODE
 from mcpdeck.tui.bindings import global_bindings
+from mcpdeck.tui.connection import Connection
 from mcpdeck.tui.patience import Patience
 from mcpdeck.tui.surroundings import Opening, Surroundings
 from mcpdeck.tui.tail import Tail
@@ -47,7 +47,6 @@ from mcpdeck.tui.widgets.row_table import RowTable
 
 if TYPE_CHECKING:
     from mcpdeck.client import GatewayClient
-    from mcpdeck.tui.feed import Feed
 
 FLUSH_SECONDS: Final = 0.1  # what comes within it is drawn at once
 SMALLEST: Final = (60, 15)
@@ -75,9 +74,7 @@ class Deck(App[None]):
         self.glyphs = ASCII if opening.ascii else UNICODE
         self.state = State(context=opening.context, url=opening.url)
         self.draft = Entries()
-        self._client: GatewayClient | None = None
-        self._feed: Feed | None = None
-        self._patience = Patience(surroundings.random)
+        self._connection = Connection(surroundings, self.apply)
         self._log_patience = Patience(surroundings.random)
         self._pending: list[DeckEvent] = []
         self._flush_due = False
@@ -86,6 +83,7 @@ class Deck(App[None]):
         self._wanted_row = ""
         self._opening: AwaitMount | None = None
         self._quit_asked = 0.0
+        self._said_once: set[str] = set()
         for theme in THEMES.values():
             self.register_theme(theme)
         self.animation_level = "none"
@@ -97,6 +95,7 @@ class Deck(App[None]):
     def compose(self) -> ComposeResult:
         yield PartLine(id="masthead")
         yield PartLine(id="strip")
+        yield PartLine(id="banner")
         clock, glyphs = self.surroundings.clock, self.glyphs
         with ContentSwitcher(initial=View.ADAPTERS):
             yield AdaptersView(glyphs=glyphs, clock=clock)
@@ -111,6 +110,7 @@ class Deck(App[None]):
     # Beginning
 
     def on_mount(self) -> None:
+        self._own_loop = asyncio.get_running_loop()
         cache, opening = self.surroundings.cache, self.opening
         if cache and (restored := cache.restore(opening.context)):
             self.state = reduce_all(self.state, [restored])
@@ -129,24 +129,13 @@ class Deck(App[None]):
             self.obey_text(f"{'describe' if opening.view is View.DETAIL else opening.view} {opening.adapter}")
 
     def _connect(self) -> None:
-        self.run_worker(self._stay_connected(), group="feed", exclusive=True, exit_on_error=False)
-
-    async def _stay_connected(self) -> None:
-        await asyncio.to_thread(importlib.import_module, "mcpdeck.client")
-        from mcpdeck.tui.feed import Feed
-
-        async with self.surroundings.connect(self.state.context) as client:
-            self._client = client
-            try:
-                await Feed(client, self.apply, clock=self.surroundings.clock, patience=self._patience).follow()
-            finally:
-                self._client = None
+        self.run_worker(self._connection.stay(self.state.context), group="feed", exclusive=True, exit_on_error=False)
 
     @property
     def client(self) -> "GatewayClient":
         """Of the present context. Commands that need it are barred while there is none."""
-        assert self._client is not None  # noqa: S101
-        return self._client
+        assert self._connection.client is not None  # noqa: S101
+        return self._connection.client
 
     def switch(self, context: str) -> None:
         """Look at another gateway; nothing of this one stays on the screen."""
@@ -154,7 +143,7 @@ class Deck(App[None]):
         self.state = State(context=context)
         self._pending.clear()
         self._refused.clear()
-        self._patience.hurry()
+        self._connection.hurry()
         if (cache := self.surroundings.cache) and (restored := cache.restore(context)):
             self.state = reduce_all(self.state, [restored])
         self.go(View.ADAPTERS)
@@ -164,7 +153,7 @@ class Deck(App[None]):
 
     def retry(self) -> None:
         """Everything anew: a stream that looks alive may be dead."""
-        self._patience.hurry()
+        self._connection.hurry()
         self._log_patience.hurry()
         self._connect()
 
@@ -218,6 +207,9 @@ class Deck(App[None]):
         root.query_one("#masthead", PartLine).show(*head)
         tabs = strip(PARENTS.get(view, view), crumb=self.place.crumb, width=width, glyphs=self.glyphs)
         root.query_one("#strip", PartLine).show(tabs)
+        told = banner(self.state)
+        root.query_one("#banner", PartLine).display = told is not None
+        root.query_one("#banner", PartLine).show(*(told or ((), ())))
         root.query_one("#foot", PartLine).show(foot(view, width=width, obstacle=self.obstacle))
 
     @property
@@ -403,13 +395,24 @@ class Deck(App[None]):
     def _log_wanted(self, event: LogsView.Wanted) -> None:
         view = self.logs_view
         tail = Tail(event.wish, view.inbox, view.stand, clock=self.surroundings.clock, patience=self._log_patience)
-        self.run_worker(tail.follow(lambda: self._client), group="log", exclusive=True, exit_on_error=False)
+        self.run_worker(tail.follow(lambda: self._connection.client), group="log", exclusive=True, exit_on_error=False)
 
     # Telling
 
     def say(self, sentence: str, severity: SeverityLevel = "information") -> None:
         """A toast. What it says may come from a server, so it is never markup."""
         self.notify(sentence, severity=severity, timeout=8 if severity == "error" else 5, markup=False)
+
+    def say_once(self, sentence: str) -> None:
+        """A toast that comes a single time while this deck is open."""
+        if sentence not in self._said_once:
+            self._said_once.add(sentence)
+            self.say(sentence, "warning")
+
+    def call_from_anywhere(self, call: Callable[..., None], *arguments: object) -> None:
+        """Run it on the deck's loop, soon. Safe from every thread; nothing waits for it."""
+        if not self._own_loop.is_closed():
+            self._own_loop.call_soon_threadsafe(call, *arguments)
 
     def copy(self, text: str, what: str) -> None:
         if len(text.encode()) > COPY_LIMIT:

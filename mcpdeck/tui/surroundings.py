@@ -12,6 +12,7 @@ from textual.app import App
 
 from mcpdeck.model.commands import View
 from mcpdeck.tui.cache import Cache
+from mcpdeck.tui.identity import Identity
 
 if TYPE_CHECKING:
     from mcpdeck.client import GatewayClient
@@ -33,6 +34,7 @@ class Surroundings:
 
     connect: Connect
     cache: Cache | None = None
+    identity: Identity | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Random = field(default_factory=Random)
     dump_folder: Path = Path()

@@ -1,6 +1,7 @@
 """What the deck itself does, anywhere: prompt, filter, help, theme, context, leaving."""
 
 from mcpdeck.model.prompt import Order
+from mcpdeck.model.shell import WIDE
 from mcpdeck.tui.actions.handlers import do_plainly, does
 from mcpdeck.tui.deck import Deck
 from mcpdeck.tui.themes import THEMES
@@ -17,9 +18,12 @@ def _toggle_filter(deck: Deck) -> None:
 
 
 def _show_help(deck: Deck) -> None:
-    from mcpdeck.tui.screens.help import HelpScreen
+    from mcpdeck.model.help import help_lines
+    from mcpdeck.tui.screens.page import PageScreen
 
-    deck.open_above(HelpScreen(deck.place.view), lambda _: None)
+    view = deck.place.view
+    page = PageScreen(f"Keys in {view.capitalize()}", help_lines(view, wide=deck.size.width >= WIDE))
+    deck.open_above(page, lambda _: None)
 
 
 @does("deck.theme")

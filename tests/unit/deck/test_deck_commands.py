@@ -234,7 +234,7 @@ def test_masthead_says_whether_what_is_shown_is_true() -> None:
     text = told(replace(LIVE, link=retrying, fresh_at=NOW))
     assert "offline, try 3 in 0s" in text
     assert "as of 0s ago" in text
-    assert "sign in" in told(replace(LIVE, link=Link(standing=Standing.SIGN_IN)))
+    assert "signed out" in told(replace(LIVE, link=Link(standing=Standing.SIGN_IN)))
 
 
 def test_masthead_fits_eighty_columns_at_its_worst() -> None:

@@ -1,20 +1,11 @@
-"""Every key of the view below, from the registry."""
+"""Every key of a view as lines, from the registry. Pure."""
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import ClassVar
-
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Label
 
 from mcpdeck.model.commands import COMMAND_AREAS, Command, View, key_name
 from mcpdeck.model.registry import commands_of
-from mcpdeck.model.shell import WIDE
 from mcpdeck.model.words import Cell, Tone
-from mcpdeck.tui.widgets.sheet import Sheet
 
 MOVING = (
     ("↑ ↓  j k", "move"),
@@ -47,23 +38,3 @@ def _typed(command: Command) -> str:
 
 def _rank(command: Command) -> int:
     return COMMAND_AREAS.index(command.area)
-
-
-class HelpScreen(ModalScreen[None]):
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,f1,backspace,enter", "dismiss(None)", "Close", show=False)
-    ]
-
-    def __init__(self, view: View) -> None:
-        super().__init__()
-        self._view = view
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog -wide"):
-            yield Label(f"Keys in {self._view.capitalize()}", classes="dialog-title")
-            yield Sheet()
-
-    def on_mount(self) -> None:
-        sheet = self.query_one(Sheet)
-        sheet.show(help_lines(self._view, wide=self.app.size.width >= WIDE))
-        self.set_focus(sheet)

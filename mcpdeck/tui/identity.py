@@ -1,0 +1,118 @@
+"""Who the reader is at a gateway, as the deck asks for it. Shows nothing; all of it blocks, and belongs in a thread.
+
+What is agreed to, done and kept are three steps, so that a sign-in which is given up leaves nothing behind.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from mcpdeck.auth.account import TOKEN_VARIABLE, Account, Accounts, Method, origin_of
+from mcpdeck.auth.vault import MemoryVault
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How one would sign in. is_agreed: the reader has signed in there before. is_lasting: a keyring will keep it."""
+
+    account: Account
+    is_agreed: bool
+    is_lasting: bool
+
+    @property
+    def place(self) -> str:
+        account = self.account
+        return account.issuer or f"{account.authority}/{account.tenant}"
+
+
+class SignedIn(msgspec.Struct, frozen=True):
+    """Who signed in, and what is to be kept of it. `user` is empty for a machine."""
+
+    user: str
+    account: Account
+    kept: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"SignedIn({self.user!r}, {self.account!r}, …)"
+
+
+class Identity(Protocol):
+    """What the deck needs. Everything raises AuthError."""
+
+    @property
+    def is_given(self) -> bool:
+        """Whether a token of the environment goes before every sign-in."""
+
+    def plan(self, context: str, url: str, method: Method | None) -> Plan:
+        """May ask the gateway. method: None for the one that was used before, or a browser."""
+
+    def sign_in(self, account: Account, tell: Callable[[str], None]) -> SignedIn:
+        """Asks a person, and waits for them."""
+
+    def keep(self, signed_in: SignedIn) -> None: ...
+
+    def sign_out(self, context: str, url: str) -> bool:
+        """Whether somebody was signed in."""
+
+    def account(self, context: str, url: str) -> Account | None: ...
+
+
+class KeptIdentity:
+    """By mcpdeck.auth: accounts in a file, tokens in the OS keyring, or in this process where there is none."""
+
+    def __init__(self, accounts: Path, environ: Mapping[str, str], *, ca_file: Callable[[str], str]) -> None:
+        self._accounts = Accounts(accounts)
+        self._environ = environ
+        self._ca_file = ca_file  # of a context
+
+    @property
+    def is_given(self) -> bool:
+        return bool(self._environ.get(TOKEN_VARIABLE))
+
+    def plan(self, context: str, url: str, method: Method | None) -> Plan:
+        from mcpdeck.auth.vault import open_vault
+
+        known = self._accounts.find(context, origin_of(url))
+        if known is not None and known.method.asks_a_person:
+            chosen = msgspec.structs.replace(known, method=method or known.method)
+        else:
+            chosen = self._discovered(context, url, method or Method.BROWSER)
+        return Plan(chosen, is_agreed=known is not None, is_lasting=open_vault(chosen.token_file).is_lasting)
+
+    def _discovered(self, context: str, url: str, method: Method) -> Account:
+        import ssl
+
+        from mcpdeck.auth.discovery import discover
+        from mcpdeck.auth.login import Wish, account_of
+
+        ca_file = self._ca_file(context)
+        verify = ssl.create_default_context(cafile=ca_file) if ca_file else True
+        return account_of(context, url, Wish(method=method, ca_file=ca_file), discover(url, verify=verify))
+
+    def sign_in(self, account: Account, tell: Callable[[str], None]) -> SignedIn:
+        from mcpdeck.auth.session import sign_in_of
+
+        staging = MemoryVault()
+        user = sign_in_of(account, tell=tell, vault=staging).sign_in()
+        text = staging.read(account.key)
+        return SignedIn(user, account, {} if text is None else {account.key: text})
+
+    def keep(self, signed_in: SignedIn) -> None:
+        from mcpdeck.auth.vault import open_vault
+
+        vault = open_vault(signed_in.account.token_file)
+        for key, text in signed_in.kept.items():
+            vault.write(key, text)
+        self._accounts.put(signed_in.account)
+
+    def sign_out(self, context: str, url: str) -> bool:
+        from mcpdeck.auth.session import sign_out
+
+        account = self._accounts.find(context, origin_of(url))
+        if account is not None:
+            sign_out(account, self._accounts)
+        return account is not None
+
+    def account(self, context: str, url: str) -> Account | None:
+        return self._accounts.find(context, origin_of(url))
