@@ -190,7 +190,8 @@ OPERATIONS: Final = (
         path="/adapters/{name}/logs",
         endpoint="logs.read",
         summary="An adapter's log",
-        description="Lines of text. While an instance starts the log is empty, and `X-Log-State: starting` says why. "
+        description="Lines of text. While an instance starts the log is empty, and `X-Log-State: starting` says why; "
+        "`elsewhere` says that the server is hosted by others, who keep its log. "
         "A reader who is slower than the log loses the oldest lines, and a line says how many.",
         answer=TEXT,
         parameters=(

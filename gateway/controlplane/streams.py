@@ -17,7 +17,7 @@ from gateway.services.events import Hub
 from gateway.services.logs import TAIL, Logs, Wish
 
 TEXT: Final = "text/plain; charset=utf-8"
-LOG_STATE: Final = "X-Log-State"  # `starting` while there is no instance yet whose log this could be
+LOG_STATE: Final = "X-Log-State"  # why there is no log: `starting`, or `elsewhere`, where a `url` adapter keeps its own
 _MOST_LINES: Final = 1_000_000
 _DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -48,7 +48,7 @@ def log_routes(adapters: Adapters, logs: Logs, door: Door) -> Blueprint:
         found = await adapters.get(who, name)
         wish, is_following = parse_wish(request.args, now=datetime.now(UTC))
         instances = logs.chosen(found.name, found.spec.replica_count, wish.instance)
-        headers = {} if instances else {LOG_STATE: "starting"}
+        headers = {} if instances else {LOG_STATE: "elsewhere" if found.spec.url else "starting"}
         if not is_following or wish.previous:
             return Response(await logs.read(instances, wish), content_type=TEXT, headers=headers)
         is_let_in = partial(_may_still_read, door, adapters, sent_headers(), who, name)

@@ -1,5 +1,6 @@
 """/adapters through the application: every status of the contract, who may what, etags, merge patches."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,9 +8,22 @@ import msgspec
 import pytest
 
 from gateway.core.access import Principal
-from gateway.core.errors import Unsupported
+from gateway.core.desired import Desired, Revision
+from gateway.core.errors import PreconditionFailed, Unsupported
+from gateway.wire.names import AdapterName
 from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, Page
-from tests.support.gateway_fakes import ADA, ADMIN, BEA, EVE, Answer, ControlPlane, control_plane, instance, stdio
+from tests.support.gateway_fakes import (
+    ADA,
+    ADMIN,
+    BEA,
+    EVE,
+    Answer,
+    ControlPlane,
+    control_plane,
+    headers_of,
+    instance,
+    stdio,
+)
 
 SPEC = {"name": "weather", "stdio": {"command": "weather-server"}}
 READABLE = SPEC | {"requiredRoles": ["forecasters"]}
@@ -401,3 +415,65 @@ async def test_a_list_asked_for_in_a_wrong_way_is_400(plane: ControlPlane, query
     answer = await plane.ask("GET", f"/adapters?{query}")
     assert answer.status == 400
     assert query.partition("=")[0] in answer.errors
+
+
+# Races and oddities
+
+
+@pytest.fixture(name="_contended")
+def _contention(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else writes between the read and the write of the next change."""
+    get, others = plane.store.get, iter([{"port": 9001}])
+
+    async def contended(name: AdapterName) -> Desired | None:
+        found = await get(name)
+        if found is not None and (merge := next(others, None)):
+            spec = msgspec.structs.replace(found.spec, port=merge["port"])
+            await plane.store.put(msgspec.structs.replace(found, spec=spec), expect=found.revision)
+        return found
+
+    monkeypatch.setattr(plane.store, "get", contended)
+
+
+@pytest.mark.usefixtures("_contended")
+async def test_a_patch_without_an_etag_is_applied_to_what_somebody_else_just_wrote(plane: ControlPlane) -> None:
+    await created(plane)
+    answer = await plane.ask("PATCH", "/adapters/weather", ADA, json={"description": "mine"})
+    assert answer.status == 200
+    assert (answer.json["port"], answer.json["description"], answer.json["etag"]) == (9001, "mine", '"3"')
+
+
+@pytest.mark.usefixtures("_contended")
+async def test_a_patch_with_an_etag_is_not(plane: ControlPlane) -> None:
+    await created(plane)
+    answer = await plane.ask(
+        "PATCH", "/adapters/weather", ADA, json={"description": "mine"}, headers={"If-Match": '"1"'}
+    )
+    assert answer.status == 412
+    assert (await plane.ask("GET", "/adapters/weather", ADA)).json["port"] == 9001
+
+
+async def test_a_write_that_always_comes_too_late_gives_up(
+    plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await created(plane)
+
+    async def late(desired: Desired, *, expect: Revision | None) -> Desired:
+        raise PreconditionFailed(f"{desired.name} is not at {expect}")
+
+    monkeypatch.setattr(plane.store, "put", late)
+    assert (await plane.ask("PATCH", "/adapters/weather", ADA, json={"port": 9000})).status == 412
+
+
+async def test_a_patch_that_nests_deeper_than_any_specification_is_400(plane: ControlPlane) -> None:
+    await created(plane)
+    answer = await plane.ask("PATCH", "/adapters/weather", ADA, data=b'{"stdio":' * 900 + b"1" + b"}" * 900)
+    assert answer.status == 400
+
+
+async def test_a_body_that_does_not_come_is_a_problem(plane: ControlPlane) -> None:
+    plane.app.config["BODY_TIMEOUT"] = 0.01
+    async with plane.app.test_client().request("/adapters", method="POST", headers=headers_of(ADA)) as connection:
+        async with asyncio.timeout(10):
+            body = await connection.receive()
+    assert msgspec.json.decode(body)["code"] == "request-timeout"

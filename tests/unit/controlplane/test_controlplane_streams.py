@@ -16,7 +16,7 @@ from gateway.core.access import Principal
 from gateway.core.errors import Invalid, Unauthenticated
 from gateway.wire import sse
 from gateway.wire.mcp import Era
-from gateway.wire.resources import ChangeEvent, LiveSession, Page
+from gateway.wire.resources import AdapterSpec, ChangeEvent, LiveSession, Page
 from tests.support.gateway_fakes import (
     ADA,
     ADMIN,
@@ -193,6 +193,12 @@ async def test_logs_of_a_starting_instance_are_empty_and_say_so(plane: ControlPl
     await plane.adapters.create(ADA, stdio())
     answer = await plane.ask("GET", "/adapters/weather/logs")
     assert (answer.status, answer.body, answer.headers["X-Log-State"]) == (200, b"", "starting")
+
+
+async def test_logs_of_a_server_elsewhere_are_kept_elsewhere(plane: ControlPlane) -> None:
+    await plane.adapters.create(ADA, AdapterSpec(name="github", url="https://github.example/mcp"))
+    answer = await plane.ask("GET", "/adapters/github/logs")
+    assert (answer.status, answer.body, answer.headers["X-Log-State"]) == (200, b"", "elsewhere")
 
 
 async def test_logs_are_followed_until_the_reader_leaves(plane: ControlPlane) -> None:

@@ -1,5 +1,6 @@
 """Live sessions as the data plane tells of them: what counts, what goes, who sees and ends them."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -363,3 +364,15 @@ async def test_what_a_client_says_of_itself_is_cut(desk: Desk) -> None:
     call = desk.subject.opened(None, WEATHER, ONE, BEA, Era.MODERN, modern("x" * 10_000))
     call.ended(status=200, bytes_in=0, bytes_out=0)
     assert len(desk.only().client_name) == 256
+
+
+async def test_idle_ones_go_by_themselves(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GROUP_IDLE", 0.01)
+    desk.subject.opened(None, WEATHER, ONE, BEA, Era.MODERN, modern()).ended(status=200, bytes_in=1, bytes_out=1)
+    desk.subject.tell()
+    async with Listener(desk.hub, ADMIN) as reader, asyncio.TaskGroup() as group:
+        assert len(await reader.snapshot()) == 3
+        desk.now += 1
+        running = group.create_task(desk.subject.run())
+        assert (await reader.change()).type == "deleted"
+        running.cancel()
