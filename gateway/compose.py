@@ -11,10 +11,12 @@ import msgspec
 from gateway.auth.configured import Opened, identity
 from gateway.auth.dev import DevAuthenticator
 from gateway.backends.process.backend import process_backend
+from gateway.bridge.sealing import Seals
 from gateway.controlplane.app import make_app
+from gateway.core.access import folded
 from gateway.core.affinity import Sealer
 from gateway.core.errors import GatewayError
-from gateway.core.hosts import Hosts
+from gateway.core.hosts import Hosts, is_loopback_name
 from gateway.core.ports import Authenticator
 from gateway.core.routes import Routes
 from gateway.dataplane import exposition
@@ -46,7 +48,7 @@ def trusted(settings: Settings, variables: Mapping[str, str], keys: list[bytes])
         raise Misconfigured(str(error)) from error
     if configured is not None:
         return configured.open(keys)
-    if not settings.is_loopback:
+    if not is_loopback_name(settings.host):
         raise Misconfigured(
             f"--bind {settings.host} is reached by others, and no issuer says who they are: configure one "
             "(MCPDECK_ENTRA_TENANT or MCPDECK_OIDC_ISSUERS, see docs/identity.md), or bind 127.0.0.1"
@@ -62,7 +64,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
     keys = load_keys(folder / "seal.keys")
     real = trusted(settings, variables, keys)
     authenticator: Authenticator = real.authenticator if real else DevAuthenticator(settings.dev_roles)
-    hosts = Hosts(settings.is_loopback, settings.allow_hosts, settings.allow_origins)
+    hosts = Hosts(is_loopback_name(settings.host), settings.allow_hosts, settings.allow_origins)
     routes, hub = Routes(), Hub()
     held = _Held()
     async with AsyncExitStack() as stack:
@@ -74,7 +76,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
                 folder,
                 environ=variables,
                 passed=settings.pass_env,
-                allow_private=settings.allow_private_urls,
+                allow_private=hosts.is_loopback if settings.allow_private_urls is None else settings.allow_private_urls,
                 allow_http=settings.allow_http_urls,
                 load=held.count,
             )
@@ -88,6 +90,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
                 authenticator,
                 sessions,
                 Sealer(keys),
+                seals=Seals(keys),
                 hosts=hosts,
                 assertions=real.assertions if real else None,
                 challenge=real.challenge if real else None,
@@ -95,7 +98,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
             )
         )
         app = make_app(
-            adapters=Adapters(store, backend, reconciler=reconciler, create_roles=settings.create_roles),
+            adapters=Adapters(store, backend, reconciler=reconciler, create_roles=folded(settings.create_roles)),
             reconciler=reconciler,
             hub=hub,
             sessions=sessions,

@@ -14,12 +14,10 @@ from typing import Any, Final
 import msgspec
 import platformdirs
 
-from gateway.core.access import DEFAULT_CREATE_ROLES, folded
-from gateway.core.hosts import is_loopback_name
-
 PREFIX: Final = "MCPDECK_GATEWAY_"
 DEFAULT_PORT: Final = 8700
 DEV_ROLES: Final = ("mcp.dev", "mcp.engineer")  # MS's default, and the role that may create here
+CREATE_ROLES: Final = ("mcp.admin", "mcp.engineer")
 
 
 class BackendKind(StrEnum):
@@ -30,17 +28,20 @@ class BackendKind(StrEnum):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Sizes in bytes, times in seconds. `port` 0 finds a free one; `audit` "" keeps none, "-" writes to stdout."""
+    """Sizes in bytes, times in seconds. `port` 0 finds a free one; `audit` "" keeps none, "-" writes to stdout.
+
+    allow_private_urls: None means yes where nothing but loopback is bound.
+    """
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     data_dir: Path
     backend: BackendKind = BackendKind.PROCESS
     dev_roles: tuple[str, ...] = DEV_ROLES
-    create_roles: frozenset[str] = DEFAULT_CREATE_ROLES
+    create_roles: tuple[str, ...] = CREATE_ROLES
     allow_hosts: frozenset[str] = frozenset()
     allow_origins: frozenset[str] = frozenset()
-    allow_private_urls: bool = True
+    allow_private_urls: bool | None = None
     allow_http_urls: bool = False
     pass_env: tuple[str, ...] = ()
     anonymous: frozenset[str] = frozenset()
@@ -51,10 +52,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     log_level: str = "info"
-
-    @property
-    def is_loopback(self) -> bool:
-        return is_loopback_name(self.host)
 
 
 class _Option(msgspec.Struct, frozen=True):
@@ -79,7 +76,7 @@ OPTIONS: Final = (
     _Option("--data-dir", "DIR", "where state is kept; the platform's data folder"),
     _Option("--backend", "KIND", "process (children of this gateway, the default) or kubernetes"),
     _Option("--dev-roles", "ROLE,…", f"roles of who sends no X-Dev-Roles, without an issuer; {','.join(DEV_ROLES)}"),
-    _Option("--create-roles", "ROLE,…", f"who may create adapters; {','.join(sorted(DEFAULT_CREATE_ROLES))}"),
+    _Option("--create-roles", "ROLE,…", f"who may create adapters; {','.join(CREATE_ROLES)}"),
     _Option("--allow-host", "HOST", "also serve requests for this Host; repeat", is_many=True),
     _Option("--allow-origin", "ORIGIN", "let pages of this origin call, https://HOST; repeat", is_many=True),
     _Option("--allow-private-urls", "yes|no", "whether `url` adapters may be in private networks; yes on loopback"),
@@ -104,7 +101,7 @@ def read(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> S
     """Raises Misconfigured; exits with 2 and a usage line on a flag that is not known."""
     given = _variables(environ) | _flags(arguments)
     host, port = _bind(given.pop("bind", ""))
-    values: dict[str, Any] = {"host": host, "port": port, "allow_private_urls": is_loopback_name(host)}
+    values: dict[str, Any] = {"host": host, "port": port}
     values |= {_FIELDS.get(name, name): _PARSERS[name](name, text) for name, text in given.items()}
     values.setdefault("data_dir", platformdirs.user_data_path("mcpdeck") / "gateway")
     settings = Settings(**values)
@@ -150,10 +147,6 @@ def _bind(text: str) -> tuple[str, int]:
 
 def _words(_name: str, text: str) -> tuple[str, ...]:
     return tuple(filter(None, (word.strip() for word in text.split(","))))
-
-
-def _roles(_name: str, text: str) -> frozenset[str]:
-    return folded(text.split(","))
 
 
 def _names(name: str, text: str) -> frozenset[str]:
@@ -212,7 +205,7 @@ _PARSERS: Final[Mapping[str, Any]] = {
     "data_dir": _file,
     "backend": _kind,
     "dev_roles": _words,
-    "create_roles": _roles,
+    "create_roles": _words,
     "allow_host": _names,
     "allow_origin": _names,
     "allow_private_urls": _switch,

@@ -46,7 +46,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
-    """All there is of one adapter. `headers` are a `url` adapter's own, secrets included; they never leave the routes."""
+    """All there is of one adapter. `headers` are a `url` adapter's own, with secrets; they never leave the routes."""
 
     instances: tuple[Instance, ...] = ()
     image: str = ""

@@ -9,9 +9,9 @@ from gateway.settings import OPTIONS, BackendKind, Misconfigured, Settings, read
 
 def test_nothing_said_means_loopback_and_the_platforms_data_folder() -> None:
     settings = read([], {})
-    assert (settings.host, settings.port, settings.is_loopback) == ("127.0.0.1", 8700, True)
+    assert (settings.host, settings.port) == ("127.0.0.1", 8700)
     assert settings.data_dir.parts[-2:] == ("mcpdeck", "gateway")
-    assert settings.allow_private_urls
+    assert settings.allow_private_urls is None
     assert settings.backend is BackendKind.PROCESS
 
 
@@ -42,14 +42,8 @@ def test_repeated_flags_and_commas_in_a_variable_are_lists() -> None:
     assert flags.allow_hosts == variable.allow_hosts == {"a.example", "b.example"}
 
 
-def test_private_urls_are_refused_beyond_loopback_unless_allowed() -> None:
-    assert not read(["--bind", "0.0.0.0:80"], {}).allow_private_urls
-    assert read(["--bind", "0.0.0.0:80", "--allow-private-urls", "yes"], {}).allow_private_urls
-    assert not read(["--allow-private-urls", "no"], {}).allow_private_urls
-
-
-def test_roles_compare_without_case() -> None:
-    assert read(["--create-roles", "Ops, mcp.Admin"], {}).create_roles == {"ops", "mcp.admin"}
+def test_roles_are_a_list() -> None:
+    assert read(["--create-roles", "Ops, mcp.Admin"], {}).create_roles == ("Ops", "mcp.Admin")
 
 
 @pytest.mark.parametrize(
