@@ -18,10 +18,18 @@ from gateway.wire.names import AdapterName, InstanceName
 from gateway.wire.resources import AdapterSpec
 
 
-class Exchange(Protocol):
-    """One request and its answer, whatever door it came through. What each member does: see wire.http1.Exchange."""
+class Asking(Protocol):
+    """A request, and from where it came."""
 
     request: Request
+
+    @property
+    def peer(self) -> str: ...
+
+
+class Exchange(Asking, Protocol):
+    """One request and its answer, whatever door it came through. What each member does: see wire.http1.Exchange."""
+
     status: int
     sent: int
     has_started: bool
@@ -29,9 +37,6 @@ class Exchange(Protocol):
     on_leave: Callable[[], None] | None
     on_pause: Callable[[], None] | None
     on_resume: Callable[[], None] | None
-
-    @property
-    def peer(self) -> str: ...
 
     def respond(self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b"") -> None: ...
 
@@ -119,15 +124,15 @@ class Account(Protocol):
         """The session has ended: a DELETE succeeded, or the upstream no longer knows it."""
 
 
-class Store(Protocol):
-    """Desired state. A write is on disk when it returns; two writers of one revision: one of them fails."""
+class Store[Stored = Desired](Protocol):
+    """Desired state of one kind. A write is on disk when it returns; two writers of one revision: one of them fails."""
 
-    async def list(self) -> Sequence[Desired]:
+    async def list(self) -> Sequence[Stored]:
         """All, by name."""
 
-    async def get(self, name: AdapterName) -> Desired | None: ...
+    async def get(self, name: AdapterName) -> Stored | None: ...
 
-    async def put(self, desired: Desired, *, expect: Revision | None) -> Desired:
+    async def put(self, desired: Stored, *, expect: Revision | None) -> Stored:
         """With its new revision. expect: the one it replaces, None to create.
 
         Raises Conflict when it exists and None was expected, NotFound when it doesn't, PreconditionFailed when its

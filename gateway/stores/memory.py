@@ -6,31 +6,33 @@ import msgspec
 
 from gateway.core.desired import Desired, Revision
 from gateway.stores.expectations import check_delete, check_put
+from gateway.stores.kinds import ADAPTERS, Kept, Kind
 from gateway.wire.names import AdapterName
 
 
-class MemoryStore:
+class MemoryStore[Stored: Kept = Desired]:
     """ports.Store. No method awaits between reading and writing, so that no lock is needed."""
 
-    def __init__(self) -> None:
-        self._by_name: dict[AdapterName, Desired] = {}
+    def __init__(self, kind: Kind[Stored] = ADAPTERS) -> None:  # type: ignore[assignment]
+        self._kind = kind
+        self._by_name: dict[AdapterName, Stored] = {}
         self._last = 0
 
-    async def list(self) -> Sequence[Desired]:
+    async def list(self) -> Sequence[Stored]:
         return [self._by_name[name] for name in sorted(self._by_name)]
 
-    async def get(self, name: AdapterName) -> Desired | None:
+    async def get(self, name: AdapterName) -> Stored | None:
         return self._by_name.get(name)
 
-    async def put(self, desired: Desired, *, expect: Revision | None) -> Desired:
-        check_put(desired.name, self._revision(desired.name), expect)
+    async def put(self, desired: Stored, *, expect: Revision | None) -> Stored:
+        check_put(desired.name, self._revision(desired.name), expect, noun=self._kind.noun)
         self._last += 1
         stored = msgspec.structs.replace(desired, revision=Revision(self._last))
         self._by_name[stored.name] = stored
         return stored
 
     async def delete(self, name: AdapterName, *, expect: Revision | None) -> None:
-        check_delete(name, self._revision(name), expect)
+        check_delete(name, self._revision(name), expect, noun=self._kind.noun)
         self._last += 1
         del self._by_name[name]
 

@@ -20,6 +20,7 @@ import msgspec
 from gateway.core.desired import Desired, Revision
 from gateway.core.errors import GatewayError
 from gateway.stores.expectations import check_delete, check_put
+from gateway.stores.kinds import ADAPTERS, Kept, Kind
 from gateway.wire.names import AdapterName
 
 BUSY_TIMEOUT: Final = 5.0  # seconds that a write waits for another process's
@@ -29,29 +30,36 @@ MIGRATIONS: Final = (  # the file's user_version counts those it has had; one th
         "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
         "INSERT INTO counters VALUES ('revision', 0)",
     ),
+    (
+        "CREATE TABLE tools (name TEXT PRIMARY KEY, revision INTEGER NOT NULL, desired BLOB NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE toolsets (name TEXT PRIMARY KEY, revision INTEGER NOT NULL, desired BLOB NOT NULL) WITHOUT ROWID",
+    ),
 )
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Desired).decode
 
 
-class SqliteStore:
+class SqliteStore[Stored: Kept = Desired]:
     """ports.Store. Made by `open_sqlite`. Raises GatewayError, with a sentence, for what the disk refuses."""
 
-    def __init__(self, connection: sqlite3.Connection, thread: ThreadPoolExecutor) -> None:
-        self._connection, self._thread = connection, thread
+    def __init__(self, connection: sqlite3.Connection, thread: ThreadPoolExecutor, kind: Kind[Stored]) -> None:
+        self._connection, self._thread, self._kind = connection, thread, kind
 
-    async def list(self) -> Sequence[Desired]:
-        return await self._run(lambda: _list(self._connection))
+    def beside[Other: Kept](self, kind: Kind[Other]) -> "SqliteStore[Other]":
+        """Another kind in the same file, for as long as it is open."""
+        return SqliteStore(self._connection, self._thread, kind)
 
-    async def get(self, name: AdapterName) -> Desired | None:
-        return await self._run(lambda: _get(self._connection, name))
+    async def list(self) -> Sequence[Stored]:
+        return await self._run(lambda: _list(self._connection, self._kind))
 
-    async def put(self, desired: Desired, *, expect: Revision | None) -> Desired:
-        return await self._run(lambda: _put(self._connection, desired, expect=expect))
+    async def get(self, name: AdapterName) -> Stored | None:
+        return await self._run(lambda: _get(self._connection, self._kind, name))
+
+    async def put(self, desired: Stored, *, expect: Revision | None) -> Stored:
+        return await self._run(lambda: _put(self._connection, self._kind, desired, expect=expect))
 
     async def delete(self, name: AdapterName, *, expect: Revision | None) -> None:
-        await self._run(lambda: _delete(self._connection, name, expect=expect))
+        await self._run(lambda: _delete(self._connection, self._kind, name, expect=expect))
 
     async def _run[Result](self, work: Callable[[], Result]) -> Result:
         with _sqlite_errors("the store of desired state can't be used"):
@@ -66,7 +74,7 @@ async def open_sqlite(path: Path) -> AsyncIterator[SqliteStore]:
         with _sqlite_errors(f"{path} can't be opened as the store of desired state"):
             connection = await loop.run_in_executor(thread, _open, path)
         try:
-            yield SqliteStore(connection, thread)
+            yield SqliteStore(connection, thread, ADAPTERS)
         finally:
             await loop.run_in_executor(thread, connection.close)
 
@@ -102,37 +110,42 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
 
-def _list(connection: sqlite3.Connection) -> Sequence[Desired]:
-    rows = connection.execute("SELECT name, revision, desired FROM adapters ORDER BY name").fetchall()
-    return [_read(*row) for row in rows]
+def _list[Stored: Kept](connection: sqlite3.Connection, kind: Kind[Stored]) -> Sequence[Stored]:
+    rows = connection.execute(f"SELECT name, revision, desired FROM {kind.table} ORDER BY name").fetchall()  # noqa: S608
+    return [_read(kind, *row) for row in rows]
 
 
-def _get(connection: sqlite3.Connection, name: AdapterName) -> Desired | None:
-    row = connection.execute("SELECT name, revision, desired FROM adapters WHERE name = ?", (name,)).fetchone()
-    return None if row is None else _read(*row)
+def _get[Stored: Kept](connection: sqlite3.Connection, kind: Kind[Stored], name: AdapterName) -> Stored | None:
+    question = f"SELECT name, revision, desired FROM {kind.table} WHERE name = ?"  # noqa: S608 - a kind's own table
+    row = connection.execute(question, (name,)).fetchone()
+    return None if row is None else _read(kind, *row)
 
 
-def _put(connection: sqlite3.Connection, desired: Desired, *, expect: Revision | None) -> Desired:
+def _put[Stored: Kept](
+    connection: sqlite3.Connection, kind: Kind[Stored], desired: Stored, *, expect: Revision | None
+) -> Stored:
     with _write(connection):
-        check_put(desired.name, _revision(connection, desired.name), expect)
+        check_put(desired.name, _revision(connection, kind, desired.name), expect, noun=kind.noun)
         stored = msgspec.structs.replace(desired, revision=_next_revision(connection))
         connection.execute(
-            "INSERT INTO adapters VALUES (?, ?, ?) "
+            f"INSERT INTO {kind.table} VALUES (?, ?, ?) "  # noqa: S608 - a kind's own table
             "ON CONFLICT (name) DO UPDATE SET revision = excluded.revision, desired = excluded.desired",
             (stored.name, stored.revision, _encode(stored)),
         )
     return stored
 
 
-def _delete(connection: sqlite3.Connection, name: AdapterName, *, expect: Revision | None) -> None:
+def _delete[Stored: Kept](
+    connection: sqlite3.Connection, kind: Kind[Stored], name: AdapterName, *, expect: Revision | None
+) -> None:
     with _write(connection):
-        check_delete(name, _revision(connection, name), expect)
+        check_delete(name, _revision(connection, kind, name), expect, noun=kind.noun)
         _next_revision(connection)
-        connection.execute("DELETE FROM adapters WHERE name = ?", (name,))
+        connection.execute(f"DELETE FROM {kind.table} WHERE name = ?", (name,))  # noqa: S608 - a kind's own table
 
 
-def _revision(connection: sqlite3.Connection, name: AdapterName) -> Revision | None:
-    row = connection.execute("SELECT revision FROM adapters WHERE name = ?", (name,)).fetchone()
+def _revision[Stored: Kept](connection: sqlite3.Connection, kind: Kind[Stored], name: AdapterName) -> Revision | None:
+    row = connection.execute(f"SELECT revision FROM {kind.table} WHERE name = ?", (name,)).fetchone()  # noqa: S608
     return None if row is None else Revision(row[0])
 
 
@@ -142,11 +155,11 @@ def _next_revision(connection: sqlite3.Connection) -> Revision:
     return Revision(row[0])
 
 
-def _read(name: str, revision: int, text: bytes) -> Desired:
+def _read[Stored: Kept](kind: Kind[Stored], name: str, revision: int, text: bytes) -> Stored:
     try:
-        return msgspec.structs.replace(_decode(text), revision=Revision(revision))
+        return msgspec.structs.replace(kind.decode(text), revision=Revision(revision))
     except (msgspec.DecodeError, RecursionError) as error:
-        raise GatewayError(f"adapter '{name}' can't be read from the store of desired state: {error}") from error
+        raise GatewayError(f"{kind.noun} '{name}' can't be read from the store of desired state: {error}") from error
 
 
 @contextmanager

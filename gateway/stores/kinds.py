@@ -1,0 +1,28 @@
+"""The kinds of desired state that a store keeps, each in a table of its own. Knows no storage."""
+
+from typing import Any, Final
+
+import msgspec
+
+from gateway.core.desired import Desired
+from gateway.core.tools import DesiredTool, DesiredToolset
+
+type Kept = Desired | DesiredTool | DesiredToolset  # each with a name, and a revision that is the store's to give
+
+
+class Kind[Stored: Kept](msgspec.Struct, frozen=True):
+    """noun: what people call one. decode: from JSON; raises msgspec.DecodeError."""
+
+    noun: str
+    table: str
+    type: type[Stored]
+
+    def decode(self, text: bytes) -> Stored:
+        return _decoders[self.table].decode(text)  # type: ignore[no-any-return]
+
+
+ADAPTERS: Final = Kind("adapter", "adapters", Desired)
+TOOLS: Final = Kind("tool", "tools", DesiredTool)
+TOOLSETS: Final = Kind("toolset", "toolsets", DesiredToolset)
+
+_decoders: Final[dict[str, Any]] = {each.table: msgspec.json.Decoder(each.type) for each in (ADAPTERS, TOOLS, TOOLSETS)}
