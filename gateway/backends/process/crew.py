@@ -33,7 +33,8 @@ class Crew:
 
     def want(self, plan: Plan, replicas: int) -> None:
         for ordinal in range(replicas):
-            self._slots.setdefault(ordinal, self._slot(ordinal))
+            if ordinal not in self._slots:
+                self._slots[ordinal] = self._slot(ordinal)
         for ordinal, slot in self._slots.items():
             slot.want(plan if ordinal < replicas else None)
 
@@ -57,11 +58,11 @@ class Crew:
             dues.append(slot.step(now, may_roll=rolling in (None, slot)))
             if slot.is_rolling:
                 rolling = slot
-        self._slots = {ordinal: slot for ordinal, slot in sorted(self._slots.items()) if not slot.is_empty}
+        self._slots = {ordinal: slot for ordinal, slot in self._slots.items() if not slot.is_empty}
         return min((due for due in dues if due is not None), default=None)
 
     def instances(self) -> tuple[Instance, ...]:
-        return tuple(instance for slot in self._slots.values() for instance in slot.instances())
+        return tuple(instance for _, slot in sorted(self._slots.items()) for instance in slot.instances())
 
     def _slot(self, ordinal: int, found: Sequence[Life] = ()) -> Slot:
         return Slot(
