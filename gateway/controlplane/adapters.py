@@ -9,8 +9,9 @@ from gateway.controlplane import lists, replies
 from gateway.controlplane.door import principal
 from gateway.core.access import may_write
 from gateway.core.desired import Desired
-from gateway.services.adapters import Adapters, is_match
+from gateway.services.adapters import Adapters
 from gateway.services.decoding import decode_merge, decode_spec
+from gateway.services.managed import is_match
 from gateway.wire.resources import Adapter, AdapterSpec, Page
 
 

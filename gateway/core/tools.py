@@ -104,3 +104,6 @@ class Registered(msgspec.Struct, frozen=True):
 
     tools: tuple[DesiredTool, ...] = ()
     toolsets: tuple[DesiredToolset, ...] = ()
+
+
+type Kept = Desired | DesiredTool | DesiredToolset  # what a store keeps: each with a name, and a revision of its giving

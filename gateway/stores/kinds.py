@@ -5,9 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.core.desired import Desired
-from gateway.core.tools import DesiredTool, DesiredToolset
-
-type Kept = Desired | DesiredTool | DesiredToolset  # each with a name, and a revision that is the store's to give
+from gateway.core.tools import DesiredTool, DesiredToolset, Kept
 
 
 class Kind[Stored: Kept](msgspec.Struct, frozen=True):

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.core.desired import Desired, Revision
+from gateway.core.tools import Kept
 from gateway.stores.expectations import check_delete, check_put
-from gateway.stores.kinds import ADAPTERS, Kept, Kind
+from gateway.stores.kinds import ADAPTERS, Kind
 from gateway.wire.names import AdapterName
 
 

@@ -19,8 +19,9 @@ import msgspec
 
 from gateway.core.desired import Desired, Revision
 from gateway.core.errors import GatewayError
+from gateway.core.tools import Kept
 from gateway.stores.expectations import check_delete, check_put
-from gateway.stores.kinds import ADAPTERS, Kept, Kind
+from gateway.stores.kinds import ADAPTERS, Kind
 from gateway.wire.names import AdapterName
 
 BUSY_TIMEOUT: Final = 5.0  # seconds that a write waits for another process's
