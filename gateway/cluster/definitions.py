@@ -137,6 +137,7 @@ def _adapter_spec() -> Schema:
         ),
     ]
     field(spec, "stdio")["x-kubernetes-validations"] = [_rule(_IMAGE_IS_WHOLE, _WHOLE)]
+    _bound_authorization(field(spec, "authorization"))
     spec["x-kubernetes-validations"] = _spec_rules()
     return spec
 
@@ -160,6 +161,13 @@ def _bound_texts(spec: Schema) -> None:
             each["pattern"] = re2(resources.QUANTITY, or_empty=True)
 
 
+def _bound_authorization(authorization: Schema) -> None:
+    field(authorization, "tokenUrl")["pattern"] = re2(resources.TOKEN_URL)
+    for each in ("clientId", "scope", "resource", "audience"):
+        field(authorization, each).update(pattern=re2(resources.FORM_TEXT), maxLength=resources.FORM_LENGTH)
+    field(authorization, "clientId")["minLength"] = 1
+
+
 def _bound_numbers(spec: Schema) -> None:
     field(spec, "replicaCount").update(minimum=0, maximum=resources.MAX_REPLICAS, default=1, format="int32")
     field(spec, "port").update(minimum=1, maximum=65535, format="int32")
@@ -179,6 +187,12 @@ def _spec_rules() -> list[dict[str, Any]]:
             "command and args belong to imageName; a stdio server has stdio.command",
         ),
         _rule(f"({_HAS_URL}) || {empty.format('headers')}", "headers belong to url"),
+        _rule(f"({_HAS_URL}) || !has(self.authorization)", "authorization belongs to url"),
+        _rule(
+            "!has(self.authorization) || !has(self.headers) || "
+            "!self.headers.exists(name, name.matches('^(?i:authorization)$'))",
+            "the header authorization is what `authorization` sets: give one of the two",
+        ),
         _rule(
             "!has(self.secretEnvironment) || !has(self.environmentVariables) || "
             "!self.secretEnvironment.exists(name, name in self.environmentVariables)",

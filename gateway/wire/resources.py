@@ -17,6 +17,8 @@ IMAGE_VERSION = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}|sha256:[0-9a-f]{6
 QUANTITY = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
 PATH = re.compile(r"/[a-zA-Z0-9/_\-.]*")
 URL = re.compile(r"https?://[^\s/?#@\x00-\x1f\x7f]+(?:/[^\s?#\x00-\x1f\x7f]*)?(?:\?[^\s#\x00-\x1f\x7f]*)?")
+TOKEN_URL = re.compile(r"https://[^\s/?#@\x00-\x1f\x7f]+(?:/[^\s?#\x00-\x1f\x7f]*)?(?:\?[^\s#\x00-\x1f\x7f]*)?")
+FORM_TEXT = re.compile(r"[\x20-\x7e]*")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 OWN_HEADER = re.compile(  # what frames a message, or routes it
     r"connection|content-length|host|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|mcp-.*",
@@ -27,6 +29,7 @@ DESCRIPTION_LENGTH: Final = 4096
 MAX_REPLICAS: Final = 100
 MAX_ENTRIES: Final = 256  # of a map; a cluster judges the cost of its rules by it
 IMAGE_LENGTH: Final = 255
+FORM_LENGTH: Final = 1024  # of what is sent to a token endpoint
 
 
 class Isolation(StrEnum):
@@ -42,6 +45,15 @@ class EraPolicy(StrEnum):
     AUTO = "auto"  # passed where the eras meet, translated where they don't
     PASS = "pass"  # noqa: S105 - never translated: the adapter itself answers, whatever it says
     BRIDGE = "bridge"  # the adapter is spoken to in the newest era it has, and every other one translated into that
+
+
+class GrantKind(StrEnum):
+    """How the gateway comes to a token for a server elsewhere. The last two speak for the caller, whose token they show
+    to the issuer and to nobody else."""
+
+    CLIENT_CREDENTIALS = "client-credentials"  # the gateway speaks for itself (RFC 6749, section 4.4)
+    TOKEN_EXCHANGE = "token-exchange"  # noqa: S105 - a kind's name (RFC 8693)
+    ON_BEHALF_OF = "on-behalf-of"  # Entra ID's
 
 
 class Phase(StrEnum):
@@ -79,6 +91,21 @@ class SecretReference(_Strict, frozen=True, kw_only=True):
 
     secret: str
     key: str
+
+
+class Authorization(_Strict, frozen=True, kw_only=True, omit_defaults=True):
+    """The access token that a `url` adapter is called with, and how the gateway comes to it.
+
+    scope, resource (RFC 8707), audience: what the token is to be for, as its issuer wants it said.
+    """
+
+    kind: GrantKind
+    token_url: str
+    client_id: str
+    client_secret: SecretReference
+    scope: str = ""
+    resource: str = ""
+    audience: str = ""
 
 
 class SessionPolicy(_Strict, frozen=True, kw_only=True):
@@ -119,6 +146,7 @@ class AdapterSpec(_Strict, frozen=True, kw_only=True, omit_defaults=True):
     stdio: Stdio | None = None
     url: str = ""
     headers: dict[str, SecretReference] = {}
+    authorization: Authorization | None = None
     environment_variables: dict[str, str] = {}
     secret_environment: dict[str, SecretReference] = {}
     replica_count: int = 1
@@ -288,6 +316,25 @@ def _check_source(spec: AdapterSpec, check: Any) -> None:
         check(URL.fullmatch(spec.url), "url", "is not an http(s) URL without user info and fragment")
     else:
         check(not spec.headers, "headers", "belong to url")
+        check(spec.authorization is None, "authorization", "belongs to url")
+    if spec.authorization is not None:
+        _check_authorization(spec.authorization, spec.headers, check)
+
+
+def _check_authorization(authorization: Authorization, headers: dict[str, SecretReference], check: Any) -> None:
+    check(TOKEN_URL.fullmatch(authorization.token_url), "authorization.tokenUrl", "is not an https URL")
+    check(authorization.client_id, "authorization.clientId", "is empty")
+    for name, field in (
+        ("client_id", "clientId"),
+        ("scope", "scope"),
+        ("resource", "resource"),
+        ("audience", "audience"),
+    ):
+        text = getattr(authorization, name)
+        is_text = len(text) <= FORM_LENGTH and FORM_TEXT.fullmatch(text)
+        check(is_text, f"authorization.{field}", f"must be at most {FORM_LENGTH} visible ASCII characters and spaces")
+    is_twice = any(name.lower() == "authorization" for name in headers)
+    check(not is_twice, "headers.authorization", "is what `authorization` sets: give one of the two")
 
 
 def _check_image(name: str, version: str, prefix: str, check: Any) -> None:

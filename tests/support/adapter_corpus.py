@@ -8,6 +8,13 @@ IMAGE = {"imageName": "team/weather", "imageVersion": "1.2"}
 URL = {"url": "https://example.com/mcp"}
 SECRET = {"secret": "s", "key": "k"}
 
+GRANT = {
+    "kind": "client-credentials",
+    "tokenUrl": "https://idp.example.com/token",
+    "clientId": "gateway",
+    "clientSecret": SECRET,
+}
+
 RIGHT: tuple[dict[str, Any], ...] = (
     {"stdio": STDIO},
     {"stdio": {"command": "npx"}},
@@ -19,6 +26,10 @@ RIGHT: tuple[dict[str, Any], ...] = (
     {"url": "https://example.com/ü?q=ß"},
     URL | {"headers": {"Authorization": SECRET, "X-~!#$%&'*+.^_`|": SECRET}},
     URL | {"headers": {"Te-st": SECRET, "Hosts": SECRET}},
+    URL | {"authorization": GRANT},
+    URL | {"authorization": GRANT | {"kind": "token-exchange", "audience": "crm", "resource": "https://crm.example"}},
+    URL | {"authorization": GRANT | {"kind": "on-behalf-of", "scope": "api://crm/.default offline_access"}},
+    URL | {"authorization": GRANT, "headers": {"X-Authorization": SECRET}},
     IMAGE,
     {"imageName": "ghcr.io/team/weather", "imageVersion": "1.2", "command": ["a"], "args": ["b"]},
     {"imageName": "localhost:5000/weather", "imageVersion": "sha256:" + "0" * 64},
@@ -89,6 +100,20 @@ WRONG: tuple[dict[str, Any], ...] = (
     URL | {"headers": {"Mcp-Session-Id": SECRET}},
     URL | {"headers": {"transfer-encoding": SECRET}},
     URL | {"headers": {"X-A": {"secret": "s"}}},
+    {"stdio": STDIO, "authorization": GRANT},
+    IMAGE | {"authorization": GRANT},
+    URL | {"authorization": {}},
+    URL | {"authorization": GRANT | {"kind": "password"}},
+    URL | {"authorization": GRANT | {"tokenUrl": "http://idp.example.com/token"}},
+    URL | {"authorization": GRANT | {"tokenUrl": "https://me:too@idp.example.com/token"}},
+    URL | {"authorization": GRANT | {"tokenUrl": ""}},
+    URL | {"authorization": GRANT | {"clientId": ""}},
+    URL | {"authorization": GRANT | {"clientId": "a\n"}},
+    URL | {"authorization": GRANT | {"clientSecret": "in clear"}},
+    URL | {"authorization": GRANT | {"scope": "ß"}},
+    URL | {"authorization": GRANT | {"audience": "x" * 1025}},
+    URL | {"authorization": GRANT | {"password": "x"}},
+    URL | {"authorization": GRANT, "headers": {"AUTHORIZATION": SECRET}},
     {"stdio": STDIO, "replicaCount": -1},
     {"stdio": STDIO, "replicaCount": 101},
     {"stdio": STDIO, "replicaCount": "1"},
