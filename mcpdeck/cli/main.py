@@ -35,6 +35,8 @@ VERBS: Final = {
     "sessions": _Verb("sessions", "live MCP sessions"),
     "tools": _Verb("tools", "an adapter's tools"),
     "call": _Verb("tools", "call one of an adapter's tools"),
+    "connect": _Verb("connect", "have an MCP client find an adapter"),
+    "stdio": _Verb("stdio", "an adapter for clients that speak nothing but stdio"),
     "up": _Verb("up", "run the gateway on this machine"),
     "demo": _Verb("demo", "a gateway with sample servers and traffic, and the deck"),
     "tui": _Verb("tui", "the deck"),
@@ -46,6 +48,7 @@ VERBS: Final = {
     "audit": _Verb("audit", "the gateway's audit log"),
     "dev-issuer": _Verb("dev_issuer", "a small issuer, to try sign-in"),
     "info": _Verb("info", "versions, paths and settings"),
+    "completion": _Verb("completion", "completion for your shell"),
     "version": _Verb("info", "the version"),
 }
 

@@ -35,11 +35,15 @@ class Words(argparse.ArgumentParser):
                 return dict(action.choices)
         return {}
 
-    def options(self) -> Iterator[tuple[Sequence[str], str, Sequence[str], bool]]:
-        """Of this command: names, help, the values it may have, whether it takes one."""
+    def options(self) -> Iterator[tuple[Sequence[str], str]]:
+        """Of this command: names and help."""
         for action in self._actions:
             if action.option_strings and action.help != argparse.SUPPRESS:
-                yield action.option_strings, action.help or "", list(action.choices or ()), action.nargs != 0
+                yield action.option_strings, action.help or ""
+
+    def values(self) -> list[str]:
+        """What its words may be, where that is a choice."""
+        return [str(it) for action in self._actions if not action.option_strings for it in action.choices or ()]
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"mcpdeck: {message}\n  {self.prog} --help\n")
