@@ -42,7 +42,7 @@ class Engine(msgspec.Struct, frozen=True):
         limits = spec.resources.limits
         entry = ["--entrypoint", spec.command[0]] if spec.command else []
         return [
-            *(self.path, "run", "--rm", "--init", "--name", name, "--pull", "missing"),
+            *(self.path, "run", "--rm", "--name", name, "--pull", "missing"),
             *(f"--label={key}={value}" for key, value in labels.items()),
             f"--publish=127.0.0.1:{port}:{spec.port}",
             *("--cap-drop=ALL", "--security-opt=no-new-privileges", "--pids-limit=512", "--read-only"),

@@ -64,9 +64,7 @@ async def test_a_child_has_the_short_environment_and_its_adapters_own(tmp_path: 
     )
     async with local_backend(tmp_path, environ=environ, passed=["PASSED_ON"]) as backend:
         await backend.apply([desired(wanted)])
-        async with mcp_client(only(await until(backend, are_ready(1)))) as client:
-            await client.initialize()
-            child = psutil.Process(int(text_of((await client.call("pid")).json())))
+        async with with_a_session(backend) as (_, child):
             found = child.environ()
     told = {"OWN": "1", "LANG": "de_DE", "GITHUB": "abc", "PASSED_ON": "yes"}
     assert {name: found.get(name) for name in told} == told
@@ -88,16 +86,26 @@ async def test_arguments_arrive_as_they_are_and_no_shell_reads_them(backend: Pro
     assert repr(odd) in [line.text for line in lines]
 
 
+@asynccontextmanager
+async def with_a_session(backend: ProcessBackend) -> AsyncIterator[list[psutil.Process]]:
+    """The sidecar and the server's process, which stays for a session."""
+    instance = only(await until(backend, are_ready(1)))
+    async with mcp_client(instance) as client:
+        await client.initialize()
+        pid = int(text_of((await client.call("pid")).json()))
+        yield [processes_of(instance.uid)[0], psutil.Process(pid)]
+
+
 async def test_a_child_works_in_a_folder_of_its_own(backend: ProcessBackend, tmp_path: Path) -> None:
     await backend.apply([desired(spec())])
-    found = processes_of(only(await until(backend, are_ready(1))).uid)
-    assert {Path(each.cwd()) for each in found} == {tmp_path / "work" / "weather"}
+    async with with_a_session(backend) as found:
+        assert {Path(each.cwd()) for each in found} == {tmp_path / "work" / "weather"}
 
 
 async def test_children_have_groups_of_their_own_so_that_ctrl_c_is_the_gateways_alone(backend: ProcessBackend) -> None:
     await backend.apply([desired(spec())])
-    found = processes_of(only(await until(backend, are_ready(1))).uid)
-    assert all(os.getpgid(each.pid) != os.getpgid(0) and os.getsid(each.pid) != os.getsid(0) for each in found)
+    async with with_a_session(backend) as found:
+        assert all(os.getpgid(each.pid) != os.getpgid(0) and os.getsid(each.pid) != os.getsid(0) for each in found)
 
 
 async def test_a_child_inherits_its_socket_and_nothing_else_of_the_gateways(backend: ProcessBackend) -> None:
