@@ -1,9 +1,13 @@
 """core.ports.Accounts in memory: what the data plane said of each call, and live sessions counted."""
 
+import asyncio
+
 from gateway.core.access import Principal
 from gateway.core.routes import Endpoint
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
+
+PATIENCE = 10.0
 
 type Session = tuple[str, bytes]  # the instance's uid and its own id
 
@@ -33,6 +37,9 @@ class Call:
 
     def ended(self, *, status: int, bytes_in: int, bytes_out: int) -> None:
         self.ends.append((status, bytes_in, bytes_out))
+        self._accounts.under_way -= 1
+        if self._accounts.keeps_calls:
+            self._accounts.an_end.set()
         if self.session is not None and (self.endpoint.uid, self.session) in self._accounts.live:
             self._accounts.live[self.endpoint.uid, self.session] += 1
 
@@ -48,7 +55,16 @@ class CountingAccounts:
         self.live: dict[Session, int] = {}
         self.refused: set[Session] = set()
         self.calls: list[Call] = []
-        self._keeps_calls = keeps_calls
+        self.keeps_calls = keeps_calls
+        self.under_way = 0
+        self.an_end = asyncio.Event()
+
+    async def all_ended(self) -> None:
+        """Returns once no call is under way."""
+        async with asyncio.timeout(PATIENCE):
+            while self.under_way:
+                self.an_end.clear()
+                await self.an_end.wait()
 
     def opened(
         self,
@@ -62,7 +78,8 @@ class CountingAccounts:
         is_stream: bool = False,
     ) -> Call:
         call = Call(self, session, endpoint, era, body, is_stream)
-        if self._keeps_calls:
+        self.under_way += 1
+        if self.keeps_calls:
             self.calls.append(call)
         return call
 

@@ -1,6 +1,7 @@
 """An MCP server of an adapter's that does what a test says: real sockets, one script for all its requests."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import cast
@@ -11,6 +12,7 @@ from gateway.wire.names import InstanceName
 
 type Script = Callable[["Asked"], Awaitable[None]]
 PATIENCE = 10.0
+_TCP = (socket.AF_INET, socket.SOCK_STREAM)
 
 
 class Asked:
@@ -98,9 +100,10 @@ class ScriptedUpstream:
             connection.writer.transport.abort()
 
     def close_resting(self) -> None:
-        """As a server does with keep-alive connections that have rested long enough."""
+        """As a server does with keep-alive connections that have rested long enough. Done when this returns."""
         for connection in self._open:
-            connection.writer.close()
+            with socket.fromfd(connection.writer.get_extra_info("socket").fileno(), *_TCP) as own:
+                own.shutdown(socket.SHUT_RDWR)
 
     def opened(self, connection: "_Connection") -> asyncio.Task[None]:
         self.connections += 1
