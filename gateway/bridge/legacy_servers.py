@@ -12,6 +12,7 @@ from gateway.bridge.legacy_session import Connect, Identity
 from gateway.bridge.modern_call import PARK_SECONDS, Parked, digest_of, refuse_state
 from gateway.bridge.sides import Answer
 from gateway.core import render
+from gateway.core.access import Principal
 from gateway.core.errors import TooManyRequests
 from gateway.wire import envelope, jsonrpc, mcp
 from gateway.wire.names import PrincipalId
@@ -24,27 +25,31 @@ MOST_OF_ONE: Final = (
 _INFO: Final = ("name", "title", "version")
 
 type Seal = Callable[[Parked, PrincipalId], bytes]
+type ConnectAs = Callable[[Principal], Connect]
 
 
 class LegacyServers:
-    """home: this replica's address; "" where there is but one. clock: seconds since the epoch."""
+    """connect: to an instance, as somebody. home: this replica's address; "" where there is but one.
 
-    def __init__(self, adapter: str, connect: Connect, seal: Seal, *, home: str, clock: Callable[[], float]) -> None:
+    clock: seconds since the epoch. Whose roles change gets another session: the server is told of them as it opens one.
+    """
+
+    def __init__(self, adapter: str, connect: ConnectAs, seal: Seal, *, home: str, clock: Callable[[], float]) -> None:
         self._adapter, self._connect, self._seal = adapter, connect, seal
         self._home, self._clock = home, clock
         self._numbers = itertools.count(1)
-        self._by_identity: dict[tuple[PrincipalId, Identity], int] = {}
+        self._by_identity: dict[tuple[Principal, Identity], int] = {}
         self._servers: dict[int, LegacyServer] = {}
 
     def __len__(self) -> int:
         return len(self._servers)
 
-    def request(self, principal: PrincipalId, request: ModernRequest, answer: Answer) -> None:
+    def request(self, principal: Principal, request: ModernRequest, answer: Answer) -> None:
         """A sound request without a requestState."""
         identity = _identity_of(request)
         number = self._by_identity.get((principal, identity))
         if number is None:
-            if sum(who == principal for who, _ in self._by_identity) >= MOST_OF_ONE:
+            if sum(who.id == principal.id for who, _ in self._by_identity) >= MOST_OF_ONE:
                 error = TooManyRequests(
                     f"{MOST_OF_ONE} sessions with adapter '{self._adapter}' are open for you", retry=300
                 )
@@ -53,7 +58,7 @@ class LegacyServers:
             number = self._open(principal, identity)
         self._servers[number].request(request, answer)
 
-    def resume(self, principal: PrincipalId, request: ModernRequest, answer: Answer, parked: Parked) -> None:
+    def resume(self, principal: Principal, request: ModernRequest, answer: Answer, parked: Parked) -> None:
         """The same with a requestState that this replica sealed for this principal."""
         if parked.call:
             server = self._servers.get(parked.session)
@@ -84,7 +89,7 @@ class LegacyServers:
         for server in servers.values():
             server.end()
 
-    def _open(self, principal: PrincipalId, identity: Identity) -> int:
+    def _open(self, principal: Principal, identity: Identity) -> int:
         number = self._by_identity[principal, identity] = next(self._numbers)
 
         def park(call: int, round: int, digest: bytes) -> bytes:  # noqa: A002 - MRTR's word
@@ -97,9 +102,9 @@ class LegacyServers:
                 digest=digest,
                 expires_at=expires_at,
             )
-            return self._seal(parked, principal)
+            return self._seal(parked, principal.id)
 
-        self._servers[number] = LegacyServer(self._adapter, identity, self._connect, park)
+        self._servers[number] = LegacyServer(self._adapter, identity, self._connect(principal), park)
         return number
 
 

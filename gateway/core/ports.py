@@ -12,10 +12,12 @@ from gateway.core.errors import GatewayError, Unauthenticated
 from gateway.core.inbound import Legacy, Modern
 from gateway.core.observed import Observed
 from gateway.core.routes import Endpoint, Route
+from gateway.core.tools import Registered
 from gateway.wire.http1 import Request
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName, InstanceName
 from gateway.wire.resources import AdapterSpec
+from gateway.wire.tools import OfferedTool
 
 
 class Asking(Protocol):
@@ -56,6 +58,19 @@ class ToolsDoor(Protocol):
 
     def serve(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
         """Answer it, now or later. Called on the loop and must not wait; the principal has been let in."""
+
+
+class Offers(Protocol):
+    """What is offered at /mcp of all that is registered."""
+
+    def publish(self, registered: Registered) -> None:
+        """It holds when this returns, for every request from then on."""
+
+    def offered(self, tool: str | None = None) -> Sequence[OfferedTool]:
+        """All of them, or those of one registration."""
+
+    def problem(self, source: AdapterName) -> str:
+        """What is wrong with an adapter's lists, in a sentence; "" where nothing is."""
 
 
 class AdaptersDoor(Protocol):

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self, assert_never
 
+from gateway.bridge.decision import Way, way
+from gateway.bridge.sealing import Seals, is_sealed_here
 from gateway.core import access, inbound
 from gateway.core.access import Principal
 from gateway.core.affinity import Sealer
@@ -18,6 +20,7 @@ from gateway.core.inbound import Legacy, Modern, Rejection
 from gateway.core.ports import Accounts, Assertions, Authenticator, Exchange, ToolsDoor
 from gateway.core.routes import TOOLS_PATH, Route, Routes, adapter_of, resource_of
 from gateway.dataplane import replies
+from gateway.dataplane.bridged import Bridges
 from gateway.dataplane.deadlines import TICK, Deadlines
 from gateway.dataplane.heads import session_in
 from gateway.dataplane.metrics import Counters
@@ -43,7 +46,7 @@ class Pipeline:
 
     challenge: what a token that is bound elsewhere is answered with. scheme: `https` where clients reach the gateway by
     it. upstream_tls: whom to trust as https instances; the platform's store without it. tick: seconds, how exactly
-    time-outs are kept.
+    time-outs are kept. seals: what eras are bridged with; without it every request passes in its own.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Pipeline:
         assertions: Assertions | None = None,
         tools: ToolsDoor | None = None,
         challenge: Challenge | None = None,
+        seals: Seals | None = None,
         scheme: str = "http",
         upstream_tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.time,
@@ -76,6 +80,7 @@ class Pipeline:
             scheme=scheme,
             clock=clock,
         )
+        self._bridges = Bridges(self._plane, routes, seals, clock=clock) if seals is not None else None
         self._routes, self._authenticator, self._hosts, self._tools = routes, authenticator, hosts, tools
         self._bound_elsewhere = Unauthenticated(
             "this token was issued for another resource of this gateway", challenge=challenge
@@ -161,11 +166,24 @@ class Pipeline:
         if route is None or not access.may_read(principal, route.ownership):
             self._refuse(exchange, _no_adapter(adapter))
             return
-        target = self._target(route, principal, call)
+        kept = _kept_here(call)
+        target = self._target(route, principal, call if kept is None else Legacy(None))
         if isinstance(target, GatewayError):
             self._refuse(exchange, target)
+        elif self._bridges is not None and (kept is not None or target.session is None):
+            self._cross(exchange, target, kept, self._bridges)
         else:
             Relay(self._plane, exchange, target).begin()
+
+    def _cross(self, exchange: Exchange, target: Target, kept: bytes | None, bridges: Bridges) -> None:
+        """Where the eras of client and adapter may differ. kept: a session's id that is only the gateway's."""
+        crossing = way(target.route.era, target.era, target.endpoint)
+        if crossing is not Way.PASS:
+            bridges.serve(exchange, target, crossing, kept)
+        elif kept is None:
+            Relay(self._plane, exchange, target).begin()
+        else:
+            self._refuse(exchange, SessionLost("the adapter speaks this client's era now; begin anew with initialize"))
 
     def _serve_tools(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
         if self._tools is None:
@@ -207,6 +225,8 @@ class Pipeline:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._bridges is not None:
+            self._bridges.close()
         self.stop_streams(only_lasting=False)
         await self._tasks.__aexit__(kind, error, trace)
         await self.upstream.__aexit__(kind, error, trace)
@@ -217,6 +237,11 @@ def _given_twice(headers: list[tuple[bytes, bytes]]) -> str:
     """The first header that decides something and comes more than once; its readers would not agree on which holds."""
     names = [name for name, _ in headers]
     return next((name.decode() for name in _DECISIVE if names.count(name) > 1), "")
+
+
+def _kept_here(call: Modern | Legacy) -> bytes | None:
+    session = call.session if isinstance(call, Legacy) else None
+    return session if is_sealed_here(session) else None
 
 
 def _no_adapter(adapter: AdapterName) -> NotFound:

@@ -9,7 +9,7 @@ import msgspec
 from gateway.core import affinity
 from gateway.core.access import Principal
 from gateway.core.affinity import SESSION_LIFETIME, Binding, Sealer
-from gateway.core.ports import Account, Accounts, Assertions, Exchange
+from gateway.core.ports import Account, Accounts, Asking, Assertions, Exchange
 from gateway.core.routes import Endpoint, Route, Routes
 from gateway.dataplane.deadlines import Deadlines
 from gateway.dataplane.heads import identity_lines, upstream_request
@@ -87,7 +87,7 @@ class Plane:
             target.endpoint,
             target.principal,
             target.era,
-            request.body if target.is_initialize else None,
+            request.body if target.is_initialize or target.era is Era.MODERN else None,  # where a client says its name
             is_stream=request.method == "GET",
         )
 
@@ -109,7 +109,7 @@ class Plane:
         self.counters.streams -= 1
         self.deadlines.forget(stream)
 
-    def request(self, target: Target, exchange: Exchange, request_id: bytes) -> bytes:
+    def request(self, target: Target, exchange: Asking, request_id: bytes) -> bytes:
         """The call as its instance gets it."""
         request, principal = exchange.request, target.principal
         identity = identity_lines(principal, exchange.peer, request.header(b"host") or b"", self._scheme)

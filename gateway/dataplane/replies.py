@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.core import render
 from gateway.core.errors import GatewayError, MethodNotAllowed
-from gateway.core.ports import Exchange
+from gateway.core.ports import Asking, Exchange
 from gateway.dataplane.heads import REQUEST_ID
 from gateway.wire import jsonrpc, mcp, sse
 
@@ -17,7 +17,7 @@ _prefix = secrets.token_hex(6).encode()
 _numbers = itertools.count()
 
 
-def request_id_of(exchange: Exchange) -> bytes:
+def request_id_of(exchange: Asking) -> bytes:
     """The client's X-Request-Id, or a new one."""
     given = exchange.request.header(REQUEST_ID)
     if given and len(given) <= _LONGEST_REQUEST_ID:

@@ -28,8 +28,10 @@ from mcp.server.streamable_http import EventCallback, EventId, EventMessage, Eve
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, PromptsListChanged, ToolsListChanged
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
 NAME = "mcpdeck-everything"
+MODERN = MODERN_PROTOCOL_VERSIONS[0]
 
 type Context = ServerRequestContext[Any, Any]
 type Call = types.CallToolRequestParams
@@ -593,8 +595,41 @@ def listening(port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-async def serve_http(port: int) -> None:
-    application = build().streamable_http_app(event_store=Events(), retry_interval=100)
+class OneEra:
+    """ASGI: what a server answers that never heard of the other era, as the SDK's own did and will."""
+
+    def __init__(self, app: Any, era: str) -> None:
+        self.app, self.era = app, era
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        version = dict(scope["headers"]).get(b"mcp-protocol-version", b"").decode()
+        is_modern = bool(version) and version not in HANDSHAKE_PROTOCOL_VERSIONS
+        if self.era == "legacy" and is_modern:
+            await refuse(send, 400, types.INVALID_REQUEST, f"Bad Request: Unsupported protocol version: {version}")
+        elif self.era == "modern" and scope["method"] != "POST":
+            await refuse(send, 405, types.INVALID_REQUEST, "Method Not Allowed")
+        elif self.era == "modern" and not is_modern:
+            data = {"supported": [MODERN], "requested": version}
+            await refuse(send, 400, types.UNSUPPORTED_PROTOCOL_VERSION, f"Only {MODERN} is spoken here", data)
+        else:
+            await self.app(scope, receive, send)
+
+
+async def refuse(send: Any, status: int, code: int, message: str, data: Any = None) -> None:
+    error = {"code": code, "message": message} | ({} if data is None else {"data": data})
+    body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def serve_http(port: int, era: str) -> None:
+    application: Any = build().streamable_http_app(event_store=Events(), retry_interval=100)
+    if era != "both":
+        application = OneEra(application, era)
     config = uvicorn.Config(
         application, http="h11", log_level="warning", timeout_graceful_shutdown=1
     )  # h11 trims header values
@@ -614,8 +649,9 @@ def main() -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--port", type=int, help="serve streamable HTTP on 127.0.0.1; 0 takes a free port")
     where.add_argument("--stdio", action="store_true")
+    parser.add_argument("--era", choices=("both", "legacy", "modern"), default="both", help="over HTTP only")
     given = parser.parse_args()
-    asyncio.run(serve_stdio() if given.stdio else serve_http(given.port))
+    asyncio.run(serve_stdio() if given.stdio else serve_http(given.port, given.era))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ class World:
 
     def __init__(self, version: str = "2025-11-25", capabilities: Any = ALL) -> None:
         self.server = FakeServer()
-        self.clients = LegacyClients("weather", lambda: self.server)
+        self.clients = LegacyClients("weather")
         self.kept = Kept(
             version=version,
             capabilities=msgspec.json.encode(capabilities),
@@ -30,7 +30,7 @@ class World:
             number=b"n",
             expires_at=1,
         )
-        self.client = self.clients.client(self.kept)
+        self.client = self.clients.client(self.kept, lambda: self.server)
 
     def ask(self, method: str, params: Any = None, *, request_id: Any = 7, **accepts: bool) -> Asked:
         asked = Asked(**accepts)
@@ -660,7 +660,7 @@ def test_a_session_with_nothing_to_keep_is_forgotten() -> None:
     world = World()
     world.clients.tick()
     assert len(world.clients) == 0
-    world.client = world.clients.client(world.kept)
+    world.client = world.clients.client(world.kept, lambda: world.server)
     world.call()
     world.clients.tick()
     assert len(world.clients) == 1
@@ -680,7 +680,7 @@ def test_ending_a_session_ends_its_calls_and_streams_and_its_id() -> None:
 def test_a_client_without_an_id_is_served_without_questions() -> None:
     world = World()
     asked = Asked()
-    client = world.clients.nameless("2025-03-26")
+    client = world.clients.nameless("2025-03-26", lambda: world.server)
     client.request(parsed({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "x"}}), asked.reply)
     assert world.server.last().meta["io.modelcontextprotocol/clientCapabilities"] == {}
     world.server.last().answers(result=required(a=QUESTION))

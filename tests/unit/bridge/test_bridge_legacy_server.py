@@ -8,6 +8,7 @@ import pytest
 from gateway.bridge.legacy_servers import IDLE_TICKS, MOST_OF_ONE, LegacyServers
 from gateway.bridge.modern_call import PARK_SECONDS, PARK_TICKS, Parked
 from gateway.bridge.sealing import Seals
+from gateway.core.access import Principal
 from gateway.core.affinity import new_key
 from gateway.core.errors import NothingReady, UpstreamBroke
 from gateway.wire.names import AdapterName, PrincipalId
@@ -15,7 +16,7 @@ from gateway.wire.validation import ModernRequest, examine
 from tests.support.bridge_sides import FakeServer, Posted
 from tests.support.sidecar_exchange import Asked
 
-ANN, BOB = PrincipalId("ann"), PrincipalId("bob")
+ANN, BOB = Principal(PrincipalId("ann")), Principal(PrincipalId("bob"))
 ADAPTER = AdapterName("weather")
 ALL: dict[str, Any] = {"elicitation": {"url": {}}, "sampling": {}, "roots": {}}
 SERVER: dict[str, Any] = {
@@ -37,7 +38,7 @@ class World:
         self.now = 1000.0
         self.servers = LegacyServers(
             "weather",
-            lambda: (self.server, self.is_sse),
+            lambda principal: lambda: (self.server, self.is_sse),
             lambda parked, principal: self.seals.seal(parked, ADAPTER, principal),
             home=home,
             clock=lambda: self.now,
@@ -48,7 +49,7 @@ class World:
         method: str,
         params: Any = None,
         *,
-        who: PrincipalId = ANN,
+        who: Principal = ANN,
         can: Any = ALL,
         meta: Any = None,
         request_id: Any = 5,
@@ -59,7 +60,7 @@ class World:
         if state is None:
             self.servers.request(who, request, asked.reply)
         else:
-            parked = self.seals.open(Parked, state.encode(), ADAPTER, who, now=self.now)
+            parked = self.seals.open(Parked, state.encode(), ADAPTER, who.id, now=self.now)
             assert parked is not None
             self.servers.resume(who, request, asked.reply, parked)
         return asked
@@ -158,7 +159,13 @@ def test_requests_of_one_client_share_a_session() -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [{"who": BOB}, {"can": {}}, {"meta": {"io.modelcontextprotocol/clientInfo": {"name": "d"}}}]
+    "more",
+    [
+        {"who": BOB},
+        {"who": Principal(ANN.id, roles=frozenset({"new"}))},
+        {"can": {}},
+        {"meta": {"io.modelcontextprotocol/clientInfo": {"name": "d"}}},
+    ],
 )
 def test_another_principal_client_or_set_of_capabilities_gets_another_session(more: Any) -> None:
     world = World().opened()
@@ -467,7 +474,9 @@ def test_a_question_ends_the_request_with_input_required_and_the_retry_goes_on_w
         "input_required",
         "s",
     )
-    parked = world.seals.open(Parked, result["requestState"].encode(), ADAPTER, ANN, now=world.now + PARK_SECONDS - 1)
+    parked = world.seals.open(
+        Parked, result["requestState"].encode(), ADAPTER, ANN.id, now=world.now + PARK_SECONDS - 1
+    )
     assert parked is not None
     assert parked.home == "10.0.0.1:9"
     again = world.call(
