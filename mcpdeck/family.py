@@ -20,6 +20,7 @@ from typing import IO, Any, Final, Self
 READY_SECONDS: Final = 30.0
 GRACE_SECONDS: Final = 15.0  # more than the gateway takes to drain
 _LAST_LINES: Final = 12
+_CLOSING_SECONDS: Final = 1.0  # for the pipe of a child that is gone; one of its own may hold it open
 _IS_POSIX: Final = os.name == "posix"
 
 
@@ -47,13 +48,15 @@ class Child:
                 start_new_session=_IS_POSIX,
                 creationflags=0 if _IS_POSIX else getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def _listen(self) -> None:
         """To its end: a pipe that nobody reads would stop who writes into it."""
         assert self.process.stdout is not None  # noqa: S101  (it was asked for)
-        for line in self.process.stdout:
-            self._said.put(line.decode(errors="replace").rstrip())
+        with self.process.stdout:
+            for line in self.process.stdout:
+                self._said.put(line.decode(errors="replace").rstrip())
         self._said.put(None)
         self._silence.set_result(None)
 
@@ -89,6 +92,7 @@ class Child:
         except subprocess.TimeoutExpired:
             _kill_tree(self.process.pid)
             self.process.wait()
+        self._listener.join(_CLOSING_SECONDS)
 
 
 class Family:

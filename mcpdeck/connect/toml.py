@@ -51,8 +51,8 @@ def _place(text: str, path: tuple[str, ...]) -> int | None:
 def _spans(text: str) -> list[tuple[int, int, tuple[str, ...]]]:
     """Where each table begins and ends, and its keys."""
     heads = [found for found in _HEADER.finditer(text) if _keys(found[0]) is not None]
-    ends = [head.start() for head in heads[1:]] + [len(text)]
-    return [(head.start(), end, _keys(head[0]) or ()) for head, end in zip(heads, ends, strict=True)]
+    ends = [*(head.start() for head in heads[1:]), len(text)]
+    return [(head.start(), end, _keys(head[0]) or ()) for head, end in zip(heads, ends, strict=False)]
 
 
 def _keys(header: str) -> tuple[str, ...] | None:
