@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 
 from gateway.core.desired import Desired
+from gateway.core.grants import Grant
 from gateway.core.routes import Endpoint, Route
 from gateway.wire.names import InstanceName
 from gateway.wire.resources import AdapterStatus, Condition, InstanceStatus, Phase
@@ -46,14 +47,16 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
-    """All there is of one adapter. `headers` are a `url` adapter's own, with secrets; they never leave the routes."""
+    """All there is of one adapter. headers, grant: a `url` adapter's own, with secrets; they never leave the routes."""
 
     instances: tuple[Instance, ...] = ()
     image: str = ""
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    grant: Grant | None = None
 
     def __repr__(self) -> str:
-        return f"Observed({self.instances!r}, image={self.image!r}, headers={[name for name, _ in self.headers]!r})"
+        names = [name for name, _ in self.headers]
+        return f"Observed({self.instances!r}, image={self.image!r}, headers={names!r}, grant={self.grant!r})"
 
 
 NOTHING = Observed()
@@ -93,6 +96,7 @@ def route_of(desired: Desired, observed: Observed) -> Route:
         reason=_unready_sentence(desired, observed.instances),
         era=desired.spec.era,
         is_tool=desired.is_tool,
+        grant=observed.grant,
     )
 
 

@@ -9,6 +9,7 @@ import msgspec
 from gateway.core.access import Principal
 from gateway.core.desired import Desired, Revision
 from gateway.core.errors import GatewayError, Unauthenticated
+from gateway.core.grants import Grant
 from gateway.core.inbound import Legacy, Modern
 from gateway.core.observed import Observed
 from gateway.core.routes import Endpoint, Route
@@ -16,7 +17,7 @@ from gateway.core.tools import Registered
 from gateway.wire.http1 import Request
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName, InstanceName
-from gateway.wire.resources import AdapterSpec
+from gateway.wire.resources import AdapterSpec, Authorization
 from gateway.wire.tools import OfferedTool
 
 
@@ -101,6 +102,28 @@ class Assertions(Protocol):
 
     def assertion(self, principal: Principal, adapter: AdapterName) -> bytes:
         """About this principal, for this adapter alone. Served from memory; never waits."""
+
+
+class Tokens(Protocol):
+    """Access tokens for `url` adapters. `known` and `last` are the fast half: look-ups that never wait."""
+
+    def known(self, grant: Grant, principal: Principal) -> bytes | None:
+        """The Authorization header's value; None: ask `authorization`."""
+
+    def last(self, grant: Grant, principal: Principal) -> bytes | None:
+        """The same, about to end or not: for what can't wait. None where there never was one."""
+
+    async def authorization(self, grant: Grant, principal: Principal, *, token: str) -> bytes:
+        """The same with time to ask. token: the caller's own, "" where it has none; it goes to the issuer at most.
+
+        Raises Forbidden, Unauthenticated, Unsupported, UpstreamBroke.
+        """
+
+    def refused(self, grant: Grant, principal: Principal) -> None:
+        """The adapter did not take it: the next call gets another."""
+
+    def refusal(self, authorization: Authorization) -> str:
+        """Why such tokens can't be had here, in a sentence; "" where it can be tried."""
 
 
 class Accounts(Protocol):

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import msgspec
 
 from gateway.core.access import Ownership
+from gateway.core.grants import Grant
 from gateway.wire.mcp import Era
 from gateway.wire.names import DNS_LABEL, AdapterName, InstanceName
 from gateway.wire.resources import EraPolicy, Timeouts
@@ -35,7 +36,10 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """How to reach one adapter, and who may. `reason` says in a sentence why nothing is ready, when nothing is."""
+    """How to reach one adapter, and who may. `reason` says in a sentence why nothing is ready, when nothing is.
+
+    grant: how the token is had that a `url` adapter wants in Authorization.
+    """
 
     adapter: AdapterName
     ownership: Ownership
@@ -45,6 +49,7 @@ class Route(msgspec.Struct, frozen=True):
     reason: str = ""
     era: EraPolicy = EraPolicy.AUTO
     is_tool: bool = False  # an HTTP tool server, reached through /mcp alone
+    grant: Grant | None = None
 
     @property
     def ready(self) -> tuple[Endpoint, ...]:

@@ -99,6 +99,12 @@ def session_in(query: bytes) -> bytes | None:
     return None
 
 
+def bearer_of(request: Request) -> str:
+    """The token that a request came with; "" without one."""
+    scheme, _, token = (request.header(b"authorization") or b"").partition(b" ")
+    return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
+
+
 def _request_line(request: Request, endpoint: Endpoint) -> bytes:
     path = _encoded(endpoint.path)
     if request.query:

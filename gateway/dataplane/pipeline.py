@@ -6,6 +6,7 @@ Decides, and answers refusals; `relay` does the rest. Callbacks only: a task run
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Final, Self, assert_never
 
@@ -17,7 +18,7 @@ from gateway.core.affinity import Sealer
 from gateway.core.errors import Challenge, GatewayError, Invalid, NotFound, NothingReady, SessionLost, Unauthenticated
 from gateway.core.hosts import Hosts
 from gateway.core.inbound import Legacy, Modern, Rejection
-from gateway.core.ports import Accounts, Assertions, Authenticator, Exchange, ToolsDoor
+from gateway.core.ports import Accounts, Assertions, Authenticator, Exchange, Tokens, ToolsDoor
 from gateway.core.routes import TOOLS_PATH, Route, Routes, adapter_of, resource_of
 from gateway.dataplane import replies
 from gateway.dataplane.bridged import Bridges
@@ -58,6 +59,7 @@ class Pipeline:
         *,
         hosts: Hosts,
         assertions: Assertions | None = None,
+        tokens: Tokens | None = None,
         tools: ToolsDoor | None = None,
         challenge: Challenge | None = None,
         seals: Seals | None = None,
@@ -77,6 +79,7 @@ class Pipeline:
             deadlines=self.deadlines,
             counters=self.counters,
             assertions=assertions,
+            tokens=tokens,
             scheme=scheme,
             clock=clock,
         )
@@ -109,6 +112,12 @@ class Pipeline:
 
     def forward(self, exchange: Exchange, principal: Principal, route: Route) -> None:
         """ports.AdaptersDoor: to a tool server."""
+        if self._plane.has_token(route, principal):
+            self._forward(exchange, principal, route)
+        else:
+            self._get_token(exchange, principal, route, partial(self._forward, exchange, principal, route))
+
+    def _forward(self, exchange: Exchange, principal: Principal, route: Route) -> None:
         endpoint = self._plane.choose(route)
         if endpoint is None:
             self._refuse(exchange, NothingReady(route.reason or f"'{route.adapter}' has no ready instance"))
@@ -166,6 +175,26 @@ class Pipeline:
         if route is None or not access.may_read(principal, route.ownership):
             self._refuse(exchange, _no_adapter(adapter))
             return
+        if route.grant is None or self._plane.has_token(route, principal):
+            self._pass_on(exchange, principal, call, route)
+        else:
+            self._get_token(exchange, principal, route, partial(self._pass_on, exchange, principal, call, route))
+
+    def _get_token(self, exchange: Exchange, principal: Principal, route: Route, then: Callable[[], None]) -> None:
+        self._tasks.spawn(self._with_token(exchange, principal, route, then), name="get a token for an adapter")
+
+    async def _with_token(
+        self, exchange: Exchange, principal: Principal, route: Route, then: Callable[[], None]
+    ) -> None:
+        try:
+            await self._plane.fetch_token(route, principal, exchange)
+        except GatewayError as error:
+            self._refuse(exchange, error)
+        else:
+            if not exchange.has_ended:
+                then()
+
+    def _pass_on(self, exchange: Exchange, principal: Principal, call: Modern | Legacy, route: Route) -> None:
         kept = _kept_here(call)
         target = self._target(route, principal, call if kept is None else Legacy(None))
         if isinstance(target, GatewayError):

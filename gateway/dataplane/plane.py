@@ -9,10 +9,11 @@ import msgspec
 from gateway.core import affinity
 from gateway.core.access import Principal
 from gateway.core.affinity import SESSION_LIFETIME, Binding, Sealer
-from gateway.core.ports import Account, Accounts, Asking, Assertions, Exchange
+from gateway.core.errors import Unsupported, UpstreamBroke
+from gateway.core.ports import Account, Accounts, Asking, Assertions, Exchange, Tokens
 from gateway.core.routes import Endpoint, Route, Routes
 from gateway.dataplane.deadlines import Deadlines
-from gateway.dataplane.heads import identity_lines, upstream_request
+from gateway.dataplane.heads import bearer_of, identity_lines, upstream_request
 from gateway.dataplane.metrics import Counters
 from gateway.dataplane.upstream import Upstream
 from gateway.wire.mcp import Era
@@ -48,7 +49,10 @@ class Stream(Protocol):
 
 
 class Plane:
-    """scheme: `https` where clients reach the gateway by it; adapters read it in Forwarded."""
+    """scheme: `https` where clients reach the gateway by it; adapters read it in Forwarded.
+
+    tokens: where adapters' access tokens are had; without it such adapters can't be called.
+    """
 
     def __init__(
         self,
@@ -60,10 +64,12 @@ class Plane:
         deadlines: Deadlines,
         counters: Counters,
         assertions: Assertions | None = None,
+        tokens: Tokens | None = None,
         scheme: str = "http",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.upstream, self.deadlines, self.counters = upstream, deadlines, counters
+        self._tokens = tokens
         self._routes, self._accounts, self._sealer = routes, accounts, sealer
         self._assertions, self._scheme, self._clock = assertions, scheme, clock
         self.streams: set[Stream] = set()
@@ -115,6 +121,11 @@ class Plane:
         identity = identity_lines(principal, exchange.peer, request.header(b"host") or b"", self._scheme)
         if self._assertions is not None:
             identity += b"\r\nx-mcp-identity: " + self._assertions.assertion(principal, target.route.adapter)
+        grant = target.route.grant
+        if grant is not None and self._tokens is not None:
+            authorization = self._tokens.last(grant, principal)
+            if authorization is not None:
+                identity += b"\r\nauthorization: " + authorization
         return upstream_request(
             request,
             target.route,
@@ -123,6 +134,28 @@ class Plane:
             request_id=request_id,
             identity=identity,
         )
+
+    def has_token(self, route: Route, principal: Principal) -> bool:
+        """Whether a request can go to this adapter at once, as far as its access token is concerned."""
+        if route.grant is None:
+            return True
+        return self._tokens is not None and self._tokens.known(route.grant, principal) is not None
+
+    async def fetch_token(self, route: Route, principal: Principal, asking: Asking) -> None:
+        """So that there is one. Raises GatewayError."""
+        if route.grant is None:
+            return
+        if self._tokens is None:
+            raise Unsupported(f"adapter '{route.adapter}' wants an access token, and this gateway gets none")
+        await self._tokens.authorization(route.grant, principal, token=bearer_of(asking.request))
+
+    def token_refused(self, target: Target) -> UpstreamBroke | None:
+        """The instance answered 401: the error, where that is about the gateway's own token."""
+        grant = target.route.grant
+        if grant is None or self._tokens is None:
+            return None
+        self._tokens.refused(grant, target.principal)
+        return UpstreamBroke(f"adapter '{target.route.adapter}' refuses the token that {grant.token_url} gave for it")
 
     def seal(self, target: Target, minted: bytes) -> bytes:
         """The id that the client gets for a session that the instance has just opened."""

@@ -85,6 +85,9 @@ class Relay:
         elif 300 <= status < 400:
             self._let_go()
             self._answer_with(UpstreamBroke(f"adapter answers with a redirect ({status}); redirects are not followed"))
+        elif status == 401 and (refusal := self._plane.token_refused(self._target)):
+            self._let_go()
+            self._answer_with(refusal)
         else:
             self._status, self._length = status, length
             self._head = self._passed_on(status, headers)
