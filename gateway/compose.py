@@ -26,10 +26,15 @@ from gateway.services.audit import open_audit
 from gateway.services.events import Hub
 from gateway.services.logs import Logs, open_logs
 from gateway.services.reconcile import Reconciler
+from gateway.services.registry import Registry
 from gateway.services.sessions import Sessions
+from gateway.services.tools import Tools, Toolsets
+from gateway.services.workloads import workloads
 from gateway.settings import Misconfigured, Settings
 from gateway.stores.keys import load_keys
+from gateway.stores.kinds import TOOLS, TOOLSETS
 from gateway.stores.sqlite import open_sqlite
+from gateway.toolrouter.router import Router
 
 
 class House(msgspec.Struct, frozen=True):
@@ -83,22 +88,40 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
         )
         held.sessions = sessions = Sessions(routes, backend, hub=hub, audit=audit)
         logs = await enter(open_logs(backend))
-        reconciler = Reconciler(store, backend, routes=routes, hub=hub, listeners=(sessions.observed, logs.observed))
+        sealer, tool_store = Sealer(keys), store.beside(TOOLS)
+        router = Router(routes, sealer)
+        reconciler = Reconciler(
+            workloads(store, tool_store),
+            backend,
+            routes=routes,
+            hub=hub,
+            listeners=(sessions.observed, logs.observed, router.heed),
+        )
+        toolset_store = store.beside(TOOLSETS)
+        registry = Registry(tool_store, toolset_store, offers=router, reconciler=reconciler, hub=hub)
+        router.on_change = registry.stir
         pipeline = await enter(
             Pipeline(
                 routes,
                 authenticator,
                 sessions,
-                Sealer(keys),
+                sealer,
                 seals=Seals(keys),
                 hosts=hosts,
+                tools=router,
                 assertions=real.assertions if real else None,
                 challenge=real.challenge if real else None,
                 scheme="https" if settings.tls_certificate else "http",
             )
         )
+        await enter(router.serving(pipeline))
+        create_roles = folded(settings.create_roles)
+        tools = Tools(tool_store, store, backend, registry=registry, reconciler=reconciler, create_roles=create_roles)
         app = make_app(
-            adapters=Adapters(store, backend, reconciler=reconciler, create_roles=folded(settings.create_roles)),
+            adapters=Adapters(store, backend, reconciler=reconciler, create_roles=create_roles),
+            tools=tools,
+            toolsets=Toolsets(toolset_store, registry=registry, create_roles=create_roles),
+            offers=router,
             reconciler=reconciler,
             hub=hub,
             sessions=sessions,
@@ -108,15 +131,17 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
             authentication="oidc" if real else "dev",
             audit=audit,
             metrics=lambda: exposition.lines(pipeline.counters),
+            checks={"tools": lambda: registry.trouble},
             anonymous=settings.anonymous,
             blueprints=real.blueprints if real else (),
         )
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(reconciler.run(), name="reconcile"),
+                tasks.create_task(registry.run(), name="read what is registered"),
                 tasks.create_task(sessions.run(), name="let idle sessions go"),
             ]
-            yield House(pipeline, app, partial(_stop_streams, hub, logs))
+            yield House(pipeline, app, partial(_stop_streams, hub, logs, router))
             for task in running:
                 task.cancel()
 
@@ -130,9 +155,10 @@ class _Held:
         return self.sessions.held(uid) if self.sessions is not None else 0
 
 
-def _stop_streams(hub: Hub, logs: Logs) -> None:
+def _stop_streams(hub: Hub, logs: Logs, router: Router) -> None:
     hub.close()
     logs.close()
+    router.stop()
 
 
 def _make_private(settings: Settings) -> None:

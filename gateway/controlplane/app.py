@@ -15,14 +15,16 @@ from gateway.controlplane.health import Check, health_routes, metric_routes, who
 from gateway.controlplane.openapi import document
 from gateway.controlplane.sessions import session_routes
 from gateway.controlplane.streams import event_routes, log_routes
+from gateway.controlplane.tools import tool_routes, toolset_routes
 from gateway.core.hosts import Hosts
-from gateway.core.ports import Authenticator
+from gateway.core.ports import Authenticator, Offers
 from gateway.services.adapters import Adapters
 from gateway.services.audit import AuditLog
 from gateway.services.events import Hub
 from gateway.services.logs import Logs
 from gateway.services.reconcile import Reconciler
 from gateway.services.sessions import Sessions
+from gateway.services.tools import Tools, Toolsets
 
 MAX_BODY: Final = 1024 * 1024  # bytes
 BODY_TIMEOUT: Final = 30  # seconds in which a body must have come
@@ -32,6 +34,9 @@ OPEN_PREFIXES: Final = ("/.well-known/", "/oauth/")
 def make_app(
     *,
     adapters: Adapters,
+    tools: Tools,
+    toolsets: Toolsets,
+    offers: Offers,
     reconciler: Reconciler,
     hub: Hub,
     sessions: Sessions,
@@ -61,8 +66,10 @@ def make_app(
     all_checks = {"reconciler": lambda: reconciler.trouble, **(checks or {})}
     for routes in (
         adapter_routes(adapters),
-        log_routes(adapters, logs, door),
-        session_routes(adapters, sessions),
+        tool_routes(tools, offers),
+        toolset_routes(toolsets),
+        log_routes(adapters, tools, logs, door),
+        session_routes(adapters, tools, sessions),
         event_routes(hub, door),
         whoami_routes(adapters, authentication),
         health_routes(all_checks),

@@ -6,52 +6,24 @@ A test holds it against the routes that there are. Routes nothing.
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
 from gateway.controlplane.health import Readiness
+from gateway.controlplane.operations import (
+    CHANGE,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    LISTING,
+    TEXT,
+    Operation,
+    Parameter,
+)
+from gateway.controlplane.tool_contract import TOOL_OPERATIONS, TOOL_TAGS
 from gateway.wire.problems import Problem
 from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, LiveSession, Page, WhoAmI
 
-JSON: Final = "application/json"
-TEXT: Final = "text/plain"
-
-
-class Parameter(msgspec.Struct, frozen=True):
-    """kind: where it stands, `query` or `header`. type: JSON Schema's."""
-
-    name: str
-    description: str
-    type: str = "string"
-    kind: str = "query"
-
-
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. endpoint: the function that Quart calls. body, answer: types, or media types.
-
-    refusals: the statuses of its problems, those of every route left out. action: its name in the audit log.
-    """
-
-    method: str
-    path: str
-    endpoint: str
-    summary: str
-    description: str = ""
-    body: Any = None
-    status: int = 200
-    answer: Any = None
-    parameters: tuple[Parameter, ...] = ()
-    refusals: tuple[int, ...] = ()
-    action: str = ""
-    is_anonymous: bool = False
-
-    @property
-    def tag(self) -> str:
-        return self.endpoint.partition(".")[0]
-
-
 TAGS: Final = {
     "adapters": "MCP servers: what should run, and what does.",
-    "logs": "What adapters say.",
+    **TOOL_TAGS,
+    "logs": "What adapters and tool servers say.",
     "sessions": "Who uses them at this moment.",
     "events": "Every change, as it happens.",
     "whoami": "Who is asking.",
@@ -80,16 +52,6 @@ SUCCESSES: Final[Mapping[int, str]] = {
     204: "Done.",
 }
 
-ON_EVERY_ROUTE: Final = (401, 403, 421)
-_IF_MATCH: Final = Parameter("If-Match", "Only if its etag is still this one.", kind="header")
-_IF_NONE_MATCH: Final = Parameter("If-None-Match", "304 if its etag is still this one.", kind="header")
-_LISTING: Final = (
-    Parameter("limit", "At most that many, 1 to 1000; the answer is then a page.", "integer"),
-    Parameter("cursor", "`nextCursor` of the page before."),
-    Parameter("q", "Only what contains this text, whatever its case."),
-)
-_CHANGE: Final = (400, 404, 412, 413)
-
 OPERATIONS: Final = (
     Operation(
         method="POST",
@@ -112,7 +74,7 @@ OPERATIONS: Final = (
         description="Those that the caller may read, by name: an array, or a page where `limit` or `cursor` is given.",
         answer=list[Adapter] | Page[Adapter],
         parameters=(
-            *_LISTING,
+            *LISTING,
             Parameter("createdBy", "Only those of this principal."),
             Parameter("source", "`image`, `stdio` or `url`."),
             Parameter("phase", "Only those in this phase, such as `Ready`."),
@@ -127,7 +89,7 @@ OPERATIONS: Final = (
         summary="One adapter",
         description="Who may not change it sees the names of its environment variables, not their values.",
         answer=Adapter,
-        parameters=(_IF_NONE_MATCH,),
+        parameters=(IF_NONE_MATCH,),
         refusals=(304, 404),
     ),
     Operation(
@@ -138,8 +100,8 @@ OPERATIONS: Final = (
         description="What is left out gets its default. Name, creator and `useWorkloadIdentity` stay.",
         body=AdapterSpec,
         answer=Adapter,
-        parameters=(_IF_MATCH,),
-        refusals=_CHANGE,
+        parameters=(IF_MATCH,),
+        refusals=CHANGE,
         action="adapter.replace",
     ),
     Operation(
@@ -150,8 +112,8 @@ OPERATIONS: Final = (
         description="A merge patch (RFC 7396): what is named is set, null removes.",
         body="application/merge-patch+json",
         answer=Adapter,
-        parameters=(_IF_MATCH,),
-        refusals=_CHANGE,
+        parameters=(IF_MATCH,),
+        refusals=CHANGE,
         action="adapter.patch",
     ),
     Operation(
@@ -161,7 +123,7 @@ OPERATIONS: Final = (
         summary="Delete an adapter",
         description="Its route answers 404 at once; its instances and sessions follow.",
         status=204,
-        parameters=(_IF_MATCH,),
+        parameters=(IF_MATCH,),
         refusals=(404, 412),
         action="adapter.delete",
     ),
@@ -173,7 +135,7 @@ OPERATIONS: Final = (
         description="One instance after the other. The answer comes before the restart.",
         status=202,
         answer=Adapter,
-        parameters=(_IF_MATCH,),
+        parameters=(IF_MATCH,),
         refusals=(404, 412),
         action="adapter.restart",
     ),
@@ -212,7 +174,7 @@ OPERATIONS: Final = (
         description="All to who may change the adapter; to others their own.",
         answer=list[LiveSession] | Page[LiveSession],
         parameters=(
-            *_LISTING,
+            *LISTING,
             Parameter("instance", "Only those on this instance."),
             Parameter("principal", "Only those of this principal, by id or name."),
             Parameter("client", "Only those of this client program."),
@@ -229,7 +191,7 @@ OPERATIONS: Final = (
         description="Of adapters that the caller may change, and its own.",
         answer=list[LiveSession] | Page[LiveSession],
         parameters=(
-            *_LISTING,
+            *LISTING,
             Parameter("adapter", "Only those of this adapter."),
             Parameter("instance", "Only those on this instance."),
             Parameter("principal", "Only those of this principal, by id or name."),
@@ -305,6 +267,7 @@ OPERATIONS: Final = (
         summary="This contract, for people",
         answer="text/html",
     ),
+    *TOOL_OPERATIONS,
 )  # fmt: skip
 
 ACTIONS: Final = {each.endpoint: each.action for each in OPERATIONS if each.action}

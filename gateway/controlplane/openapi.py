@@ -6,25 +6,18 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.controlplane.contract import (
-    ERROR,
-    JSON,
-    ON_EVERY_ROUTE,
-    OPERATIONS,
-    REFUSALS,
-    SUCCESSES,
-    TAGS,
-    Operation,
-    Parameter,
-)
+from gateway.controlplane.contract import ERROR, OPERATIONS, REFUSALS, SUCCESSES, TAGS
+from gateway.controlplane.operations import JSON, ON_EVERY_ROUTE, Operation, Parameter
 from gateway.wire.problems import MEDIA_TYPE
 from gateway.wire.resources import AdapterSpec, ChangeEvent
+from gateway.wire.tools import ToolsetSpec, ToolSpec
 
 _ABOUT: Final = """\
 Runs a team's MCP servers behind one address. Wire-compatible with Microsoft's MCP Gateway.
 
 Errors are problem details (RFC 9457) with a stable `code`. Unknown fields in a request are an error. Every answer has
-an `X-Request-Id`. MCP itself is spoken at `/adapters/{name}/mcp`, and not described here."""
+an `X-Request-Id`. MCP itself is spoken at `/adapters/{name}/mcp`, `/mcp` and `/mcp/{toolset}`, and not
+described here."""
 
 _DEV_HEADERS: Final = {"devUser": "X-Dev-UserId", "devName": "X-Dev-Name", "devRoles": "X-Dev-Roles"}
 
@@ -56,7 +49,7 @@ def _types() -> Iterator[Any]:
         for kind in (operation.body, operation.answer):
             if kind is not None and not isinstance(kind, str):
                 yield kind
-    yield from (AdapterSpec, ChangeEvent, ERROR)
+    yield from (AdapterSpec, ToolSpec, ToolsetSpec, ChangeEvent, ERROR)
 
 
 def _schemes(authentication: str) -> Json:

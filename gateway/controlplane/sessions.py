@@ -1,4 +1,4 @@
-"""/sessions/live and /adapters/{name}/sessions: decode, ask the service, encode."""
+"""/sessions/live, and the sessions of one adapter or tool: decode, ask the service, encode."""
 
 from typing import Final
 
@@ -8,6 +8,7 @@ from gateway.controlplane import lists, replies
 from gateway.controlplane.door import principal
 from gateway.services.adapters import Adapters
 from gateway.services.sessions import Sessions
+from gateway.services.tools import Tools
 from gateway.wire.resources import LiveSession
 
 _FILTERS: Final[lists.Filters[LiveSession]] = {
@@ -19,13 +20,18 @@ _FILTERS: Final[lists.Filters[LiveSession]] = {
 }
 
 
-def session_routes(adapters: Adapters, sessions: Sessions) -> Blueprint:
+def session_routes(adapters: Adapters, tools: Tools, sessions: Sessions) -> Blueprint:
     routes = Blueprint("sessions", __name__)
 
     @routes.get("/adapters/<name>/sessions")
     async def of_adapter(name: str) -> Response:
         found = await adapters.get(principal(), name)
         return _listed(sessions.visible(principal(), found.name))
+
+    @routes.get("/tools/<name>/sessions")
+    async def of_tool(name: str) -> Response:
+        found = await tools.get(principal(), name)
+        return _listed(sessions.visible(principal(), found.source))
 
     @routes.get("/sessions/live")
     async def listing() -> Response:

@@ -1,7 +1,7 @@
-"""/events and /adapters/{name}/logs: what lasts as long as somebody reads. Knows no event and no line."""
+"""/events, and the logs of adapters and tools: what lasts as long as somebody reads. Knows no event and no line."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -10,17 +10,20 @@ from quart import Blueprint, Response, request
 
 from gateway.controlplane import replies
 from gateway.controlplane.door import Door, principal, sent_headers, while_let_in
-from gateway.core.access import Principal
+from gateway.core.desired import Desired
 from gateway.core.errors import GatewayError, Invalid
+from gateway.core.tools import DesiredTool
 from gateway.services.adapters import Adapters
 from gateway.services.events import Hub
 from gateway.services.logs import TAIL, Logs, Wish
+from gateway.services.tools import Tools
 
 TEXT: Final = "text/plain; charset=utf-8"
 LOG_STATE: Final = "X-Log-State"  # why there is no log: `starting`, or `elsewhere`, where a `url` adapter keeps its own
 _MOST_LINES: Final = 1_000_000
 _DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+type Get = Callable[[], Awaitable[Desired | DesiredTool]]  # raises GatewayError for who may not read it
 _BOOLEANS: Final = {"true": True, "1": True, "": True, "false": False, "0": False}
 
 
@@ -39,31 +42,39 @@ def event_routes(hub: Hub, door: Door) -> Blueprint:
     return routes
 
 
-def log_routes(adapters: Adapters, logs: Logs, door: Door) -> Blueprint:
+def log_routes(adapters: Adapters, tools: Tools, logs: Logs, door: Door) -> Blueprint:
     routes = Blueprint("logs", __name__)
 
     @routes.get("/adapters/<name>/logs")
     async def read(name: str) -> Response:
+        return await _read(partial(adapters.get, principal(), name))
+
+    @routes.get("/tools/<name>/logs")
+    async def read_tool(name: str) -> Response:
         who = principal()
-        found = await adapters.get(who, name)
+        found = await tools.get(who, name)
+        if not found.spec.is_server:  # what it says is in its adapter's log, for who may read that
+            return await _read(partial(adapters.get, who, found.source))
+        return await _read(partial(tools.get, who, name))
+
+    async def _read(get: Get) -> Response:
+        found = await get()
         wish, is_following = parse_wish(request.args, now=datetime.now(UTC))
         instances = logs.chosen(found.name, found.spec.replica_count, wish.instance)
         headers = {} if instances else {LOG_STATE: "elsewhere" if found.spec.url else "starting"}
         if not is_following or wish.previous:
             return Response(await logs.read(instances, wish), content_type=TEXT, headers=headers)
-        is_let_in = partial(_may_still_read, door, adapters, sent_headers(), who, name)
+        is_let_in = partial(_may_still_read, door, get, sent_headers())
         return replies.stream(while_let_in(logs.follow(found.name, wish), is_let_in), TEXT, headers)
 
     return routes
 
 
-async def _may_still_read(
-    door: Door, adapters: Adapters, headers: Mapping[bytes, bytes], who: Principal, name: str
-) -> bool:
+async def _may_still_read(door: Door, get: Get, headers: Mapping[bytes, bytes]) -> bool:
     if not await door.is_let_in(headers):
         return False
     try:
-        await adapters.get(who, name)
+        await get()
     except GatewayError:
         return False
     return True

@@ -2,7 +2,8 @@
 
 import difflib
 import re
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -12,21 +13,23 @@ from gateway.wire.resources import AdapterSpec
 
 type Json = Any
 
-FIELDS: Final = tuple(msgspec.structs.fields(AdapterSpec))
-_NAMES: Final = tuple(field.encode_name for field in FIELDS)
 _PLACE = re.compile(r"(.*?) - at `(?:key in )?\$\.?(.*)`", re.DOTALL)
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
-_specs = msgspec.json.Decoder(AdapterSpec)
 
 
 def decode_spec(body: bytes) -> AdapterSpec:
     """Exactly an AdapterSpec. Raises Invalid."""
+    return decode(body, AdapterSpec)
+
+
+def decode[Spec: msgspec.Struct](body: bytes, kind: type[Spec]) -> Spec:
+    """Exactly a specification of that kind. Raises Invalid."""
     try:
-        return _specs.decode(body)
+        return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise invalid_of(error) from error
+        raise invalid_of(error, _names(kind)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise malformed(body, error) from error
 
@@ -44,12 +47,17 @@ def decode_merge(body: bytes) -> dict[str, Json]:
 
 def patched(desired: Desired, patch: dict[str, Json]) -> AdapterSpec:
     """The specification with a merge patch applied to its wire form, defaults and all. Raises Invalid."""
-    whole = msgspec.to_builtins(desired.shown(to_writer=True))
-    target = {name: whole[name] for name in _NAMES}
+    return patched_as(desired.shown(to_writer=True), patch, AdapterSpec)
+
+
+def patched_as[Spec: msgspec.Struct](shown: msgspec.Struct, patch: dict[str, Json], kind: type[Spec]) -> Spec:
+    """The same of any kind. shown: as a writer sees it. Raises Invalid."""
+    whole = msgspec.to_builtins(shown)
+    names = _names(kind)
     try:
-        return msgspec.convert(merged(target, patch), AdapterSpec)
+        return msgspec.convert(merged({name: whole[name] for name in names}, patch), kind)
     except msgspec.ValidationError as error:
-        raise invalid_of(error) from error
+        raise invalid_of(error, names) from error
     except RecursionError as error:
         raise Invalid("the JSON nests too deep") from error
 
@@ -67,13 +75,13 @@ def merged(target: Json, patch: Json) -> Json:
     return result
 
 
-def invalid_of(error: msgspec.ValidationError) -> Invalid:
-    """msgspec's sentence as an error of the field that it is about."""
+def invalid_of(error: msgspec.ValidationError, names: Sequence[str] = ()) -> Invalid:
+    """msgspec's sentence as an error of the field that it is about. names: of the outermost fields."""
     sentence, place = str(error), ""
     if found := _PLACE.fullmatch(sentence):
         sentence, place = found[1], found[2].replace("[...]", ".*")
     if found := _UNKNOWN.fullmatch(sentence):
-        field, sentence = _joined(place, found[1]), f"is not a known field{_guess(place, found[1])}"
+        field, sentence = _joined(place, found[1]), f"is not a known field{_guess(place, found[1], names)}"
     elif found := _MISSING.fullmatch(sentence):
         field, sentence = _joined(place, found[1]), "is required"
     else:
@@ -101,8 +109,12 @@ def _joined(place: str, field: str) -> str:
     return f"{place}.{field}" if place else field
 
 
-def _guess(place: str, field: str) -> str:
+def _names(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    return tuple(field.encode_name for field in msgspec.structs.fields(kind))
+
+
+def _guess(place: str, field: str, names: Sequence[str]) -> str:
     """Only of the outermost fields: that is where a newcomer's slips are."""
-    alike = {name.lower(): name for name in _NAMES}
+    alike = {name.lower(): name for name in names}
     found = [] if place else difflib.get_close_matches(field.lower().replace("_", ""), alike, n=1, cutoff=0.75)
     return f"; did you mean {alike[found[0]]}?" if found else ""

@@ -17,13 +17,15 @@ import msgspec
 
 from gateway.core.access import Ownership, Principal
 from gateway.core.desired import Desired
+from gateway.core.tools import DesiredTool
 from gateway.services.entries import Audience, Entry, Key, Reader, block, chunked, widened
 from gateway.wire import sse
 from gateway.wire.resources import AdapterStatus, LiveSession
+from gateway.wire.tools import ToolStatus
 
 KEEP_ALIVE: Final = 15.0  # seconds between comments on a silent stream
 REMEMBERED: Final = 4096  # how many of what is gone a reader that comes back is still told
-_ADAPTER, _SESSION = "Adapter", "Session"
+_ADAPTER, _SESSION, _TOOL = "Adapter", "Session", "Tool"
 
 
 class Hub:
@@ -58,6 +60,19 @@ class Hub:
 
     def hide_adapter(self, name: str) -> None:
         self._hide((_ADAPTER, name))
+
+    def show_tool(self, desired: DesiredTool, status: ToolStatus) -> None:
+        self._show(
+            (_TOOL, desired.name),
+            Audience(desired.ownership),
+            adapter="",  # no session is a tool's
+            resource=msgspec.json.encode(desired.shown(to_writer=False)),
+            for_writers=msgspec.json.encode(desired.shown(to_writer=True)),
+            status=msgspec.json.encode(status),
+        )
+
+    def hide_tool(self, name: str) -> None:
+        self._hide((_TOOL, name))
 
     def show_session(self, session: LiveSession) -> None:
         """Nothing to see where its adapter is not, or no longer, shown."""

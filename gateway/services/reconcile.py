@@ -158,7 +158,8 @@ class Reconciler:
             return
         self._routes.table = RoutingTable({name: each.route for name, each in self._published.items()})
         for each in changed:
-            self._hub.show_adapter(each.desired, each.status)
+            if not each.desired.is_tool:  # those are shown as tools, by services.tools
+                self._hub.show_adapter(each.desired, each.status)
         for name in sorted(gone):
             self._hub.hide_adapter(name)
         observed = {name: each.observed for name, each in self._published.items()}

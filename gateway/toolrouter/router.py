@@ -39,11 +39,15 @@ log = logging.getLogger(__name__)
 
 
 class Router:
-    """core.ports.ToolsDoor. Serves within `serving`, which is given the data plane's door."""
+    """core.ports.ToolsDoor and Offers. Serves within `serving`, which is given the data plane's door.
+
+    `on_change` is called when what is offered may be another set, or stand otherwise; it must not wait.
+    """
 
     def __init__(
         self, routes: Routes, sealer: Sealer, *, clock: Callable[[], float] = time.time, tick: float = TICK
     ) -> None:
+        self.on_change: Callable[[], None] | None = None
         self._routes, self._tick = routes, tick
         self._backstage = Backstage(routes)
         self._sessions = Sessions(sealer, clock)
@@ -93,6 +97,7 @@ class Router:
         if owned != self._seen:
             self._seen = owned
             self._backstage.tell(ALL_KINDS)
+        self._tell_change()
 
     def offered(self, tool: str | None = None) -> list[OfferedTool]:
         """All tools, or those of one registration, with what they cost and whether they are called."""
@@ -163,6 +168,11 @@ class Router:
         catalog = build(self._registered.tools, known, previous)
         self._backstage.publish(catalog, _by_name(self._registered))
         self._backstage.tell(kinds)
+        self._tell_change()
+
+    def _tell_change(self) -> None:
+        if self.on_change is not None:
+            self.on_change()
 
     def _owned(self) -> dict[AdapterName, Ownership]:
         """What permissions hang on, of the adapters that matter here."""

@@ -252,9 +252,9 @@ class WhoAmI(_Returned, frozen=True, kw_only=True):
 
 
 class ChangeEvent(_Returned, frozen=True, kw_only=True):
-    """One message of `/events`: `type` is `added`, `modified`, `deleted` or `status`; `kind` Adapter or Session.
+    """One message of `/events`: `type` is `added`, `modified`, `deleted` or `status`; `kind` Adapter, Tool or Session.
 
-    `resource` is an Adapter, a LiveSession, or for `status` an AdapterStatus; absent on `deleted`.
+    `resource` is what `kind` says, or for `status` an AdapterStatus (of a Tool a ToolStatus); absent on `deleted`.
     """
 
     type: str
@@ -356,7 +356,7 @@ def _check_sizes(spec: AdapterSpec, check: Any) -> None:
         check(len(entries) <= MAX_ENTRIES, field, f"has more than {MAX_ENTRIES} entries")
 
 
-def normalized(spec: AdapterSpec) -> AdapterSpec:
+def normalized[Spec: AdapterSpec](spec: Spec) -> Spec:
     """The spec with roles trimmed and de-duplicated, whatever their case; the first spelling stays."""
     roles: dict[str, str] = {}
     for role in filter(None, map(str.strip, spec.required_roles)):

@@ -20,16 +20,22 @@ from gateway.core.hosts import Hosts
 from gateway.core.observed import NOTHING, Instance, Observed
 from gateway.core.ports import Authenticator, LogLine, Position
 from gateway.core.routes import Endpoint, Routes
+from gateway.core.tools import Registered
 from gateway.services.adapters import Adapters
 from gateway.services.audit import AuditLog
 from gateway.services.events import Hub
 from gateway.services.logs import Logs, open_logs
 from gateway.services.reconcile import Reconciler
+from gateway.services.registry import Registry
 from gateway.services.sessions import Sessions
+from gateway.services.tools import Tools, Toolsets
+from gateway.services.workloads import workloads
+from gateway.stores.kinds import TOOLS, TOOLSETS
 from gateway.stores.memory import MemoryStore
 from gateway.wire import sse
 from gateway.wire.names import AdapterName, InstanceName, PrincipalId, instance_name
 from gateway.wire.resources import AdapterSpec, ChangeEvent, Phase, Stdio
+from gateway.wire.tools import OfferedTool
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 WEATHER = AdapterName("weather")
@@ -160,6 +166,25 @@ class FakeBackend:
             self.open_follows -= 1
 
 
+class FakeOffers:
+    """ports.Offers: remembers what was published; a test says what is offered of it."""
+
+    def __init__(self) -> None:
+        self.registered = Registered()
+        self.published = 0
+        self.tools: list[OfferedTool] = []
+        self.problems: dict[str, str] = {}
+
+    def publish(self, registered: Registered) -> None:
+        self.registered, self.published = registered, self.published + 1
+
+    def offered(self, tool: str | None = None) -> Sequence[OfferedTool]:
+        return [each for each in self.tools if tool in (None, each.tool)]
+
+    def problem(self, source: AdapterName) -> str:
+        return self.problems.get(source, "")
+
+
 class ControlPlane:
     """All services over a memory store and a fake backend, and the application in front of them."""
 
@@ -169,8 +194,10 @@ class ControlPlane:
         self.logs = logs
         audit: AuditLog | None = options.get("audit")
         self.sessions = Sessions(self.routes, backend, hub=self.hub, audit=audit)
+        self.tool_store, self.toolset_store = MemoryStore(TOOLS), MemoryStore(TOOLSETS)
+        self.offers = FakeOffers()
         self.reconciler = Reconciler(
-            self.store,
+            workloads(self.store, self.tool_store),
             backend,
             routes=self.routes,
             hub=self.hub,
@@ -178,9 +205,24 @@ class ControlPlane:
             clock=lambda: NOW,
         )
         self.adapters = Adapters(self.store, backend, reconciler=self.reconciler, clock=lambda: NOW)
+        self.registry = Registry(
+            self.tool_store, self.toolset_store, offers=self.offers, reconciler=self.reconciler, hub=self.hub
+        )
+        self.tools = Tools(
+            self.tool_store,
+            self.store,
+            backend,
+            registry=self.registry,
+            reconciler=self.reconciler,
+            clock=lambda: NOW,
+        )
+        self.toolsets = Toolsets(self.toolset_store, registry=self.registry, clock=lambda: NOW)
         authenticator: Authenticator = options.pop("authenticator", DevAuthenticator())
         self.app: Quart = make_app(
             adapters=self.adapters,
+            tools=self.tools,
+            toolsets=self.toolsets,
+            offers=self.offers,
             reconciler=self.reconciler,
             hub=self.hub,
             sessions=self.sessions,

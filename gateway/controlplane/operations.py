@@ -1,0 +1,52 @@
+"""How a route of the control plane is described, and what several of them have in common. Describes none itself."""
+
+from typing import Any, Final
+
+import msgspec
+
+JSON: Final = "application/json"
+TEXT: Final = "text/plain"
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """kind: where it stands, `query` or `header`. type: JSON Schema's."""
+
+    name: str
+    description: str
+    type: str = "string"
+    kind: str = "query"
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One method of one path. endpoint: the function that Quart calls. body, answer: types, or media types.
+
+    refusals: the statuses of its problems, those of every route left out. action: its name in the audit log.
+    """
+
+    method: str
+    path: str
+    endpoint: str
+    summary: str
+    description: str = ""
+    body: Any = None
+    status: int = 200
+    answer: Any = None
+    parameters: tuple[Parameter, ...] = ()
+    refusals: tuple[int, ...] = ()
+    action: str = ""
+    is_anonymous: bool = False
+
+    @property
+    def tag(self) -> str:
+        return self.endpoint.partition(".")[0]
+
+
+ON_EVERY_ROUTE: Final = (401, 403, 421)
+IF_MATCH: Final = Parameter("If-Match", "Only if its etag is still this one.", kind="header")
+IF_NONE_MATCH: Final = Parameter("If-None-Match", "304 if its etag is still this one.", kind="header")
+LISTING: Final = (
+    Parameter("limit", "At most that many, 1 to 1000; the answer is then a page.", "integer"),
+    Parameter("cursor", "`nextCursor` of the page before."),
+    Parameter("q", "Only what contains this text, whatever its case."),
+)
+CHANGE: Final = (400, 404, 412, 413)

@@ -1,0 +1,166 @@
+"""The routes of tools and toolsets in words and types, as `contract` has all the others."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gateway.controlplane.operations import (
+    CHANGE,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    LISTING,
+    TEXT,
+    Operation,
+    Parameter,
+)
+from gateway.wire.resources import LiveSession, Page
+from gateway.wire.tools import OfferedTool, Tool, Toolset, ToolsetSpec, ToolSpec, ToolStatus
+
+TOOL_TAGS: Final[Mapping[str, str]] = {
+    "tools": "What is offered at /mcp: HTTP tool servers, and tools of adapters.",
+    "toolsets": "Named parts of it, at /mcp/{name}.",
+}
+
+
+def _managed(noun: str, plural: str, sent: Any, returned: Any, *, parameters: tuple[Parameter, ...]) -> list[Operation]:
+    """Create, list, get, replace, patch, delete."""
+    path = f"/{plural}"
+    one = f"{path}/{{name}}"
+    return [
+        Operation(
+            method="POST",
+            path=path,
+            endpoint=f"{plural}.create",
+            summary=f"Register a {noun}",
+            description="Needs one of the create roles. It holds at /mcp when the answer comes.",
+            body=sent,
+            status=201,
+            answer=returned,
+            refusals=(400, 409, 413),
+            action=f"{noun}.create",
+        ),
+        Operation(
+            method="GET",
+            path=path,
+            endpoint=f"{plural}.listing",
+            summary=f"List {plural}",
+            description="Those that the caller may read, by name: an array, or a page where `limit` or `cursor` is "
+            "given.",
+            answer=list[returned] | Page[returned],
+            parameters=(*LISTING, Parameter("createdBy", "Only those of this principal."), *parameters),
+            refusals=(400,),
+        ),
+        Operation(
+            method="GET",
+            path=one,
+            endpoint=f"{plural}.one",
+            summary=f"One {noun}",
+            answer=returned,
+            parameters=(IF_NONE_MATCH,),
+            refusals=(304, 404),
+        ),
+        Operation(
+            method="PUT",
+            path=one,
+            endpoint=f"{plural}.replace",
+            summary=f"Replace a {noun}",
+            description="What is left out gets its default. Name and creator stay.",
+            body=sent,
+            answer=returned,
+            parameters=(IF_MATCH,),
+            refusals=CHANGE,
+            action=f"{noun}.replace",
+        ),
+        Operation(
+            method="PATCH",
+            path=one,
+            endpoint=f"{plural}.patch",
+            summary=f"Change some of a {noun}",
+            description="A merge patch (RFC 7396): what is named is set, null removes.",
+            body=dict[str, Any],
+            answer=returned,
+            parameters=(IF_MATCH,),
+            refusals=CHANGE,
+            action=f"{noun}.patch",
+        ),
+        Operation(
+            method="DELETE",
+            path=one,
+            endpoint=f"{plural}.delete",
+            summary=f"Delete a {noun}",
+            status=204,
+            parameters=(IF_MATCH,),
+            refusals=(404, 412),
+            action=f"{noun}.delete",
+        ),
+    ]
+
+
+TOOL_OPERATIONS: Final = (
+    *_managed(
+        "tool",
+        "tools",
+        ToolSpec,
+        Tool,
+        parameters=(
+            Parameter("source", "`adapter`, `image` or `url`."),
+            Parameter("adapter", "Only those of this adapter."),
+            Parameter("requiredRole", "Only those that this role may read."),
+        ),
+    ),
+    Operation(
+        method="GET",
+        path="/offers",
+        endpoint="tools.offered",
+        summary="What /mcp offers, tool by tool",
+        description="Of the registered tools that the caller may read: exported names, what each costs a model, why "
+        "one is quarantined, and how often it was called since this gateway started.",
+        answer=list[OfferedTool],
+    ),
+    Operation(
+        method="GET",
+        path="/tools/{name}/status",
+        endpoint="tools.status",
+        summary="What runs of a tool, and what of it is offered",
+        answer=ToolStatus,
+        refusals=(404,),
+    ),
+    Operation(
+        method="GET",
+        path="/tools/{name}/logs",
+        endpoint="logs.read_tool",
+        summary="A tool's log",
+        description="Of its server, or of the adapter that it belongs to. As an adapter's log.",
+        answer=TEXT,
+        parameters=(
+            Parameter("instance", "An ordinal, a name, or `all` (each line then begins with `[name] `); 0."),
+            Parameter("tail", "At most that many lines of the past; 1000, or all of them with `since`.", "integer"),
+            Parameter("follow", "Stay, and send what comes; false.", "boolean"),
+            Parameter("since", "A moment (RFC 3339), or how long ago (`30s`, `5m`, `1h`)."),
+            Parameter("previous", "Of the run before the last restart; false.", "boolean"),
+            Parameter("timestamps", "Begin each line with its time; false.", "boolean"),
+        ),
+        refusals=(400, 404),
+    ),
+    Operation(
+        method="GET",
+        path="/tools/{name}/sessions",
+        endpoint="sessions.of_tool",
+        summary="Live sessions of a tool's server or adapter",
+        answer=list[LiveSession] | Page[LiveSession],
+        parameters=LISTING,
+        refusals=(400, 404),
+    ),
+    Operation(
+        method="POST",
+        path="/tools/{name}/restart",
+        endpoint="tools.restart",
+        summary="Restart a tool server",
+        description="One instance after the other. A tool of an adapter has nothing to restart: 400.",
+        status=202,
+        answer=Tool,
+        parameters=(IF_MATCH,),
+        refusals=(400, 404, 412),
+        action="tool.restart",
+    ),
+    *_managed("toolset", "toolsets", ToolsetSpec, Toolset, parameters=()),
+)
