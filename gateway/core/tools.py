@@ -1,6 +1,7 @@
 """What should be offered at /mcp: tools and toolsets as stored, who made them and when. Knows no store, no backend."""
 
 from datetime import datetime
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -52,13 +53,16 @@ class DesiredTool(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def workload(self) -> Desired | None:
-        """What a backend must run for it: its own server, at the tool's port and path; None for an adapter's tool."""
+        """What a backend must run for it: its own server, at the tool's port and path; None for an adapter's tool.
+
+        A `url` says its port itself, and its path where it has one.
+        """
         definition = self.spec.tool_definition
         if not self.spec.is_server or definition is None:
             return None
         fields = {name: getattr(self.spec, name) for name in AdapterSpec.__struct_fields__}
         return Desired(
-            spec=AdapterSpec(**fields | {"port": definition.port, "path": definition.path}),
+            spec=AdapterSpec(**fields | {"port": definition.port, "path": definition.path, "url": self._url()}),
             created_by=self.created_by,
             created_at=self.created_at,
             last_updated_at=self.last_updated_at,
@@ -66,6 +70,12 @@ class DesiredTool(msgspec.Struct, frozen=True, kw_only=True):
             revision=self.revision,
             is_tool=True,
         )
+
+    def _url(self) -> str:
+        url, definition = self.spec.url, self.spec.tool_definition
+        if not url or definition is None or urlsplit(url).path.rstrip("/"):
+            return url
+        return f"{url.rstrip('/')}{definition.path}"
 
 
 class DesiredToolset(msgspec.Struct, frozen=True, kw_only=True):

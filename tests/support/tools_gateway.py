@@ -63,8 +63,9 @@ class ToolsGateway:
         """Register a tool; members as on the wire. A tool server's route is made of its url."""
         spec = msgspec.convert({"name": name, **members}, ToolSpec)
         self._tools[name] = DesiredTool(spec=spec, created_by=by, created_at=THEN, last_updated_at=THEN)
-        if spec.is_server:
-            self.adapter(name, spec.url, is_tool=True)
+        workload = self._tools[name].workload()
+        if workload is not None:
+            self.adapter(name, workload.spec.url, is_tool=True)
         self.publish()
 
     def drop_tool(self, name: str) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import pytest
 
 from gateway.core.access import Principal, may_read
 from gateway.core.tools import DesiredTool, DesiredToolset
@@ -43,6 +44,20 @@ def test_a_tool_server_runs_at_the_tools_own_port_and_path() -> None:
     workload = desired(**SERVER).workload()
     assert workload is not None
     assert (workload.is_tool, workload.spec.port, workload.spec.path) == (True, 9, "/run")
+
+
+@pytest.mark.parametrize(
+    ("url", "reached"),
+    [
+        ("http://h:1", "http://h:1/run"),
+        ("http://h:1/", "http://h:1/run"),
+        ("https://h/a/b", "https://h/a/b"),
+    ],
+)
+def test_a_url_without_a_path_gets_the_tools(url: str, reached: str) -> None:
+    workload = desired(**SERVER | {"url": url}).workload()
+    assert workload is not None
+    assert workload.spec.url == reached
 
 
 def test_a_tool_of_an_adapter_needs_nothing_to_run() -> None:

@@ -1,0 +1,108 @@
+"""/mcp of a real gateway: tools of stdio and url adapters, an HTTP tool server as Microsoft's gateway has it, toolsets."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from mcp import types
+from mcp.client import Client
+from mcp.client.context import ClientRequestContext
+
+from tests.support.gateways import Gateway, gateway
+from tests.support.score_server import score_server
+from tests.support.sidecar_process import SDK_SERVER
+
+type Mode = Literal["legacy", "auto", "2026-07-28"]
+
+modes = pytest.mark.parametrize("mode", ["legacy", "auto", "2026-07-28"])
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[Gateway]:
+    async with gateway(tmp_path / "data") as running:
+        yield running
+
+
+async def register(house: Gateway, name: str, kind: str = "tools", **spec: Any) -> None:
+    answer = await house.client.post(f"/{kind}", json={"name": name, **spec})
+    assert answer.status_code == 201, answer.text
+
+
+@modes
+async def test_a_handshake_era_stdio_server_is_used_by_clients_of_either_era(house: Gateway, mode: Mode) -> None:
+    await house.deploy("time", stdio={"command": sys.executable, "args": ["-m", "mcp_server_time"]})
+    await register(house, "time", adapter="time", toolName="*")
+    times = {"source_timezone": "Europe/Berlin", "time": "12:00", "target_timezone": "Asia/Tokyo"}
+    async with Client(f"{house.url}/mcp", mode=mode) as client:
+        names = [tool.name for tool in (await client.list_tools()).tools]
+        answer = await client.call_tool("convert_time", times)
+    assert names == ["convert_time", "get_current_time"]
+    assert answer.structured_content is not None
+    assert answer.structured_content["target"]["timezone"] == "Asia/Tokyo"
+
+
+@modes
+async def test_a_server_behind_a_sidecar_reports_progress_and_asks_back(house: Gateway, mode: Mode) -> None:
+    heard: list[float] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(progress)
+
+    async def answer(context: ClientRequestContext, params: types.ElicitRequestParams) -> types.ElicitResult:
+        return types.ElicitResult(action="accept", content={"name": "Ada"})
+
+    await house.deploy("sdk", stdio={"command": sys.executable, "args": [SDK_SERVER]})
+    await register(house, "sdk", adapter="sdk", toolName="*")
+    async with Client(f"{house.url}/mcp", mode=mode, elicitation_callback=answer) as client:
+        await client.call_tool("count", {"to": 4}, progress_callback=hear)
+        said = await client.call_tool("greet", {})
+    assert heard == [0, 1, 2, 3]
+    assert said.content[0] == types.TextContent(text="hello Ada")
+
+
+@modes
+async def test_an_http_tool_server_is_called_by_microsofts_contract(house: Gateway, mode: Mode) -> None:
+    schema = {"type": "object", "properties": {"location": {"type": "string"}}, "required": ["location"]}
+    with score_server() as server:
+        definition = {"tool": {"name": "weather", "description": "Now", "inputSchema": schema}, "path": "/score"}
+        await register(house, "weather", url=f"{server.url}/", toolDefinition=definition)
+        await house.ready("weather")
+        async with Client(f"{house.url}/mcp", mode=mode) as client:
+            (tool,) = (await client.list_tools()).tools
+            good = await client.call_tool("weather", {"location": "Oslo"})
+            bad = await client.call_tool("weather", {"location": 5})
+            failed = await client.call_tool("weather", {"location": "nowhere"})
+    assert tool.input_schema == schema
+    assert good.structured_content == {"location": "Oslo", "condition": "sunny", "asked_by": "dev"}
+    assert bad.is_error
+    assert "location" in str(bad.content)
+    assert failed.is_error
+    assert "HTTP 404" in str(failed.content)
+    assert server.asked == [{"location": "Oslo"}, {"location": "nowhere"}]
+
+
+async def test_a_toolset_holds_what_it_names_and_is_hidden_from_who_may_not_use_it(house: Gateway) -> None:
+    await house.deploy("time", stdio={"command": sys.executable, "args": ["-m", "mcp_server_time"]})
+    await register(house, "time", adapter="time", toolName="*")
+    await register(house, "clock", "toolsets", tools=["get_*"])
+    async with Client(f"{house.url}/mcp/clock") as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == ["get_current_time"]
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    eve = {"X-Dev-UserId": "eve", "X-Dev-Roles": "none"}
+    answer = await house.client.post("/mcp/clock", json=ping, headers=eve)
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"] == "there is no toolset 'clock' here that you may use"
+
+
+async def test_tools_come_back_with_the_gateway(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as first:
+        await first.deploy("time", stdio={"command": sys.executable, "args": ["-m", "mcp_server_time"]})
+        await register(first, "time", adapter="time", toolName="get_current_time", view={"name": "now"})
+    async with gateway(tmp_path) as second:
+        await second.ready("time")
+        async with Client(f"{second.url}/mcp") as client:
+            assert [tool.name for tool in (await client.list_tools()).tools] == ["now"]
+            answer = await client.call_tool("now", {"timezone": "Europe/Oslo"})
+        assert not answer.is_error
