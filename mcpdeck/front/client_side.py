@@ -8,7 +8,7 @@ import httpx
 
 from gateway.wire import jsonrpc, mcp
 from mcpdeck.errors import ProblemError, Unreachable
-from mcpdeck.front.messages import Line, one_line, own_error, with_id
+from mcpdeck.front.messages import Line, answers, is_message, one_line, own_error, with_id
 from mcpdeck.front.upstream import Resume, code_of, messages
 
 type Write = Callable[[bytes], Awaitable[None]]  # a line without its end
@@ -50,9 +50,9 @@ class ClientSide:
             if self._running.get(line.id) is asyncio.current_task():
                 del self._running[line.id]
 
-    def cancel(self, request_id: jsonrpc.Id) -> None:
-        """The client wants no answer any more."""
-        if (task := self._running.get(request_id)) is not None:
+    def cancel(self, request_id: object) -> None:
+        """The client wants no answer any more. request_id: as it said, whatever it said."""
+        if isinstance(request_id, str | int | float) and (task := self._running.get(request_id)) is not None:
             task.cancel()
 
     async def finish(self, patience: float) -> None:
@@ -65,7 +65,11 @@ class ClientSide:
                 task.cancel()
 
     async def say(self, message: bytes) -> None:
-        await self._write(one_line(message))
+        """What a server sends that is no JSON-RPC does not reach the client."""
+        if is_message(message):
+            await self._write(one_line(message))
+        else:
+            self.tell(f"the server sent what is no JSON-RPC, and it is dropped: {message[:80]!r}")
 
     async def fail(self, line: Line, sentence: str, code: str) -> None:
         self.tell(sentence)
@@ -93,7 +97,7 @@ class ClientSide:
             pause = pause if told.retry is None else told.retry
             if not told.message:
                 continue
-            if _answers(told.message, line):
+            if answers(told.message, line.id):
                 is_answered = True
                 if note is not None:
                     note(told.message)
@@ -103,8 +107,3 @@ class ClientSide:
         if event_id:
             return Resume(event_id, pause)
         raise Unreachable(f"{answer.request.url} ended its answer to {line.method} without one")
-
-
-def _answers(message: bytes, line: Line) -> bool:
-    envelope = jsonrpc.decode(message)
-    return envelope.is_response and (not envelope.has_id or jsonrpc.decode_id(envelope.id) == line.id)

@@ -9,7 +9,7 @@ import msgspec
 from gateway.wire import jsonrpc, mcp
 from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.front.client_side import ClientSide
-from mcpdeck.front.messages import Line
+from mcpdeck.front.messages import Line, answers
 from mcpdeck.front.upstream import SHORT, Upstream, is_stream, messages
 
 FIRST_PAUSE: Final = 1.0
@@ -32,6 +32,7 @@ class LegacySide:
         self._session = ""
         self._version = ""
         self._handshake = b""  # the client's own, to be said again
+        self._handshake_id: jsonrpc.Id = None
         self._initialized = b""
         self._opening = asyncio.Lock()
         self._reopened = asyncio.Event()
@@ -39,7 +40,7 @@ class LegacySide:
     async def take(self, line: Line) -> None:
         """The handshake is awaited, since all else needs its session; requests then run side by side."""
         if line.method == mcp.INITIALIZE:
-            self._handshake, self._initialized = line.body, b""
+            self._handshake, self._handshake_id, self._initialized = line.body, line.id, b""
             await asyncio.wait([self._client.start(line, self._exchange(line))])
         elif line.is_request or line.is_batch:
             self._client.start(line, self._exchange(line))
@@ -117,7 +118,7 @@ class LegacySide:
                     raise Unreachable(f"the session is lost, and a new one was refused with {answer.status_code}")
                 self._opened(answer)
                 async for told in messages(answer):
-                    if told.message and jsonrpc.decode(told.message).is_response:
+                    if told.message and answers(told.message, self._handshake_id):
                         self._agree(told.message)
             if self._initialized:
                 async with self._upstream.post(self._initialized, self._head(), silence=SHORT):

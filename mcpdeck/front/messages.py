@@ -122,6 +122,24 @@ def with_id(message: bytes, raw_id: bytes) -> bytes:
     return msgspec.json.encode(members | {"id": msgspec.Raw(raw_id)})
 
 
+def is_message(message: bytes) -> bool:
+    """Whether it may be told to a client: an object, or a batch of 2025-03-26."""
+    try:
+        msgspec.json.decode(message, type=dict[str, msgspec.Raw] | list[msgspec.Raw])
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def answers(message: bytes, request_id: jsonrpc.Id) -> bool:
+    """Whether it is the response to this request; one whose id the server could not tell counts too."""
+    try:
+        envelope = jsonrpc.decode(message)
+    except msgspec.DecodeError:
+        return False
+    return envelope.is_response and (not envelope.has_id or jsonrpc.decode_id(envelope.id) == request_id)
+
+
 def one_line(message: bytes) -> bytes:
     """JSON may be told over several lines in an event; on stdio a line is a message."""
     return msgspec.json.format(message, indent=-1) if b"\n" in message or b"\r" in message else message

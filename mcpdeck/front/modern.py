@@ -1,16 +1,28 @@
 """A client of 2026-07-28: no session, each request with the headers that its body says; a cancelled one is cut."""
 
+from typing import Final
+
 import msgspec
 
 from gateway.wire import jsonrpc, mcp
 from gateway.wire.mirrored import Mirrored
 from mcpdeck.front.client_side import ClientSide
-from mcpdeck.front.messages import Line, declared_in, modern_headers
+from mcpdeck.front.messages import Line, answers, declared_in, modern_headers
 from mcpdeck.front.upstream import Upstream, code_of, messages
 
 
 class _Page(msgspec.Struct):
     next_cursor: str | None = msgspec.field(name="nextCursor", default=None)
+
+
+_OWN_ID: Final = "mcpdeck-tools"
+
+
+def _page(result: msgspec.Raw) -> _Page:
+    try:
+        return msgspec.json.decode(result, type=_Page)
+    except msgspec.DecodeError:  # an error, or nothing of its own
+        return _Page()
 
 
 class ModernSide:
@@ -53,14 +65,15 @@ class ModernSide:
         meta = {mcp.META_VERSION: line.params.meta.version, mcp.META_CLIENT_CAPABILITIES: {}}
         params: dict[str, object] = {"_meta": meta}
         while True:
-            body = jsonrpc.request("mcpdeck-tools", "tools/list", params)
+            body = jsonrpc.request(_OWN_ID, "tools/list", params)
             head = {"mcp-protocol-version": line.params.meta.version, "mcp-method": "tools/list"}
             page = _Page()
             async with self._upstream.post(body, head) as answer:
                 async for told in messages(answer):
-                    if told.message and (envelope := jsonrpc.decode(told.message)).is_response and envelope.result:
-                        self._declared |= declared_in(envelope.result)
-                        page = msgspec.json.decode(envelope.result, type=_Page)
+                    if told.message and answers(told.message, _OWN_ID):
+                        result = jsonrpc.decode(told.message).result
+                        self._declared |= declared_in(result)
+                        page = _page(result)
             if page.next_cursor is None:
                 return
             params["cursor"] = page.next_cursor
