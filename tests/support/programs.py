@@ -135,9 +135,9 @@ def _living(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
 
 
 @asynccontextmanager
-async def fixture_server() -> AsyncIterator[str]:
+async def fixture_server(*options: str) -> AsyncIterator[str]:
     """The URL of tests/support/everything_server.py, serving streamable HTTP."""
-    argv = [PYTHON, "-W", "ignore", "-m", "tests.support.everything_server", "--port", "0"]
+    argv = [PYTHON, "-W", "ignore", "-m", "tests.support.everything_server", "--port", "0", *options]
     async with program(argv) as running:
         yield (await running.hear(r"^(http://\S+)$"))[1]
 
