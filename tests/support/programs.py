@@ -5,9 +5,10 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -140,6 +141,18 @@ async def fixture_server(*options: str) -> AsyncIterator[str]:
     argv = [PYTHON, "-W", "ignore", "-m", "tests.support.everything_server", "--port", "0", *options]
     async with program(argv) as running:
         yield (await running.hear(r"^(http://\S+)$"))[1]
+
+
+@contextlib.contextmanager
+def lasting_fixture_server(*options: str) -> Iterator[str]:
+    """The same for a module's tests together, which share no event loop."""
+    argv = [PYTHON, "-W", "ignore", "-m", "tests.support.everything_server", "--port", "0", *options]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as running:
+        assert running.stdout is not None
+        try:
+            yield running.stdout.readline().strip()
+        finally:
+            running.terminate()
 
 
 FIXTURE_SERVER_STDIO = [PYTHON, "-W", "ignore", "-m", "tests.support.everything_server", "--stdio"]

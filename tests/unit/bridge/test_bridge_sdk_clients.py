@@ -1,7 +1,8 @@
 """The MCP SDK's own client, in each of its modes, through the gateway to the SDK's servers that speak one era only."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from gateway.core.routes import Endpoint
 from gateway.wire.mcp import Era
 from gateway.wire.names import InstanceName
 from gateway.wire.resources import EraPolicy
-from tests.support.programs import fixture_server
+from tests.support.programs import fixture_server, lasting_fixture_server
 from tests.support.served import Served, served
 
 type Mode = Literal["legacy", "auto", "2026-07-28"]
@@ -33,13 +34,21 @@ def endpoint_of(url: str, eras: frozenset[Era], name: str = "x-0") -> Endpoint:
     return Endpoint(InstanceName(name), f"uid-{name}", parts.hostname, parts.port, path=parts.path, eras=eras)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def servers() -> Iterator[None]:
+    """One of each era, for all tests here."""
+    with contextlib.ExitStack() as stack:
+        URLS.update({era: stack.enter_context(lasting_fixture_server("--era", era)) for era in ("legacy", "modern")})
+        yield
+
+
+URLS: dict[str, str] = {}
+
+
 @asynccontextmanager
 async def before(era: str, **options: Any) -> AsyncIterator[Served]:
     """A gateway before a server that speaks one era only."""
-    async with (
-        fixture_server("--era", era) as url,
-        served(endpoint_of(url, LEGACY if era == "legacy" else MODERN), **options) as gateway,
-    ):
+    async with served(endpoint_of(URLS[era], LEGACY if era == "legacy" else MODERN), **options) as gateway:
         yield gateway
 
 
