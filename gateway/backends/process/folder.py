@@ -57,7 +57,7 @@ def claimed(root: Path) -> Iterator[Folder]:
         raise GatewayError(f"the data folder {root} can't be used: {error.strerror or error}") from error
     try:
         if not _lock(descriptor):
-            holder = os.pread(descriptor, 32, 0).decode("ascii", errors="replace").strip() or "unknown"
+            holder = os.read(descriptor, 32).decode("ascii", errors="replace").strip() or "unknown"
             raise GatewayError(
                 f"another gateway (process {holder}) uses the data folder {folder.root}: stop it, "
                 "or give this one a folder of its own"

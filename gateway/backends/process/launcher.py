@@ -17,6 +17,7 @@ from secrets import token_hex
 from typing import Final
 
 import msgspec
+import psutil
 
 from gateway.backends.process import keeper, strays
 from gateway.backends.process.child import Child, began, start
@@ -87,8 +88,7 @@ class Launcher:
 
     def adopt(self, record: Record) -> Running:
         """One that `survivors` found."""
-        is_kept = record.keeper != 0 and began(record.keeper) != 0
-        return Running(record, Child(record.pid), Child(record.keeper) if is_kept else None)
+        return Running(record, Child(record.pid), Child(record.keeper) if _is_keeper(record.keeper) else None)
 
     def note(self, running: Running, record: Record) -> None:
         """What has become known of it, for the next gateway. Its own comes first: a full disk is only said."""
@@ -242,6 +242,14 @@ def find_command(stdio: Stdio, path: str) -> str:
         raise CannotStart("CommandNotFound", f"{command!r} {what}")
     advice = _HOW_TO_GET.get(command, "install it, or give its absolute path")
     raise CannotStart("CommandNotFound", f"{command!r} is not on the gateway's PATH: {advice}")
+
+
+def _is_keeper(pid: int) -> bool:
+    """Whether a process keeps a log; its number may have become another's."""
+    try:
+        return pid != 0 and keeper.__file__ in psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False
 
 
 def _free_port() -> int:

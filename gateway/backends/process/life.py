@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final, assert_never
 
 import msgspec
@@ -98,8 +99,7 @@ class Life:
         await self._live(self._launcher.adopt(record))
 
     async def _live(self, running: Running) -> None:
-        clock = asyncio.get_running_loop().time
-        self.record, self.has_run, began = running.record, True, clock()
+        self.record, self.has_run = running.record, True
         self._on_change()
         async with asyncio.TaskGroup() as tasks:
             attending = tasks.create_task(self._attend(running), name=f"{self.name}: attend")
@@ -107,7 +107,7 @@ class Life:
             await running.child.ended.wait()
             attending.cancel()
             leaving.cancel()
-        self.lived = clock() - began
+        self.lived = (datetime.now(UTC) - running.record.started_at).total_seconds()
         sentence = self._fate or f"it {running.child.end} after {self.lived:.0f} s"
         self._becomes(Phase.FAILED, CRASHED, sentence)
         await self._launcher.clear(running)

@@ -68,6 +68,8 @@ class Records:
     def all(self) -> Sequence[Record]:
         """What can't be read is dropped and said: its processes are still found by their mark."""
         found = []
+        for draft in self._folder.glob("*.draft"):
+            draft.unlink(missing_ok=True)  # a crash came between
         for path in sorted(self._folder.glob("*.json")):
             try:
                 found.append(_decode(path.read_bytes()))

@@ -19,6 +19,8 @@ async def refusal_of(
         return Unsupported(
             f"a workload identity exists in a cluster only: set useWorkloadIdentity to false, {_ELSEWHERE}"
         )
+    if sys.platform == "win32" and not spec.url:
+        return Unsupported("commands and images need a POSIX system: run the gateway in WSL, or deploy a url")
     if spec.stdio is not None:
         return _of_stdio(spec)
     if spec.image_name:
@@ -31,8 +33,6 @@ def _of_stdio(spec: AdapterSpec) -> GatewayError | None:
         return Unsupported(
             f"a stdio command runs on this machine itself, not in an image: leave out stdio.imageName, {_ELSEWHERE}"
         )
-    if sys.platform == "win32":
-        return Unsupported("stdio adapters need a POSIX system: run the gateway in WSL, or deploy a url")
     return None
 
 

@@ -455,3 +455,29 @@ async def test_a_second_gateway_says_whose_folder_it_is(tmp_path: Path) -> None:
             await second.running.hear(
                 f"refused: another gateway \\(process {first.running.pid}\\) uses the data folder"
             )
+
+
+# other machines
+
+
+async def test_ends_are_seen_without_pidfds_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with survivors(tmp_path, desired(spec()), count=1) as (adopted,):
+        monkeypatch.setattr("gateway.backends.process.child._pidfd", lambda pid: None)
+        async with local_backend(tmp_path) as backend:
+            await backend.apply([desired(spec())])
+            kill(adopted)
+            kill(only(await until(backend, are_ready_after(1))))
+            await until(backend, are_ready_after(2))
+
+
+def test_the_loop_may_be_uvloops(tmp_path: Path) -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def live() -> None:
+        async with local_backend(tmp_path) as backend:
+            await backend.apply([desired(spec())])
+            kill(only(await until(backend, are_ready_after(0))))
+            await until(backend, are_ready_after(1))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(live())

@@ -5,17 +5,21 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from gateway.backends.reach.caller import Caller, open_caller
 from gateway.backends.reach.patience import Patience
 from gateway.backends.reach.problems import CannotStart
+from gateway.backends.reach.refusals import refusal_of_url
 from gateway.backends.reach.remote import Egress, OutOfBounds, Remote, addresses_of, field_lines, uid_of
+from gateway.core.errors import Invalid, UpstreamBroke
 from gateway.core.observed import Instance
 from gateway.wire.http1 import Request
 from gateway.wire.mcp import Era
-from gateway.wire.resources import AdapterSpec, Phase, SecretReference
+from gateway.wire.resources import AdapterSpec, Authorization, GrantKind, Phase, SecretReference
 from tests.support.answering import Reply, answering, message, method_of
+from tests.support.fake_tokens import CREDENTIALS, FakeTokens
 
 PATIENCE = Patience(first_restart=0.01, longest_restart=0.02, remote=0.02, answer=5, handshake=5)
 NOWHERE_SPECIAL = Egress()
@@ -311,3 +315,94 @@ async def test_scaled_to_zero_it_is_left_alone() -> None:
         assert server.asked == []
         watch.remote.want(spec(f"http://127.0.0.1:{server.port}/"))
         await watch.ready()
+
+
+# access tokens
+
+
+GRANT = Authorization(
+    kind=GrantKind.CLIENT_CREDENTIALS,
+    token_url="https://idp.example/token",
+    client_id="gateway",
+    client_secret=SecretReference(secret="crm", key="secret"),
+)
+
+
+def guarded_server(request: Request) -> Reply:
+    """Answers who shows the first token."""
+    return mcp_server(request) if request.header(b"authorization") == b"Bearer t1" else Reply(401)
+
+
+async def test_server_is_probed_with_a_token_of_the_gateways_own_and_so_its_eras_are_known() -> None:
+    tokens = FakeTokens()
+    async with answering(guarded_server) as server:
+        spec = AdapterSpec(name="crm", url=f"http://127.0.0.1:{server.port}/mcp", authorization=GRANT)
+        egress = Egress(allow_private=True, tokens=tokens)
+        async with watched(spec, secrets={"secret": "s3cret"}, egress=egress) as watch:
+            instance = await watch.ready()
+            grant = watch.remote.observed().grant
+    assert instance.endpoint is not None
+    assert instance.endpoint.eras == {Era.LEGACY}
+    assert grant == CREDENTIALS
+    assert tokens.asked[0] == ("", "")
+    assert "s3cret" not in repr(watch.remote.observed())
+
+
+async def test_server_that_wants_callers_tokens_is_probed_without_and_may_say_nothing() -> None:
+    tokens = FakeTokens()
+    exchange = msgspec.structs.replace(GRANT, kind=GrantKind.TOKEN_EXCHANGE)
+    async with answering(guarded_server) as server:
+        spec = AdapterSpec(name="crm", url=f"http://127.0.0.1:{server.port}/mcp", authorization=exchange)
+        egress = Egress(allow_private=True, tokens=tokens)
+        async with watched(spec, secrets={"secret": "s3cret"}, egress=egress) as watch:
+            instance = await watch.ready()
+    assert "answers 401 to the gateway" in instance.message
+    assert not tokens.asked
+
+
+@pytest.mark.parametrize(
+    ("tokens", "secrets", "reason", "sentence"),
+    [
+        (FakeTokens(refuses="nobody's tokens go there"), {"secret": "s"}, "NotAllowed", "nobody's tokens"),
+        (FakeTokens(UpstreamBroke("the issuer is down")), {"secret": "s"}, "NoAccessToken", "the issuer is down"),
+        (FakeTokens(), {}, "SecretMissing", "secret"),
+        (None, {"secret": "s"}, "NotAllowed", "gets no access tokens"),
+    ],
+    ids=["untrusted", "issuer", "secret", "none"],
+)
+async def test_token_that_is_not_to_be_had_is_said_in_the_status(
+    tokens: FakeTokens | None, secrets: dict[str, str], reason: str, sentence: str
+) -> None:
+    async with answering(guarded_server) as server:
+        spec = AdapterSpec(name="crm", url=f"http://127.0.0.1:{server.port}/mcp", authorization=GRANT)
+        egress = Egress(allow_private=True, tokens=tokens)
+        async with watched(spec, secrets=secrets, egress=egress) as watch:
+            instance = await watch.until(lambda instance: instance.reason)
+        assert not server.asked
+    assert (instance.phase, instance.reason) == (Phase.FAILED, reason)
+    assert sentence in instance.message
+
+
+async def test_other_grant_is_another_server_until_it_was_looked_at() -> None:
+    async with answering(mcp_server) as server:
+        spec = AdapterSpec(name="crm", url=f"http://127.0.0.1:{server.port}/mcp", authorization=GRANT)
+        egress = Egress(allow_private=True, tokens=FakeTokens())
+        async with watched(spec, secrets={"secret": "s3cret"}, egress=egress) as watch:
+            await watch.ready()
+            other = msgspec.structs.replace(GRANT, client_id="other")
+            watch.remote.want(msgspec.structs.replace(spec, authorization=other))
+            assert watch.remote.observed().grant is None
+            await watch.ready()
+            grant = watch.remote.observed().grant
+    assert grant is not None
+    assert grant.client_id == "other"
+
+
+async def test_place_that_callers_tokens_may_not_go_to_is_refused_at_once() -> None:
+    spec = AdapterSpec(name="crm", url="https://crm.example", authorization=GRANT)
+    resolve = names(crm_example=["93.184.216.34"])
+    egress = Egress(tokens=FakeTokens(refuses="callers' tokens go to trusted issuers"))
+    refusal = await refusal_of_url(spec, egress, resolve, seconds=5)  # type: ignore[arg-type]
+    assert isinstance(refusal, Invalid)
+    assert refusal.errors == {"authorization.tokenUrl": ["callers' tokens go to trusted issuers"]}
+    assert await refusal_of_url(spec, Egress(tokens=FakeTokens()), resolve, seconds=5) is None  # type: ignore[arg-type]

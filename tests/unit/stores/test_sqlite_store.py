@@ -98,7 +98,7 @@ async def test_a_newer_schema_is_refused_with_a_sentence_and_left_alone(path: Pa
         await store.put(desired(), expect=None)
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(GatewayError, match="written by a newer mcpdeck \\(schema 99, this one knows [0-9]+\\): update"):
+    with pytest.raises(GatewayError, match=r"written by a newer mcpdeck \(schema 99, this one knows [0-9]+\): update"):
         async with open_sqlite(path):
             pass
     with contextlib.closing(sqlite3.connect(path)) as connection:
