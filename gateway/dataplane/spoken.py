@@ -259,6 +259,9 @@ class Instance:
         sent = self._plane.request(target, asked, replies.request_id_of(asked))
         self._plane.upstream.send(endpoint, sent, hearing, target.route.timeouts)
 
+    def token_refused(self) -> UpstreamBroke | None:
+        return self._plane.token_refused(self._target)
+
     def goes_elsewhere(self) -> bool:
         """After a connection that could not be made: whether there is another endpoint, taken from now on."""
         self._tried = (*self._tried, self._target.endpoint.uid)
@@ -321,6 +324,9 @@ class Hearing:
             return
         if 300 <= status < 400:
             self._break(UpstreamBroke(f"adapter answers with a redirect ({status}); redirects are not followed"))
+            return
+        if status == 401 and (refusal := self._instance.token_refused()):
+            self._break(refusal)
             return
         if media_type(headers) == EVENT_STREAM:
             self._decoder = sse.Decoder(LARGEST)

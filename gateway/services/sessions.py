@@ -9,14 +9,14 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from gateway.core.access import Principal
 from gateway.core.errors import Forbidden, GatewayError, NotFound, Unsupported
 from gateway.core.observed import Observed
-from gateway.core.ports import Backend
-from gateway.core.routes import Endpoint, Routes
+from gateway.core.ports import Backend, Tokens
+from gateway.core.routes import Endpoint, Route, Routes
 from gateway.services.audit import AuditLog
 from gateway.services.client_info import UNKNOWN, ClientInfo, of_initialize, of_modern
 from gateway.services.entries import Audience
@@ -38,7 +38,10 @@ log = logging.getLogger(__name__)
 
 
 class Sessions:
-    """core.ports.Accounts, and what callers may see and end. Give `observed` to the reconciler as a listener."""
+    """core.ports.Accounts, and what callers may see and end. Give `observed` to the reconciler as a listener.
+
+    tokens: where adapters' access tokens are had.
+    """
 
     def __init__(
         self,
@@ -47,9 +50,10 @@ class Sessions:
         *,
         hub: Hub,
         audit: AuditLog | None = None,
+        tokens: Tokens | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._routes, self._backend, self._hub = routes, backend, hub
+        self._routes, self._backend, self._hub, self._tokens = routes, backend, hub, tokens
         self.audit, self.clock = audit, clock
         self._live: dict[Key, Live] = {}
         self._by_id: dict[str, Live] = {}
@@ -215,7 +219,7 @@ class Sessions:
         self.drop(live)
         route = self._routes.table.routes.get(live.adapter)
         try:
-            await self._backend.end_session(live.endpoint, live.session, route.headers if route else ())
+            await self._backend.end_session(live.endpoint, live.session, self._shown(route, live.principal))
         except GatewayError as error:  # ended here all the same
             log.info("session %s of %s was ended; its server did not hear of it: %s", live.id, live.adapter, error)
 
@@ -233,6 +237,13 @@ class Sessions:
             for live in self._live.values()
             if live.endpoint.uid == uid
         )
+
+    def _shown(self, route: Route | None, whose: Principal) -> Sequence[tuple[bytes, bytes]]:
+        """What a call to an adapter must carry besides."""
+        if route is None:
+            return ()
+        authorization = self._tokens.last(route.grant, whose) if route.grant and self._tokens else None
+        return route.headers if authorization is None else (*route.headers, (b"authorization", authorization))
 
     def _mark_ended(self, session: bytes, endpoint: Endpoint) -> None:
         if len(self._ended) >= MOST_ENDED:

@@ -34,7 +34,7 @@ from gateway.cluster.objects import POD, STATEFUL_SET, Pod
 from gateway.core.desired import Desired
 from gateway.core.errors import Conflict, GatewayError
 from gateway.core.observed import NOTHING, Instance, Observed
-from gateway.core.ports import LogLine, Position
+from gateway.core.ports import LogLine, Position, Tokens
 from gateway.core.routes import Endpoint
 from gateway.wire.names import AdapterName, InstanceName, instance_name, split_instance_name
 from gateway.wire.resources import AdapterSpec, Phase
@@ -322,14 +322,16 @@ async def kubernetes_backend(
     *,
     allow_private: bool = False,
     allow_http: bool = False,
+    tokens: Tokens | None = None,
     load: Callable[[str], int] = lambda uid: 0,  # noqa: ARG005 - nobody counts, so nothing is in hand
     resolve: Resolve = resolve_name,
     patience: Patience = PATIENCE,
 ) -> AsyncIterator[KubernetesBackend]:
     """adapters: opened by `cluster.adapters.open_adapters`, and the store's as well.
 
-    allow_private: `url` adapters may lie in private networks. load: requests and sessions in hand, by an endpoint's
-    uid. Whatever runs goes on when this closes. Raises ClusterUnreachable when the first lists do not come.
+    allow_private: `url` adapters may lie in private networks. tokens: where their access tokens are had. load: requests
+    and sessions in hand, by an endpoint's uid. Whatever runs goes on when this closes. Raises ClusterUnreachable when
+    the first lists do not come.
     """
     async with open_caller() as caller, asyncio.TaskGroup() as tasks:
         backend = KubernetesBackend(
@@ -338,7 +340,7 @@ async def kubernetes_backend(
             shape,
             tasks=tasks,
             caller=caller,
-            egress=Egress(allow_private, allow_http),
+            egress=Egress(allow_private, allow_http, tokens),
             resolve=resolve,
             load=load,
             patience=patience,

@@ -29,7 +29,7 @@ from gateway.backends.reach.remote import Egress, Remote, Resolve, resolve_name
 from gateway.core.desired import Desired
 from gateway.core.errors import GatewayError
 from gateway.core.observed import NOTHING, Observed
-from gateway.core.ports import LogLine, Position
+from gateway.core.ports import LogLine, Position, Tokens
 from gateway.core.routes import Endpoint
 from gateway.wire.names import AdapterName, InstanceName, instance_name
 from gateway.wire.resources import AdapterSpec
@@ -252,6 +252,7 @@ async def process_backend(
     passed: Sequence[str] = (),
     allow_private: bool = False,
     allow_http: bool = False,
+    tokens: Tokens | None = None,
     load: Callable[[str], int] = lambda uid: 0,  # noqa: ARG005 - nobody counts, so nothing is in hand
     ca_file: Path | None = None,
     resolve: Resolve = resolve_name,
@@ -261,7 +262,8 @@ async def process_backend(
 
     data: the folder of logs, records and secrets, one gateway's at a time. environ: the gateway's environment; of it
     children see environment.PASSED, and the names in `passed`. allow_private: `url` adapters may lie in private
-    networks, and do without TLS; allow_http: they may do without it anywhere. load: requests and sessions in hand, by
+    networks, and do without TLS; allow_http: they may do without it anywhere. tokens: where their access tokens are
+    had. load: requests and sessions in hand, by
     an endpoint's uid: an instance that leaves stays until there are none, or for `drain`. ca_file: an authority that
     `url` adapters' certificates may come from besides. Raises GatewayError when the folder is another gateway's.
     """
@@ -273,7 +275,7 @@ async def process_backend(
                 caller=caller,
                 environ=environ,
                 passed=passed,
-                egress=Egress(allow_private, allow_http),
+                egress=Egress(allow_private, allow_http, tokens),
                 resolve=resolve,
                 load=load,
                 patience=patience,

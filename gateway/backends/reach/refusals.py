@@ -12,6 +12,10 @@ async def refusal_of_url(spec: AdapterSpec, egress: Egress, resolve: Resolve, *,
     if spec.replica_count > 1:
         sentence = "must be 0 or 1: how often a server elsewhere runs is its host's business"
         return Invalid("the url has one instance", errors={"replicaCount": [sentence]})
+    if spec.authorization is not None and egress.tokens is not None:
+        refusal = egress.tokens.refusal(spec.authorization)
+        if refusal:
+            return Invalid("the gateway gets no such token", errors={"authorization.tokenUrl": [refusal]})
     try:
         parts = urlsplit(spec.url)
         port_of(parts)

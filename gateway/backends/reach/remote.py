@@ -10,7 +10,7 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import assert_never
+from typing import Final, assert_never
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -19,23 +19,32 @@ from gateway.backends.reach.caller import Caller, Headers
 from gateway.backends.reach.patience import Backoff, Patience
 from gateway.backends.reach.probe import NotReady, Ready, answers, probe
 from gateway.backends.reach.problems import CannotStart
+from gateway.core.access import Principal
 from gateway.core.egress import Reach, reach_of
+from gateway.core.errors import GatewayError
+from gateway.core.grants import Grant, grant_of
 from gateway.core.observed import Instance, Observed
+from gateway.core.ports import Tokens
 from gateway.core.routes import Endpoint
-from gateway.wire.names import AdapterName, instance_name
+from gateway.wire.names import AdapterName, PrincipalId, instance_name
 from gateway.wire.resources import AdapterSpec, Phase, SecretReference
 
 type SecretValues = Callable[[Mapping[str, SecretReference]], Awaitable[dict[str, str]]]  # raises CannotStart
 type Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
+NOBODY: Final = Principal(PrincipalId(""))  # who the gateway is when it asks for itself
 _FIELD_VALUE = re.compile(r"[\x20-\x7e\x80-\xff\t]*")
 
 
 class Egress(msgspec.Struct, frozen=True):
-    """Where adapters may lie. allow_private: on this organisation's own networks. allow_http: without TLS."""
+    """Where adapters may lie. allow_private: on this organisation's own networks. allow_http: without TLS.
+
+    tokens: where the access tokens are had that some of them want; None: nowhere.
+    """
 
     allow_private: bool = False
     allow_http: bool = False
+    tokens: Tokens | None = None
 
 
 class OutOfBounds(Exception):
@@ -63,14 +72,15 @@ class Remote:
         self._spec, self._is_tool = spec, is_tool
         self._seen: Instance | None = None
         self._headers: Headers = ()
+        self._grant: Grant | None = None
         self._tried = 0  # addresses that did not answer, one after the other
         self._news = asyncio.Event()
 
     def want(self, spec: AdapterSpec, *, is_renewed: bool = False) -> None:
         """is_renewed: look anew, whether or not something changed."""
-        is_other = (spec.url, spec.headers) != (self._spec.url, self._spec.headers)
+        is_other = _asks(spec) != _asks(self._spec)
         if is_other:
-            self._seen, self._headers = None, ()
+            self._seen, self._headers, self._grant = None, (), None
         is_scaled = spec.replica_count != self._spec.replica_count
         self._spec = spec
         if is_other or is_scaled or is_renewed:
@@ -81,7 +91,7 @@ class Remote:
         if self._spec.replica_count == 0:
             return Observed()
         seen = self._seen or Instance(name=self._instance, uid=uid_of(self._spec), phase=Phase.STARTING)
-        return Observed(instances=(seen,), headers=tuple(self._headers))
+        return Observed(instances=(seen,), headers=tuple(self._headers), grant=self._grant)
 
     async def keep(self) -> None:
         """Look, and look again: seldom where all is well, later each time where it is not."""
@@ -102,15 +112,17 @@ class Remote:
         spec = self._spec
         try:
             headers = field_lines(await self._secrets(spec.headers))
+            grant = await self._grant_of(spec)
             endpoint = await self._endpoint(spec)
+            own = await self._own_authorization(grant)
         except CannotStart as problem:
             self._sees(spec, Phase.FAILED, problem.reason, problem.sentence)
             return False
         ask = answers if self._is_tool else probe
-        verdict = await ask(self._caller, endpoint, headers, patience=self._patience)
+        verdict = await ask(self._caller, endpoint, (*headers, *own), patience=self._patience)
         if spec is not self._spec:
             return False  # it was about another URL
-        self._headers = headers
+        self._headers, self._grant = headers, grant
         match verdict:
             case Ready(eras=eras, is_sse=is_sse, note=note):
                 self._tried = 0
@@ -123,6 +135,30 @@ class Remote:
                 return False
             case other:
                 assert_never(other)
+
+    async def _grant_of(self, spec: AdapterSpec) -> Grant | None:
+        """Raises CannotStart."""
+        wanted, tokens = spec.authorization, self._egress.tokens
+        if wanted is None:
+            return None
+        refusal = tokens.refusal(wanted) if tokens is not None else "this gateway gets no access tokens for adapters"
+        if refusal:
+            raise CannotStart("NotAllowed", refusal)
+        secrets = await self._secrets({"clientSecret": wanted.client_secret})
+        return grant_of(wanted, secrets["clientSecret"])
+
+    async def _own_authorization(self, grant: Grant | None) -> Headers:
+        """What the gateway can show for itself. Nobody calls yet, so a token that speaks for a caller is not to be had.
+
+        Raises CannotStart.
+        """
+        tokens = self._egress.tokens
+        if grant is None or grant.is_for_the_caller or tokens is None:
+            return ()
+        try:
+            return ((b"authorization", await tokens.authorization(grant, NOBODY, token="")),)
+        except GatewayError as error:
+            raise CannotStart("NoAccessToken", error.detail or error.title) from error
 
     async def _endpoint(self, spec: AdapterSpec) -> Endpoint:
         """With the address that was used before, as long as the name still has it. Raises CannotStart."""
@@ -159,6 +195,11 @@ class Remote:
             self._on_change()
 
 
+def _asks(spec: AdapterSpec) -> tuple[object, ...]:
+    """What decides where requests go, and with what."""
+    return spec.url, spec.headers, spec.authorization
+
+
 def uid_of(spec: AdapterSpec) -> str:
     """The same after every restart of the gateway: sessions live elsewhere, and outlast it."""
     return hashlib.sha256(f"{spec.name}\0{spec.url}".encode()).hexdigest()[:16]
@@ -178,7 +219,7 @@ async def addresses_of(parts: SplitResult, egress: Egress, resolve: Resolve, *, 
     Raises OSError, UnicodeError or TimeoutError when the name has none.
     """
     if parts.scheme != "https" and not (egress.allow_http or egress.allow_private):
-        raise OutOfBounds("only https is allowed; an operator allows http with --allow-http")
+        raise OutOfBounds("only https is allowed; an operator allows http with --allow-http-urls")
     host = parts.hostname or ""
     try:
         addresses: Sequence[str] = [str(ipaddress.ip_address(host))]
