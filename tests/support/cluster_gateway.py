@@ -24,6 +24,10 @@ SMALL = Resources(
 PATIENCE = 60
 
 
+def is_ready(seen: Observed) -> bool:
+    return any(each.is_ready for each in seen.instances)
+
+
 class ClusterHalf:
     """apply follows every change of the store, as the reconciler does."""
 
@@ -44,9 +48,7 @@ class ClusterHalf:
             async with self._news:
                 self._news.notify_all()
 
-    async def sees(
-        self, name: str, what: Callable[[Observed], Any] = lambda seen: any(each.is_ready for each in seen.instances)
-    ) -> Observed:
+    async def sees(self, name: str, what: Callable[[Observed], Any] = is_ready) -> Observed:
         """Waits until it is so. AssertionError with what there was instead."""
         adapter = AdapterName(name)
         try:
@@ -74,10 +76,12 @@ async def cluster_half(api: Api, shape: Shape | None = None, **options: Any) -> 
 
 
 def shape_of(**fields: Any) -> Shape:
-    return Shape(**{"runner_image": RUNNER, "drain": 5, "grace": 2} | fields)
+    told: dict[str, Any] = {"runner_image": RUNNER, "drain": 5, "grace": 2} | fields
+    return Shape(**told)
 
 
 def scripted_spec(name: str, *flags: str, **fields: Any) -> AdapterSpec:
     """A stdio server that behaves as it is told, in the runner's image."""
     stdio = Stdio(command="python3", args=["-c", SCRIPTED, *flags])
-    return AdapterSpec(**{"name": name, "stdio": stdio, "resources": SMALL} | fields)
+    told: dict[str, Any] = {"name": name, "stdio": stdio, "resources": SMALL} | fields
+    return AdapterSpec(**told)

@@ -86,6 +86,30 @@ def install_definitions() -> None:
     kubectl("wait", "--for=condition=Established", "crd/adapters.mcpdeck.dev", "crd/tools.mcpdeck.dev", "--timeout=30s")
 
 
+def runner_image() -> None:
+    """The image of manifests/images/runner.Containerfile, as it is now, in the cluster."""
+    image("runner", "mcpdeck/runner:local")
+
+
+def image(name: str, tag: str) -> None:
+    """Layers that have not changed are taken from before."""
+    with _locked(fcntl.LOCK_EX, "images"):
+        base = "docker.io/library/python:slim"
+        if subprocess.run(["buildah", "images", "-q", base], capture_output=True, check=False).returncode:
+            _run(str(SCRIPTS / "python-image"))
+        _run(str(ROOT / "manifests" / "images" / "build"), name, tag, base)
+        built, loaded = _run("buildah", "images", "-q", tag), STATE / f"loaded-{name}"
+        if not loaded.exists() or loaded.read_text() != built:
+            _run(str(SCRIPTS / "load"), "--buildah", tag, tag)
+            loaded.write_text(built)
+
+
+def _run(*argv: str) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_START)
+    assert done.returncode == 0, f"{' '.join(argv)}: {done.stderr[-2000:]}"
+    return done.stdout
+
+
 @asynccontextmanager
 async def namespace(kubeconfig: Path, prefix: str = "test") -> AsyncIterator[Api]:
     """A namespace of its own, whose end is not waited for."""
@@ -109,8 +133,8 @@ def adapter_yaml(name: str, spec: dict[str, Any], **metadata: Any) -> str:
 
 
 @contextmanager
-def _locked(how: int) -> Iterator[None]:
+def _locked(how: int, what: str = "cluster") -> Iterator[None]:
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(_LOCK.open("a"))
+        file = stack.enter_context(Path(f"{_LOCK}.{what}").open("a"))
         fcntl.flock(file, how)
         yield

@@ -75,7 +75,8 @@ class Applier:
             answer = await self._api.find(kind, name)
             if answer is not None:
                 metadata = _decode(answer).metadata
-                if _owner_uid(metadata) != owner_uid and not _is_leftover(metadata):
+                is_ours = bool(owner_uid) and _owner_uid(metadata) == owner_uid
+                if not is_ours and not _is_leftover(metadata):
                     found.append(_conflict(kind, metadata, self._api.namespace))
 
         async with asyncio.TaskGroup() as tasks:

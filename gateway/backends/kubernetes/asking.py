@@ -53,7 +53,7 @@ class Asker:
         self._pods, self._tasks, self._caller, self._patience = pods, tasks, caller, patience
         self._path, self._confirm, self._last_words, self._on_news = path, confirm, last_words, on_news
         self._troubles: dict[str, tuple[str, Trouble]] = {}  # by pod: its life, and what was heard
-        self._asked: dict[str, str] = {}  # by pod: the life that is being asked
+        self._asked: dict[str, tuple[str, asyncio.Task[None]]] = {}  # by pod: the life that is being asked, and by what
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     def trouble(self, pod: Pod) -> Trouble | None:
@@ -63,12 +63,15 @@ class Asker:
     def look(self, pod: Pod) -> None:
         """It has changed: ask, where something is to be asked that nobody asks yet."""
         name, life = pod.metadata.name, life_of(pod)
-        if _is_open(pod) and self._asked.get(name) != life:
-            self._asked[name] = life
-            self._tasks.create_task(self._ask(name, life), name=f"ask {name}")
+        if _is_open(pod) and self._asked.get(name, ("",))[0] != life:
+            self._asked[name] = life, self._tasks.create_task(self._ask(name, life), name=f"ask {name}")
 
     def forget(self, name: str) -> None:
         self._troubles.pop(name, None)
+
+    def close(self) -> None:
+        for _, task in self._asked.values():
+            task.cancel()
 
     async def _ask(self, name: str, life: str) -> None:
         clock = asyncio.get_running_loop().time
@@ -81,7 +84,7 @@ class Asker:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, self._patience.longest_probe)
         finally:
-            if self._asked.get(name) == life:
+            if self._asked.get(name, ("",))[0] == life:
                 del self._asked[name]
 
     async def _verdict(self, pod: Pod) -> Verdict:

@@ -135,6 +135,12 @@ class KubernetesBackend:
     def follow(self, instance: InstanceName, after: Position) -> AsyncIterator[LogLine]:
         return self._logs.follow(instance, after)
 
+    def close(self) -> None:
+        """Watches over servers elsewhere end; what runs in the cluster goes on."""
+        self._asker.close()
+        for _, task in self._remotes.values():
+            task.cancel()
+
     # its own loops
 
     async def resync(self) -> None:
@@ -364,6 +370,7 @@ async def kubernetes_backend(
             finally:
                 for task in running:
                     task.cancel()
+                backend.close()
 
 
 def _behind(instances: Sequence[Instance]) -> int:
