@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.wire.problems import Problem
 from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, LiveSession, WhoAmI
+from gateway.wire.tools import OfferedTool, Tool, Toolset, ToolsetSpec, ToolSpec, ToolStatus
 from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.model.plain import decode, plain
 
@@ -94,6 +95,53 @@ def session(session_id: str) -> Ask[LiveSession]:
 
 def end_session(session_id: str) -> Ask[None]:
     return Ask(method="DELETE", path=path("sessions", "live", session_id), kind=_NOTHING)
+
+
+def offers() -> Ask[list[OfferedTool]]:
+    """What /mcp offers of the tools that the caller may read."""
+    return Ask(method="GET", path="/offers", kind=list[OfferedTool])
+
+
+def tools() -> Ask[list[Tool]]:
+    """Those that the caller may read, as they are registered."""
+    return Ask(method="GET", path="/tools", kind=list[Tool])
+
+
+def tool(name: str) -> Ask[Tool]:
+    return Ask(method="GET", path=path("tools", name), kind=Tool)
+
+
+def register(spec: ToolSpec) -> Ask[Tool]:
+    return Ask(method="POST", path="/tools", kind=Tool, body=msgspec.json.encode(spec), headers=_JSON)
+
+
+def replace_tool(name: str, spec: ToolSpec, etag: str | None) -> Ask[Tool]:
+    body = msgspec.json.encode(spec)
+    return Ask(method="PUT", path=path("tools", name), kind=Tool, body=body, headers=_JSON | _if_match(etag))
+
+
+def delete_tool(name: str) -> Ask[None]:
+    return Ask(method="DELETE", path=path("tools", name), kind=_NOTHING)
+
+
+def tool_status(name: str) -> Ask[ToolStatus]:
+    return Ask(method="GET", path=path("tools", name, "status"), kind=ToolStatus)
+
+
+def toolsets() -> Ask[list[Toolset]]:
+    return Ask(method="GET", path="/toolsets", kind=list[Toolset])
+
+
+def toolset(name: str) -> Ask[Toolset]:
+    return Ask(method="GET", path=path("toolsets", name), kind=Toolset)
+
+
+def create_toolset(spec: ToolsetSpec) -> Ask[Toolset]:
+    return Ask(method="POST", path="/toolsets", kind=Toolset, body=msgspec.json.encode(spec), headers=_JSON)
+
+
+def delete_toolset(name: str) -> Ask[None]:
+    return Ask(method="DELETE", path=path("toolsets", name), kind=_NOTHING)
 
 
 def answer[Value](ask: Ask[Value], reply: Reply, url: str) -> Value:

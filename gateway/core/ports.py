@@ -67,6 +67,9 @@ class Offers(Protocol):
     def publish(self, registered: Registered) -> None:
         """It holds when this returns, for every request from then on."""
 
+    async def settled(self) -> None:
+        """Returns once each adapter that is named was asked for its tools, or is out of reach; or after a while."""
+
     def offered(self, tool: str | None = None) -> Sequence[OfferedTool]:
         """All of them, or those of one registration."""
 

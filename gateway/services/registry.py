@@ -64,6 +64,10 @@ class Registry:
             self._offers.publish(registered)
         self._show()
 
+    async def settled(self) -> None:
+        """What was registered is known, as far as it can be."""
+        await self._offers.settled()
+
     def stir(self) -> None:
         """What is offered may be another set, or stand otherwise."""
         self._stirred.set()

@@ -94,6 +94,7 @@ class Tools(Managed[DesiredTool, ToolSpec]):
         if stored.spec.is_server:
             self._reconciler.kick()
         await self._registry.refresh()
+        await self._registry.settled()
 
     async def was_deleted(self, name: AdapterName) -> None:
         if await self._adapters.get(name) is None:

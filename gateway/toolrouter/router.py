@@ -99,6 +99,14 @@ class Router:
             self._backstage.tell(ALL_KINDS)
         self._tell_change()
 
+    async def settled(self) -> None:
+        try:
+            async with asyncio.timeout(SETTLING):
+                for peer in tuple(self._peers.values()):
+                    await peer.was_tried.wait()
+        except TimeoutError:
+            log.debug("not all adapters could be asked for their tools in time")
+
     def offered(self, tool: str | None = None) -> list[OfferedTool]:
         """All tools, or those of one registration, with what they cost and whether they are called."""
         return [self._shown(each) for each in self._backstage.sight.catalog.all if tool is None or each.tool == tool]
@@ -132,12 +140,7 @@ class Router:
 
     async def _serve_settled(self, exchange: Exchange, caller: Caller, call: Modern | Legacy) -> None:
         """Just after the start, or a registration: a list without its tools would be believed."""
-        try:
-            async with asyncio.timeout(SETTLING):
-                for peer in tuple(self._peers.values()):
-                    await peer.was_tried.wait()
-        except TimeoutError:
-            log.debug("served before all adapters were asked for their tools")
+        await self.settled()
         try:
             if not exchange.has_ended:
                 self._serve(exchange, caller, call)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
 
 NAMED = ("adapters get", "adapters edit", "adapters delete", "adapters rm", "adapters scale", "adapters restart",
-         "adapters status", "logs", "tools", "call", "connect", "stdio")  # fmt: skip
+         "adapters status", "logs", "tools list", "call", "connect", "stdio")  # fmt: skip
 
 
 def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.wire.resources import ChangeEvent
 from mcpdeck import direct
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from mcpdeck.auth.sources import TokenSource
     from mcpdeck.client import GatewayClient
+
+
+OWN: Final = "/mcp"
 
 
 class Target:
@@ -35,6 +38,9 @@ class Target:
         return self.context.url
 
     def mcp_url(self, adapter: str) -> str:
+        """Of an adapter; of the gateway's own server where it is `/mcp` or `/mcp/TOOLSET`."""
+        if adapter == OWN or adapter.startswith(f"{OWN}/"):
+            return f"{self.url}{adapter}"
         return f"{self.url}/adapters/{adapter}/mcp"
 
     def must_be_writable(self) -> None:

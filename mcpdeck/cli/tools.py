@@ -1,4 +1,4 @@
-"""`mcpdeck tools` and `mcpdeck call`: what an adapter's server can do, and having it done."""
+"""`mcpdeck call`: having an adapter's server, or the gateway's own at /mcp, do something; and what it says it can."""
 
 import argparse
 import asyncio
@@ -22,25 +22,19 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
-    line = "An adapter's tools, as its server lists them."
-    tools = commands.add_parser("tools", help=line, description=line)
-    tools.add_argument("adapter", metavar="ADAPTER")
-    _add_reach(tools)
-    output.add_options(tools)
-    tools.set_defaults(run=_tools)
-    line = "Call a tool of an adapter."
+    line = "Call a tool: of an adapter, or of all that the gateway offers."
     call = commands.add_parser("call", help=line, description=line)
-    call.add_argument("adapter", metavar="ADAPTER")
+    call.add_argument("adapter", metavar="WHERE", help="an adapter, /mcp or /mcp/TOOLSET")
     call.add_argument("tool", metavar="TOOL")
     call.add_argument("-a", "--arg", action="append", type=pair, default=[], metavar="NAME=VALUE",
                       help="an argument; its type is the schema's; repeat")  # fmt: skip
     call.add_argument("--args-json", default="", metavar="JSON", help="all arguments; @FILE reads them, @- from stdin")
-    _add_reach(call)
+    add_reach(call)
     output.add_options(call, table=False)
     call.set_defaults(run=_call)
 
 
-def _add_reach(parser: argparse.ArgumentParser) -> None:
+def add_reach(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--era", choices=("modern", "legacy"), help="speak that one alone")
     parser.add_argument("--timeout", type=seconds, default=60.0, metavar="DURATION", help="for an answer; 60s")
 
@@ -55,7 +49,8 @@ def _peer(words: argparse.Namespace, desk: Desk) -> "AbstractAsyncContextManager
     return connected(url, auth=target.auth(), ca_file=target.context.ca_file, era=era, silence=words.timeout)
 
 
-def _tools(words: argparse.Namespace, desk: Desk) -> int:
+def print_listed(words: argparse.Namespace, desk: Desk) -> int:
+    """The tools of `words.adapter`, as its server lists them."""
     from mcpdeck.cli.output import Column, View
 
     view = View[dict[str, Any]](
@@ -68,12 +63,11 @@ def _tools(words: argparse.Namespace, desk: Desk) -> int:
         name=lambda tool: str(tool.get("name", "")),
         plain=lambda tool: tool,
     )
-    with_failures = _told(_list(words, desk))
-    desk.printer.many(view, with_failures)
+    desk.printer.many(view, told(listed(words, desk)))
     return OK
 
 
-async def _list(words: argparse.Namespace, desk: Desk) -> list[dict[str, Any]]:
+async def listed(words: argparse.Namespace, desk: Desk) -> list[dict[str, Any]]:
     from mcpdeck.mcp.peer import tools
 
     async with _peer(words, desk) as peer:
@@ -89,7 +83,7 @@ def _arguments_of(tool: dict[str, Any]) -> list[str]:
 
 def _call(words: argparse.Namespace, desk: Desk) -> int:
     given = _given(words.args_json)
-    result = _told(_called(words, desk, given))
+    result = told(_called(words, desk, given))
     if desk.printer.output in (Output.JSON, Output.JSONL, Output.YAML):
         _print_whole(result, desk)
     else:
@@ -121,7 +115,7 @@ async def _called(words: argparse.Namespace, desk: Desk, given: dict[str, Any]) 
         return await call(peer, tool, arguments, hear=hear)
 
 
-def _told[Value](asked: Coroutine[Any, Any, Value]) -> Value:
+def told[Value](asked: Coroutine[Any, Any, Value]) -> Value:
     """Runs it; the server's own error becomes the command's."""
     from mcpdeck.mcp.exchange import McpError, Refused
 

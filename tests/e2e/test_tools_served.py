@@ -1,10 +1,12 @@
 """/mcp of a real gateway: tools of stdio and url adapters, an HTTP tool server as Microsoft's gateway has it, toolsets."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import pytest
 from mcp import types
 from mcp.client import Client
@@ -106,3 +108,48 @@ async def test_tools_come_back_with_the_gateway(tmp_path: Path) -> None:
             assert [tool.name for tool in (await client.list_tools()).tools] == ["now"]
             answer = await client.call_tool("now", {"timezone": "Europe/Oslo"})
         assert not answer.is_error
+
+
+async def test_the_command_line_registers_calls_and_locks(house: Gateway, tmp_path: Path) -> None:
+    await house.deploy("time", stdio={"command": sys.executable, "args": ["-m", "mcp_server_time"]})
+    lock = str(tmp_path / "tools.lock.json")
+    assert "convert_time, get_current_time" in await said(house, "tools", "register", "time")
+    listed = await said(house, "tools", "list", "-o", "jsonl")
+    assert [msgspec.json.decode(line)["name"] for line in listed.splitlines()] == ["convert_time", "get_current_time"]
+    assert "Europe/Oslo" in await said(house, "call", "/mcp", "get_current_time", "-a", "timezone=Europe/Oslo")
+    assert "2 tools locked" in await said(house, "tools", "lock", "-f", lock)
+    assert "2 tools are as" in await said(house, "tools", "lock", "-f", lock, "--check")
+    options = ("--adapter", "time", "--tool", "get_current_time", "--as", "now", "--pin", "timezone=Europe/Oslo")
+    assert "offered: now" in await said(house, "tools", "register", "now", *options)
+    changed = await said(house, "tools", "lock", "-f", lock, "--check", status=8)
+    assert "- get_current_time: gone" in changed
+    assert "+ now: new" in changed
+    assert "Europe/Oslo" in await said(house, "call", "/mcp", "now")
+
+
+async def test_the_command_line_makes_toolsets(house: Gateway) -> None:
+    await house.deploy("time", stdio={"command": sys.executable, "args": ["-m", "mcp_server_time"]})
+    await said(house, "tools", "register", "time")
+    made = await said(house, "toolsets", "create", "few", "--tool", "get_*", "--discovery")
+    assert f"few is at {house.url}/mcp/few" in made
+    assert "search_tools" in await said(house, "tools", "list", "/mcp/few")
+    found = await said(house, "call", "/mcp/few", "search_tools", "-a", "query=time")
+    assert "get_current_time" in found
+    assert "convert_time" not in found
+    inner = '{"name": "get_current_time", "arguments": {"timezone": "Asia/Tokyo"}}'
+    assert "Asia/Tokyo" in await said(house, "call", "/mcp/few", "call_tool", "--args-json", inner)
+    await said(house, "toolsets", "delete", "few", "--yes")
+    assert "no toolsets" in await said(house, "toolsets", "list")
+
+
+async def said(house: Gateway, *words: str, status: int = 0) -> str:
+    """What `mcpdeck WORDS` printed, both streams. It keeps nothing of its own in the reader's folders."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "mcpdeck", *words, "--gateway", house.url),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == status, output.decode()
+    return output.decode()

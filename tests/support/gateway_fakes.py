@@ -178,6 +178,9 @@ class FakeOffers:
     def publish(self, registered: Registered) -> None:
         self.registered, self.published = registered, self.published + 1
 
+    async def settled(self) -> None:
+        """At once."""
+
     def offered(self, tool: str | None = None) -> Sequence[OfferedTool]:
         return [each for each in self.tools if tool in (None, each.tool)]
 
