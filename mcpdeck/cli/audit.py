@@ -13,7 +13,8 @@ USAGE: Final = 2
 
 def add_parser(commands: Any) -> None:
     """commands: argparse's subparsers."""
-    audit = commands.add_parser("audit", help="The gateway's audit log.")
+    about = "The gateway's audit log."
+    audit = commands.add_parser("audit", help=about, description=about)
     line = "Check that no line of an audit log was changed, removed, added or moved."
     verify = audit.add_subparsers(required=True).add_parser("verify", help=line, description=line)
     verify.add_argument("file", type=Path, help="the newest file; rotated ones (FILE.1, FILE.2, …) are read before it")

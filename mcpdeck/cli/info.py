@@ -82,9 +82,9 @@ def _gateway(desk: Desk) -> dict[str, str]:
     told = {"context": desk.target.context.name}
     try:
         told["url"] = desk.target.url
-        told["version"] = str(desk.target.do(control.openapi()).get("info", {}).get("version", ""))
         who = desk.target.do(control.whoami())
-        told |= {"you": f"{who.name or who.id} ({', '.join(who.roles) or 'no roles'})"}
+        told["you"] = f"{who.name or who.id} ({', '.join(who.roles) or 'no roles'})"
+        told["version"] = str(desk.target.do(control.openapi()).get("info", {}).get("version", ""))
     except Exception as error:
         failure = failure_of(error)
         if failure is None:

@@ -144,7 +144,7 @@ def add_options(parser: argparse.ArgumentParser, *, table: bool = True) -> None:
     parser.add_argument("-o", "--output", choices=list(Output), metavar="FORMAT", help=", ".join(Output))
     if table:
         parser.add_argument("--no-headers", action="store_true", help="a table without its titles")
-        parser.add_argument("--sort-by", default="", metavar="COLUMN", help="by a column; -COLUMN turns it round")
+        parser.add_argument("--sort-by", default="", metavar="COLUMN", help="by a column; =-COLUMN turns it round")
 
 
 def printer(words: argparse.Namespace, settings: Settings) -> Printer:
