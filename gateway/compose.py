@@ -5,18 +5,20 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
-from gateway.auth.configured import Opened, identity
+from gateway.auth.configured import Opened, fetching, identity
 from gateway.auth.dev import DevAuthenticator
+from gateway.auth.upstream import UpstreamTokens
 from gateway.backends.process.backend import process_backend
 from gateway.bridge.sealing import Seals
 from gateway.controlplane.app import make_app
 from gateway.core.access import folded
 from gateway.core.affinity import Sealer
 from gateway.core.errors import GatewayError
-from gateway.core.hosts import Hosts, is_loopback_name
+from gateway.core.hosts import Hosts, host_name, is_loopback_name
 from gateway.core.ports import Authenticator
 from gateway.core.routes import Routes
 from gateway.dataplane import exposition
@@ -52,7 +54,7 @@ def trusted(settings: Settings, variables: Mapping[str, str], keys: list[bytes])
     except ValueError as error:
         raise Misconfigured(str(error)) from error
     if configured is not None:
-        return configured.open(keys)
+        return configured.open(keys, allow_private=_allows_private(settings))
     if not is_loopback_name(settings.host):
         raise Misconfigured(
             f"--bind {settings.host} is reached by others, and no issuer says who they are: configure one "
@@ -69,7 +71,9 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
     keys = load_keys(folder / "seal.keys")
     real = trusted(settings, variables, keys)
     authenticator: Authenticator = real.authenticator if real else DevAuthenticator(settings.dev_roles)
-    hosts = Hosts(is_loopback_name(settings.host), settings.allow_hosts, settings.allow_origins)
+    hosts = _hosts(settings, real.public_url if real else "")
+    allow_private = _allows_private(settings)
+    tokens = real.tokens if real else UpstreamTokens(fetching(variables), allow_private=allow_private)
     routes, hub = Routes(), Hub()
     held = _Held()
     async with AsyncExitStack() as stack:
@@ -81,12 +85,14 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
                 folder,
                 environ=variables,
                 passed=settings.pass_env,
-                allow_private=hosts.is_loopback if settings.allow_private_urls is None else settings.allow_private_urls,
+                allow_private=allow_private,
                 allow_http=settings.allow_http_urls,
+                tokens=tokens,
                 load=held.count,
+                max_body=settings.max_body,
             )
         )
-        held.sessions = sessions = Sessions(routes, backend, hub=hub, audit=audit)
+        held.sessions = sessions = Sessions(routes, backend, hub=hub, audit=audit, tokens=tokens)
         logs = await enter(open_logs(backend))
         sealer, tool_store = Sealer(keys), store.beside(TOOLS)
         router = Router(routes, sealer)
@@ -110,16 +116,17 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
                 hosts=hosts,
                 tools=router,
                 assertions=real.assertions if real else None,
+                tokens=tokens,
                 challenge=real.challenge if real else None,
                 scheme="https" if settings.tls_certificate else "http",
             )
         )
         await enter(router.serving(pipeline))
-        create_roles = folded(settings.create_roles)
-        tools = Tools(tool_store, store, backend, registry=registry, reconciler=reconciler, create_roles=create_roles)
+        create_roles, identity_roles = folded(settings.create_roles), folded(settings.identity_roles)
+        roles = {"create_roles": create_roles, "identity_roles": identity_roles}
         app = make_app(
-            adapters=Adapters(store, backend, reconciler=reconciler, create_roles=create_roles),
-            tools=tools,
+            adapters=Adapters(store, backend, reconciler=reconciler, **roles),
+            tools=Tools(tool_store, store, backend, registry=registry, reconciler=reconciler, **roles),
             toolsets=Toolsets(toolset_store, registry=registry, create_roles=create_roles),
             offers=router,
             reconciler=reconciler,
@@ -153,6 +160,22 @@ class _Held:
 
     def count(self, uid: str) -> int:
         return self.sessions.held(uid) if self.sessions is not None else 0
+
+
+def _allows_private(settings: Settings) -> bool:
+    """Whether `url` adapters may lie in private networks."""
+    is_loopback = is_loopback_name(settings.host)
+    return is_loopback if settings.allow_private_urls is None else settings.allow_private_urls
+
+
+def _hosts(settings: Settings, public_url: str) -> Hosts:
+    """Behind a proxy clients come with the public URL's host, also where only loopback is bound."""
+    is_loopback = is_loopback_name(settings.host)
+    hosts, origins = settings.allow_hosts, settings.allow_origins
+    if public_url:
+        hosts = hosts | {host_name(urlsplit(public_url).netloc)} if is_loopback or hosts else hosts
+        origins |= {public_url}
+    return Hosts(is_loopback, hosts, origins)
 
 
 def _stop_streams(hub: Hub, logs: Logs, router: Router) -> None:

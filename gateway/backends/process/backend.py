@@ -31,6 +31,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.observed import NOTHING, Observed
 from gateway.core.ports import LogLine, Position, Tokens
 from gateway.core.routes import Endpoint
+from gateway.wire.http1 import DEFAULT_LIMITS
 from gateway.wire.names import AdapterName, InstanceName, instance_name
 from gateway.wire.resources import AdapterSpec
 
@@ -51,6 +52,7 @@ class ProcessBackend:
         egress: Egress,
         resolve: Resolve,
         load: Callable[[str], int],
+        max_body: int,
         patience: Patience,
     ) -> None:
         self._folder, self._tasks, self._caller, self._egress, self._resolve = folder, tasks, caller, egress, resolve
@@ -64,6 +66,7 @@ class ProcessBackend:
             secrets=self._secrets,
             logs=self._logs,
             engine=self._engine,
+            max_body=max_body,
         )
         self._crews: dict[AdapterName, Crew] = {}
         self._leaving: list[Crew] = []
@@ -255,6 +258,7 @@ async def process_backend(
     tokens: Tokens | None = None,
     load: Callable[[str], int] = lambda uid: 0,  # noqa: ARG005 - nobody counts, so nothing is in hand
     ca_file: Path | None = None,
+    max_body: int = DEFAULT_LIMITS.body,
     resolve: Resolve = resolve_name,
     patience: Patience = PATIENCE,
 ) -> AsyncIterator[ProcessBackend]:
@@ -262,10 +266,10 @@ async def process_backend(
 
     data: the folder of logs, records and secrets, one gateway's at a time. environ: the gateway's environment; of it
     children see environment.PASSED, and the names in `passed`. allow_private: `url` adapters may lie in private
-    networks, and do without TLS; allow_http: they may do without it anywhere. tokens: where their access tokens are
-    had. load: requests and sessions in hand, by
-    an endpoint's uid: an instance that leaves stays until there are none, or for `drain`. ca_file: an authority that
-    `url` adapters' certificates may come from besides. Raises GatewayError when the folder is another gateway's.
+    networks, and do without TLS there; allow_http: they may do without it anywhere. tokens: where their access tokens
+    are had. load: requests and sessions in hand, by an endpoint's uid: an instance that leaves stays until there are
+    none, or for `drain`. ca_file: an authority that `url` adapters' certificates may come from besides. max_body: the
+    largest request in bytes. Raises GatewayError when the folder is another gateway's.
     """
     with claimed(data) as folder:
         async with open_caller(ca_file) as caller, asyncio.TaskGroup() as tasks:
@@ -278,6 +282,7 @@ async def process_backend(
                 egress=Egress(allow_private, allow_http, tokens),
                 resolve=resolve,
                 load=load,
+                max_body=max_body,
                 patience=patience,
             )
             try:

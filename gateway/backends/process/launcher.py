@@ -63,7 +63,7 @@ class _Command(msgspec.Struct, frozen=True):
 
 
 class Launcher:
-    """environment: what every child sees of the gateway's, scrubbed already."""
+    """environment: what every child sees of the gateway's, scrubbed already. max_body: bytes that a sidecar takes."""
 
     def __init__(
         self,
@@ -73,9 +73,10 @@ class Launcher:
         secrets: Secrets,
         logs: Logs,
         engine: Engine | None,
+        max_body: int,
     ) -> None:
         self._folder, self._environment, self._secrets, self._logs = folder, environment, secrets, logs
-        self._engine = engine
+        self._engine, self._max_body = engine, max_body
         self._records = Records(folder.records)
 
     def start(self, plan: Plan, ordinal: int, *, restarts: int) -> Running:
@@ -198,7 +199,9 @@ class Launcher:
         if spec.stdio is not None:
             environment = {**self._environment, **own}
             find_command(spec.stdio, environment["PATH"])
-            argv = sidecar_argv(spec, spec.stdio, descriptor=listener.fileno(), state=self._folder.eras)
+            argv = sidecar_argv(
+                spec, spec.stdio, descriptor=listener.fileno(), state=self._folder.eras, max_body=self._max_body
+            )
             return _Command(argv, environment, listener.getsockname()[1])
         return self._container(spec, uid, own)
 
@@ -214,14 +217,14 @@ class Launcher:
         return _Command(argv, {**self._engine.environment, **own}, port, spec.path, name)
 
 
-def sidecar_argv(spec: AdapterSpec, stdio: Stdio, *, descriptor: int, state: Path) -> list[str]:
+def sidecar_argv(spec: AdapterSpec, stdio: Stdio, *, descriptor: int, state: Path, max_body: int) -> list[str]:
     """The sidecar that serves a stdio server on an inherited socket. -I: what an adapter sets for its own Python
     (PYTHONPATH, PYTHONHOME) is not for the sidecar's."""
     session = spec.session
     return [
         *(sys.executable, "-I", "-m", "sidecar", "--fd", str(descriptor), "--name", spec.name),
         *("--isolation", session.isolation, "--max-sessions", str(session.max)),
-        *("--idle-timeout", f"{session.idle_timeout:g}", "--state", str(state)),
+        *("--idle-timeout", f"{session.idle_timeout:g}", "--max-body", str(max_body), "--state", str(state)),
         *("--", stdio.command, *stdio.args),
     ]
 

@@ -37,8 +37,9 @@ _FIELD_VALUE = re.compile(r"[\x20-\x7e\x80-\xff\t]*")
 
 
 class Egress(msgspec.Struct, frozen=True):
-    """Where adapters may lie. allow_private: on this organisation's own networks. allow_http: without TLS.
+    """Where adapters may lie. allow_private: on this organisation's own networks, where they may do without TLS.
 
+    allow_http: they may do without it anywhere.
     tokens: where the access tokens are had that some of them want; None: nowhere.
     """
 
@@ -120,8 +121,8 @@ class Remote:
             return False
         ask = answers if self._is_tool else probe
         verdict = await ask(self._caller, endpoint, (*headers, *own), patience=self._patience)
-        if spec is not self._spec:
-            return False  # it was about another URL
+        if _asks(spec) != _asks(self._spec):
+            return False  # it was asked about what is no longer wanted
         self._headers, self._grant = headers, grant
         match verdict:
             case Ready(eras=eras, is_sse=is_sse, note=note):
@@ -218,8 +219,6 @@ async def addresses_of(parts: SplitResult, egress: Egress, resolve: Resolve, *, 
 
     Raises OSError, UnicodeError or TimeoutError when the name has none.
     """
-    if parts.scheme != "https" and not (egress.allow_http or egress.allow_private):
-        raise OutOfBounds("only https is allowed; an operator allows http with --allow-http-urls")
     host = parts.hostname or ""
     try:
         addresses: Sequence[str] = [str(ipaddress.ip_address(host))]
@@ -232,12 +231,18 @@ async def addresses_of(parts: SplitResult, egress: Egress, resolve: Resolve, *, 
         match reach_of(address):
             case Reach.FORBIDDEN:
                 raise OutOfBounds(f"{host} is {address}, where no adapter may lie")
-            case Reach.PRIVATE if not egress.allow_private:
-                raise OutOfBounds(
-                    f"{host} is {address}, which is private; an operator allows that with --allow-private-urls"
-                )
-            case _:
-                continue
+            case Reach.PRIVATE:
+                if not egress.allow_private:
+                    raise OutOfBounds(
+                        f"{host} is {address}, which is private; an operator allows that with --allow-private-urls"
+                    )
+            case Reach.PUBLIC:
+                if parts.scheme != "https" and not egress.allow_http:
+                    raise OutOfBounds(
+                        f"{host} is {address}, reached by https only; an operator allows http with --allow-http-urls"
+                    )
+            case other:
+                assert_never(other)
     return addresses
 
 

@@ -259,7 +259,7 @@ async def test_what_only_a_cluster_has_is_unsupported_with_a_way_out(
     [
         (AdapterSpec(name="a", url="https://10.0.0.1/mcp"), "url", "private"),
         (AdapterSpec(name="a", url="https://169.254.169.254/"), "url", "where no adapter may lie"),
-        (AdapterSpec(name="a", url="http://93.184.216.34/"), "url", "only https"),
+        (AdapterSpec(name="a", url="http://93.184.216.34/"), "url", "reached by https only"),
         (AdapterSpec(name="a", url="https://93.184.216.34:99999/"), "url", "Port out of range"),
         (AdapterSpec(name="a", url="https://93.184.216.34/", replica_count=2), "replicaCount", "0 or 1"),
     ],

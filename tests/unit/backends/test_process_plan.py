@@ -80,11 +80,11 @@ def test_the_order_of_variables_means_nothing() -> None:
 def test_the_sidecar_understands_what_it_is_started_with() -> None:
     stdio = Stdio(command="npx", args=["-y", "server", "--", "--fd", "3", "a b", ""])
     policy = SessionPolicy(isolation=Isolation.SHARED, idle_timeout=12.5, max=7)
-    argv = sidecar_argv(stdio_spec(session=policy), stdio, descriptor=5, state=Path("/state"))
+    argv = sidecar_argv(stdio_spec(session=policy), stdio, descriptor=5, state=Path("/state"), max_body=9)
     options = parse(argv[argv.index("sidecar") + 1 :])
     assert options.argv == ["npx", *stdio.args]
     assert (options.fd, options.name, options.isolation, options.max_sessions) == (5, "weather", "shared", 7)
-    assert (options.timeouts.idle, options.state) == (12.5, Path("/state"))
+    assert (options.timeouts.idle, options.max_body, options.state) == (12.5, 9, Path("/state"))
 
 
 @pytest.mark.parametrize(

@@ -83,10 +83,17 @@ async def test_an_address_in_the_url_is_judged_without_a_name_server(url: str) -
     assert len(await judged(url, ANYWHERE)) == 1
 
 
-async def test_http_needs_an_operators_word() -> None:
-    with pytest.raises(OutOfBounds, match="only https"):
-        await judged("http://crm.example", crm_example=["93.184.216.34"])
+async def test_http_out_of_private_networks_needs_an_operators_word() -> None:
+    for egress in (NOWHERE_SPECIAL, Egress(allow_private=True)):
+        with pytest.raises(OutOfBounds, match=r"reached by https only; .* --allow-http-urls"):
+            await judged("http://crm.example", egress, crm_example=["93.184.216.34"])
     assert await judged("http://crm.example", Egress(allow_http=True), crm_example=["93.184.216.34"])
+
+
+async def test_http_within_private_networks_comes_with_them() -> None:
+    assert await judged("http://crm.example", Egress(allow_private=True), crm_example=["10.0.0.1"])
+    with pytest.raises(OutOfBounds, match="private"):
+        await judged("http://crm.example", Egress(allow_http=True), crm_example=["10.0.0.1"])
 
 
 @pytest.mark.parametrize("url", ["https://2130706433/", "https://0x7f.1/", "https://localhost/"])
@@ -304,6 +311,19 @@ async def test_another_url_is_another_instance_at_once() -> None:
         assert (starting.phase, starting.endpoint) == (Phase.STARTING, None)
         second = await watch.ready()
     assert first.uid != second.uid
+
+
+async def test_being_told_the_same_while_it_is_asked_does_not_make_it_ask_again() -> None:
+    async with answering(mcp_server) as server:
+        url = f"http://crm.example:{server.port}/mcp"
+
+        async def resolve(host: str, port: int) -> Sequence[str]:
+            watch.remote.want(spec(url, description="edited meanwhile"))
+            return ["127.0.0.1"]
+
+        async with watched(spec(url), resolve) as watch:
+            await watch.ready()
+    assert len(server.asked) == 2
 
 
 async def test_scaled_to_zero_it_is_left_alone() -> None:
