@@ -3,6 +3,7 @@
 Learned from lists that go by anyway; a server that misses a header says so with -32020, which is when to ask for one.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -47,6 +48,13 @@ class Declared:
                 self._by_tool.pop(tool.name, None)
             elif len(self._by_tool) < _MOST_TOOLS or tool.name in self._by_tool:
                 self._by_tool[tool.name] = declared
+
+    def mismatch(self, tool: str, arguments: Raw, headers: Sequence[Header]) -> str | None:
+        """What is wrong between a call's arguments and its headers, as far as is known; None where nothing is."""
+        declared = self._by_tool.get(tool)
+        if not declared:
+            return None
+        return mirrored.mismatch(declared, msgspec.json.decode(arguments) if bytes(arguments) else None, headers)
 
     def headers(self, tool: str, arguments: Raw | None) -> list[Header]:
         declared = self._by_tool.get(tool)

@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Raw
 
 from gateway.bridge import newer, words
+from gateway.bridge.declared import Declared
 from gateway.bridge.legacy_session import Connect, Identity, LegacySession, StreamState
 from gateway.bridge.modern_call import ModernCall, Parked, dismissal, refuse_state
 from gateway.bridge.sides import Answer
@@ -32,9 +33,9 @@ type Park = Callable[[int, int, bytes], bytes]
 class LegacyServer:
     """park: seals a call's number, its round and its request's digest into a requestState."""
 
-    def __init__(self, adapter: str, identity: Identity, connect: Connect, park: Park) -> None:
+    def __init__(self, adapter: str, identity: Identity, connect: Connect, declared: Declared, park: Park) -> None:
         self.ticks = 0  # since it was last used
-        self._adapter, self._park = adapter, park
+        self._adapter, self._declared, self._park = adapter, declared, park
         self._session = LegacySession(identity, connect, self)
         self._calls: dict[int, ModernCall] = {}
         self._asides: dict[int, Callable[[Message | GatewayError], None]] = {}  # the gateway's own requests
@@ -174,6 +175,8 @@ class LegacyServer:
             if aside is not None:
                 aside(message)
             elif call is not None:
+                if call.method == "tools/list" and "result" in message:
+                    self._declared.learn(message["result"])
                 call.responded(message)
         elif envelope.raw_id(message) is not None:
             self._asked(message, call)

@@ -1,16 +1,17 @@
 """The sessions held here with one adapter of the handshake era, each for one principal and what its client can do."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec import Raw
 
 from gateway.bridge import older, words
+from gateway.bridge.declared import Declared
 from gateway.bridge.legacy_server import LegacyServer
 from gateway.bridge.legacy_session import Connect, Identity
 from gateway.bridge.modern_call import PARK_SECONDS, Parked, digest_of, refuse_state
-from gateway.bridge.sides import Answer
+from gateway.bridge.sides import Answer, Header
 from gateway.core import render
 from gateway.core.access import Principal
 from gateway.core.errors import TooManyRequests
@@ -22,6 +23,7 @@ IDLE_TICKS: Final = 60  # five minutes without a request or a listener
 MOST_OF_ONE: Final = (
     32  # sessions of one principal with one adapter: as many as it has clients that can do different things
 )
+_NO_NAME: Final = Raw(b"null")
 _INFO: Final = ("name", "title", "version")
 
 type Seal = Callable[[Parked, PrincipalId], bytes]
@@ -37,12 +39,22 @@ class LegacyServers:
     def __init__(self, adapter: str, connect: ConnectAs, seal: Seal, *, home: str, clock: Callable[[], float]) -> None:
         self._adapter, self._connect, self._seal = adapter, connect, seal
         self._home, self._clock = home, clock
+        self._declared = Declared()
         self._numbers = itertools.count(1)
         self._by_identity: dict[tuple[Principal, Identity], int] = {}
         self._servers: dict[int, LegacyServer] = {}
 
     def __len__(self) -> int:
         return len(self._servers)
+
+    def is_mirrored(self, request: ModernRequest, headers: Sequence[Header], answer: Answer) -> bool:
+        """Whether a call's `Mcp-Param-*` headers agree with its arguments; otherwise it is answered here."""
+        name = envelope.text(request.params.name or _NO_NAME) if request.method == "tools/call" else None
+        problem = None if name is None else self._declared.mismatch(name, request.params.arguments, headers)
+        if problem is not None:
+            status = mcp.HTTP_STATUS_OF_CODE[mcp.HEADER_MISMATCH]
+            answer.final(jsonrpc.error(request.raw_id, mcp.HEADER_MISMATCH, problem), status)
+        return problem is None
 
     def request(self, principal: Principal, request: ModernRequest, answer: Answer) -> None:
         """A sound request without a requestState."""
@@ -104,7 +116,7 @@ class LegacyServers:
             )
             return self._seal(parked, principal.id)
 
-        self._servers[number] = LegacyServer(self._adapter, identity, self._connect(principal), park)
+        self._servers[number] = LegacyServer(self._adapter, identity, self._connect(principal), self._declared, park)
         return number
 
 

@@ -31,9 +31,8 @@ from gateway.wire.names import AdapterName
 from gateway.wire.validation import ModernNotification, Refusal, examine
 
 _BATCHED: Final = "2025-03-26"  # the one version with batches
-_OURS: Final = frozenset(
-    {b"accept", b"content-type", b"host", mcp.VERSION_HEADER, mcp.SESSION_HEADER, mcp.LAST_EVENT_ID_HEADER}
-)
+_OURS: Final = frozenset({b"accept", b"content-type", b"host", mcp.LAST_EVENT_ID_HEADER})  # and all of MCP's
+_MCP_PREFIX: Final = b"mcp-"
 
 
 class Bridges:
@@ -90,6 +89,8 @@ class Bridges:
             return
         name, principal = target.route.adapter, target.principal
         servers = self._servers.get(name) or self._new_servers(name, Caller(peer, request.header(b"host") or b""))
+        if not servers.is_mirrored(found, request.headers, answer):
+            return
         state = envelope.members(found.message.get("params")).get("requestState")
         if state is None:
             servers.request(principal, found, answer)
@@ -122,7 +123,9 @@ class Bridges:
 
     def _to_modern(self, request: Request, answer: Answered, target: Target, peer: str, session: bytes | None) -> None:
         name = target.route.adapter
-        headers = tuple(pair for pair in request.headers if pair[0] not in _OURS)
+        headers = tuple(
+            pair for pair in request.headers if pair[0] not in _OURS and not pair[0].startswith(_MCP_PREFIX)
+        )
         caller = Caller(peer, request.header(b"host") or b"", headers)
 
         def connect() -> Server:

@@ -33,6 +33,7 @@ from gateway.wire import mcp
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 
+_LAST_WORDS: Final = 0.5  # seconds in which instances are told that their bridged sessions are over
 _DECISIVE: Final = (b"authorization", b"origin", mcp.SESSION_HEADER, mcp.VERSION_HEADER)  # which may come once only
 _TOOLS_BELOW: Final = f"{TOOLS_PATH}/"
 
@@ -256,6 +257,7 @@ class Pipeline:
     ) -> None:
         if self._bridges is not None:
             self._bridges.close()
+            await self.upstream.settle(_LAST_WORDS)
         self.stop_streams(only_lasting=False)
         await self._tasks.__aexit__(kind, error, trace)
         await self.upstream.__aexit__(kind, error, trace)

@@ -23,6 +23,7 @@ class Tasks:
         task = self._group.create_task(_guarded(coroutine, name), name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        task.add_done_callback(lambda _: coroutine.close())  # one that was cancelled before it began
         return task
 
     async def wait(self, seconds: float) -> None:

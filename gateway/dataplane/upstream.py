@@ -48,6 +48,10 @@ class Upstream:
         coroutine = self._connect(pool, request, answer, timeouts)
         self._tasks.spawn(coroutine, name=f"connect to {pool.endpoint.instance}")
 
+    async def settle(self, seconds: float) -> None:
+        """Until every connection that is being made is made, or so long."""
+        await self._tasks.wait(seconds)
+
     def forget(self, pool: "Pool") -> None:
         """It has no connection left."""
         if self._pools.get(pool.endpoint.uid) is pool:

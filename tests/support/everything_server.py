@@ -22,6 +22,7 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.lowlevel.server import NotificationOptions
+from mcp.server.models import InitializationOptions
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.server.stdio import stdio_server
 from mcp.server.streamable_http import EventCallback, EventId, EventMessage, EventStore, StreamId
@@ -224,12 +225,16 @@ async def with_progress(context: Context, call: Call) -> ToolAnswer:
 
 @tool("test_trigger_tool_change", "Tells listeners that the tools changed")
 async def tool_change(context: Context, call: Call) -> ToolAnswer:
+    if is_legacy(context):
+        await context.session.send_tool_list_changed()
     await BUS.publish(ToolsListChanged())
     return answer(text("Told."))
 
 
 @tool("test_trigger_prompt_change", "Tells listeners that the prompts changed")
 async def prompt_change(context: Context, call: Call) -> ToolAnswer:
+    if is_legacy(context):
+        await context.session.send_prompt_list_changed()
     await BUS.publish(PromptsListChanged())
     return answer(text("Told."))
 
@@ -241,11 +246,57 @@ async def reconnection(context: Context, call: Call) -> ToolAnswer:
     return answer(text("Answered after the stream was closed."))
 
 
-# --- Tools that ask the client, by its own requests up to 2025-11-25 --------------------------------------------------
+# --- Tools that ask the client: each in the words of the client's own era ---------------------------------------------
 
 
-async def elicit(context: Context, message: str, requested: dict[str, Any]) -> types.ElicitResult:
-    return await context.session.elicit_form(message, requested, related_request_id=context.request_id)
+class NeedsInputError(Exception):
+    """From 2026-07-28 a question is a result, and the call is made again with the answer."""
+
+    def __init__(self, question: types.ElicitRequest | types.CreateMessageRequest) -> None:
+        super().__init__("the client is to be asked")
+        self.question = question
+
+
+def is_legacy(context: Context) -> bool:
+    return context.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS
+
+
+async def asked(context: Context, call: Call, question: types.ElicitRequest | types.CreateMessageRequest) -> Any:
+    """The client's answer to one question."""
+    if is_legacy(context):
+        return await send(context, question)
+    if not call.input_responses:
+        raise NeedsInputError(question)
+    return next(iter(call.input_responses.values()))
+
+
+async def send(context: Context, question: Any) -> Any:
+    """As a request of the server's own, up to 2025-11-25."""
+    kinds: dict[str, Any] = {
+        "elicitation/create": types.ElicitResult,
+        "sampling/createMessage": types.CreateMessageResult,
+        "roots/list": types.ListRootsResult,
+    }
+    metadata = ServerMessageMetadata(related_request_id=context.request_id)
+    return await context.session.send_request(question, kinds[question.method], metadata=metadata)
+
+
+async def rounds(context: Context, call: Any, answer_to: Callable[[Context, Any], Awaitable[Any]]) -> Any:
+    """What a handler of 2026-07-28 answers in the end; before, a legacy client is asked here, round by round."""
+    while True:
+        try:
+            result = await answer_to(context, call)
+        except NeedsInputError as needed:
+            return required("asked", answer=needed.question)
+        if not (is_legacy(context) and isinstance(result, types.InputRequiredResult)):
+            return result
+        responses = {key: await send(context, each) for key, each in (result.input_requests or {}).items()}
+        call = call.model_copy(update={"input_responses": responses, "request_state": result.request_state})
+
+
+async def elicit(context: Context, call: Call, message: str, requested: dict[str, Any]) -> Any:
+    params = types.ElicitRequestFormParams(message=message, requested_schema=requested)
+    return await asked(context, call, types.ElicitRequest(params=params))
 
 
 def told(result: types.ElicitResult) -> types.CallToolResult:
@@ -254,18 +305,14 @@ def told(result: types.ElicitResult) -> types.CallToolResult:
 
 @tool("test_sampling", "Asks the client's model", schema(prompt="string"))
 async def sampling(context: Context, call: Call) -> ToolAnswer:
-    reply = await context.session.send_request(
-        sample(str((call.arguments or {})["prompt"]), 100),
-        types.CreateMessageResult,
-        metadata=ServerMessageMetadata(related_request_id=context.request_id),
-    )
+    reply = await asked(context, call, sample(str((call.arguments or {})["prompt"]), 100))
     return answer(text(f"LLM response: {sampled(reply)}"))
 
 
 @tool("test_elicitation", "Asks the user", schema(message="string"))
 async def elicitation(context: Context, call: Call) -> ToolAnswer:
     message = str((call.arguments or {})["message"])
-    return told(await elicit(context, message, schema(username="string", email="string")))
+    return told(await elicit(context, call, message, schema(username="string", email="string")))
 
 
 @tool("test_elicitation_sep1034_defaults", "Asks the user, with defaults")
@@ -277,7 +324,7 @@ async def elicitation_defaults(context: Context, call: Call) -> ToolAnswer:
         status={"type": "string", "enum": ["active", "inactive", "pending"], "default": "active"},
         verified={"type": "boolean", "default": True},
     )
-    return told(await elicit(context, "Check these defaults", requested))
+    return told(await elicit(context, call, "Check these defaults", requested))
 
 
 @tool("test_elicitation_sep1330_enums", "Asks the user, with every kind of choice")
@@ -297,10 +344,7 @@ async def elicitation_enums(context: Context, call: Call) -> ToolAnswer:
         untitledMulti={"type": "array", "items": {"type": "string", "enum": options}},
         titledMulti={"type": "array", "items": {"anyOf": titled}},
     )
-    return told(await elicit(context, "Choose", requested))
-
-
-# --- Tools that ask the client in several rounds, from 2026-07-28 -----------------------------------------------------
+    return told(await elicit(context, call, "Choose", requested))
 
 
 def ask(message: str, **properties: str) -> types.ElicitRequest:
@@ -455,7 +499,11 @@ def prompt(*content: types.ContentBlock) -> types.GetPromptResult:
     return types.GetPromptResult(messages=[types.PromptMessage(role="user", content=each) for each in content])
 
 
-async def get_prompt(context: Context, params: types.GetPromptRequestParams) -> PromptAnswer:
+async def get_prompt(context: Context, params: types.GetPromptRequestParams) -> Any:
+    return await rounds(context, params, prompt_of)
+
+
+async def prompt_of(context: Context, params: types.GetPromptRequestParams) -> PromptAnswer:
     arguments = params.arguments or {}
     match params.name:
         case "test_simple_prompt":
@@ -497,10 +545,10 @@ def from_template(uri: str) -> types.TextResourceContents | None:
 # --- The server -------------------------------------------------------------------------------------------------------
 
 
-async def call_tool(context: Context, call: Call) -> ToolAnswer:
+async def call_tool(context: Context, call: Call) -> Any:
     if call.name not in TOOLS:
         raise MCPError(types.INVALID_PARAMS, f"There is no tool {call.name!r}")
-    return await TOOLS[call.name][1](context, call)
+    return await rounds(context, call, TOOLS[call.name][1])
 
 
 async def list_tools(context: Context, params: object) -> types.ListToolsResult:
@@ -537,8 +585,16 @@ async def accept(context: Context, params: object) -> types.EmptyResult:
     return types.EmptyResult()
 
 
+class Everything(Server[Any]):
+    """Tells legacy clients too that it announces changes."""
+
+    def create_initialization_options(self, *_: Any, **more: Any) -> InitializationOptions:
+        changes = NotificationOptions(prompts_changed=True, tools_changed=True)
+        return super().create_initialization_options(changes, **more)
+
+
 def build() -> Server[Any]:
-    server: Server[Any] = Server(
+    server = Everything(
         NAME,
         version="1",
         cache_hints={
@@ -639,9 +695,8 @@ async def serve_http(port: int, era: str) -> None:
 
 async def serve_stdio() -> None:
     server = build()
-    changes = NotificationOptions(prompts_changed=True, tools_changed=True)
     async with stdio_server() as (read, write):
-        await server.run(read, write, server.create_initialization_options(changes))
+        await server.run(read, write, server.create_initialization_options())
 
 
 def main() -> None:
