@@ -9,9 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from gateway.auth.configured import Opened, fetching, identity
-from gateway.auth.dev import DevAuthenticator
-from gateway.auth.upstream import UpstreamTokens
+from gateway.auth.configured import Opened, identity, opened_dev
 from gateway.backends.process.backend import process_backend
 from gateway.bridge.sealing import Seals
 from gateway.controlplane.app import make_app
@@ -19,7 +17,6 @@ from gateway.core.access import folded
 from gateway.core.affinity import Sealer
 from gateway.core.errors import GatewayError
 from gateway.core.hosts import Hosts, host_name, is_loopback_name
-from gateway.core.ports import Authenticator
 from gateway.core.routes import Routes
 from gateway.dataplane import exposition
 from gateway.dataplane.pipeline import Pipeline
@@ -47,20 +44,21 @@ class House(msgspec.Struct, frozen=True):
     on_stopping: Callable[[], None]
 
 
-def trusted(settings: Settings, variables: Mapping[str, str], keys: list[bytes]) -> Opened | None:
-    """Real authentication as configured; None on loopback without an issuer. Raises Misconfigured."""
+def trusted(settings: Settings, variables: Mapping[str, str], keys: list[bytes]) -> Opened:
+    """Authentication as configured; dev authentication on loopback without an issuer. Raises Misconfigured."""
+    allow_private = _allows_private(settings)
     try:
         configured = identity(variables)
+        if configured is not None:
+            return configured.open(keys, allow_private=allow_private)
+        if is_loopback_name(settings.host):
+            return opened_dev(variables, settings.dev_roles, allow_private=allow_private)
     except ValueError as error:
         raise Misconfigured(str(error)) from error
-    if configured is not None:
-        return configured.open(keys, allow_private=_allows_private(settings))
-    if not is_loopback_name(settings.host):
-        raise Misconfigured(
-            f"--bind {settings.host} is reached by others, and no issuer says who they are: configure one "
-            "(MCPDECK_ENTRA_TENANT or MCPDECK_OIDC_ISSUERS, see docs/identity.md), or bind 127.0.0.1"
-        )
-    return None
+    raise Misconfigured(
+        f"--bind {settings.host} is reached by others, and no issuer says who they are: configure one "
+        "(MCPDECK_ENTRA_TENANT or MCPDECK_OIDC_ISSUERS, see docs/identity.md), or bind 127.0.0.1"
+    )
 
 
 @asynccontextmanager
@@ -69,11 +67,9 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
     folder = settings.data_dir
     _make_private(settings)
     keys = load_keys(folder / "seal.keys")
-    real = trusted(settings, variables, keys)
-    authenticator: Authenticator = real.authenticator if real else DevAuthenticator(settings.dev_roles)
-    hosts = _hosts(settings, real.public_url if real else "")
-    allow_private = _allows_private(settings)
-    tokens = real.tokens if real else UpstreamTokens(fetching(variables), allow_private=allow_private)
+    identified = trusted(settings, variables, keys)
+    authenticator, tokens = identified.authenticator, identified.tokens
+    hosts = _hosts(settings, identified.public_url)
     routes, hub = Routes(), Hub()
     held = _Held()
     async with AsyncExitStack() as stack:
@@ -85,7 +81,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
                 folder,
                 environ=variables,
                 passed=settings.pass_env,
-                allow_private=allow_private,
+                allow_private=_allows_private(settings),
                 allow_http=settings.allow_http_urls,
                 tokens=tokens,
                 load=held.count,
@@ -115,18 +111,27 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
                 seals=Seals(keys),
                 hosts=hosts,
                 tools=router,
-                assertions=real.assertions if real else None,
+                assertions=identified.assertions,
                 tokens=tokens,
-                challenge=real.challenge if real else None,
+                challenge=identified.challenge,
                 scheme="https" if settings.tls_certificate else "http",
             )
         )
         await enter(router.serving(pipeline))
         create_roles, identity_roles = folded(settings.create_roles), folded(settings.identity_roles)
-        roles = {"create_roles": create_roles, "identity_roles": identity_roles}
         app = make_app(
-            adapters=Adapters(store, backend, reconciler=reconciler, **roles),
-            tools=Tools(tool_store, store, backend, registry=registry, reconciler=reconciler, **roles),
+            adapters=Adapters(
+                store, backend, reconciler=reconciler, create_roles=create_roles, identity_roles=identity_roles
+            ),
+            tools=Tools(
+                tool_store,
+                store,
+                backend,
+                registry=registry,
+                reconciler=reconciler,
+                create_roles=create_roles,
+                identity_roles=identity_roles,
+            ),
             toolsets=Toolsets(toolset_store, registry=registry, create_roles=create_roles),
             offers=router,
             reconciler=reconciler,
@@ -135,12 +140,12 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
             logs=logs,
             authenticator=authenticator,
             hosts=hosts,
-            authentication="oidc" if real else "dev",
+            authentication=identified.name,
             audit=audit,
             metrics=lambda: exposition.lines(pipeline.counters),
             checks={"tools": lambda: registry.trouble},
             anonymous=settings.anonymous,
-            blueprints=real.blueprints if real else (),
+            blueprints=identified.blueprints,
         )
         async with asyncio.TaskGroup() as tasks:
             running = [

@@ -18,6 +18,7 @@ PREFIX: Final = "MCPDECK_GATEWAY_"
 DEFAULT_PORT: Final = 8700
 DEV_ROLES: Final = ("mcp.dev", "mcp.engineer")  # MS's default, and the role that may create here
 CREATE_ROLES: Final = ("mcp.admin", "mcp.engineer")
+IDENTITY_ROLES: Final = ("mcp.admin",)
 
 
 class BackendKind(StrEnum):
@@ -39,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     backend: BackendKind = BackendKind.PROCESS
     dev_roles: tuple[str, ...] = DEV_ROLES
     create_roles: tuple[str, ...] = CREATE_ROLES
+    identity_roles: tuple[str, ...] = IDENTITY_ROLES
     allow_hosts: frozenset[str] = frozenset()
     allow_origins: frozenset[str] = frozenset()
     allow_private_urls: bool | None = None
@@ -77,6 +79,7 @@ OPTIONS: Final = (
     _Option("--backend", "KIND", "process (children of this gateway, the default) or kubernetes"),
     _Option("--dev-roles", "ROLE,…", f"roles of who sends no X-Dev-Roles, without an issuer; {','.join(DEV_ROLES)}"),
     _Option("--create-roles", "ROLE,…", f"who may create adapters; {','.join(CREATE_ROLES)}"),
+    _Option("--identity-roles", "ROLE,…", f"who may let one act as the cluster or its callers; {IDENTITY_ROLES[0]}"),
     _Option("--allow-host", "HOST", "also serve requests for this Host; repeat", is_many=True),
     _Option("--allow-origin", "ORIGIN", "let pages of this origin call, https://HOST; repeat", is_many=True),
     _Option("--allow-private-urls", "yes|no", "whether `url` adapters may be in private networks; yes on loopback"),
@@ -206,6 +209,7 @@ _PARSERS: Final[Mapping[str, Any]] = {
     "backend": _kind,
     "dev_roles": _words,
     "create_roles": _words,
+    "identity_roles": _words,
     "allow_host": _names,
     "allow_origin": _names,
     "allow_private_urls": _switch,

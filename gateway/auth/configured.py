@@ -1,21 +1,26 @@
 """From an operator's variables to whom the gateway trusts. Every error names the variable and says what it wants."""
 
-from collections.abc import Mapping, Sequence
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
 from gateway.auth.assertion import Assertions
+from gateway.auth.dev import DevAuthenticator
 from gateway.auth.fetch import HttpsFetch
 from gateway.auth.front.clients import Clients
 from gateway.auth.front.flow import SCOPE, Front
 from gateway.auth.front.issuer_side import IssuerSide, Upstream
 from gateway.auth.front.tokens import Minter
 from gateway.auth.issuers import DEFAULT_SCOPE, ENTRA_AUTHORITY, ENTRA_V1, Issuer, entra
-from gateway.auth.metadata import Metadata, TerminalSignIn, parse_public_url
+from gateway.auth.metadata import LOOPBACK, Metadata, TerminalSignIn, parse_public_url
 from gateway.auth.oidc import OidcAuthenticator
+from gateway.auth.upstream import UpstreamTokens, origin_of
 from gateway.core.errors import Challenge
+from gateway.core.ports import Authenticator
 
 VARIABLES: Final = {
     "MCPDECK_PUBLIC_URL": "the gateway as clients see it: https://HOST[:PORT]",
@@ -33,18 +38,29 @@ VARIABLES: Final = {
     "MCPDECK_OIDC_CLIENT_ID": "the public client that `mcpdeck login` signs in as; none",
     "MCPDECK_FRONT_CLIENT_ID": "the front's own confidential client at the first issuer; no front",
     "MCPDECK_FRONT_CLIENT_SECRET_FILE": "the file with its secret",
+    "MCPDECK_OIDC_TOKEN_ORIGINS": "where callers' tokens may be exchanged, besides the issuers: https://HOST[:PORT] …",
     "MCPDECK_OIDC_CA_FILE": "a PEM file with the authority of an issuer inside the house; none",
 }
+OIDC: Final = "oidc"
+DEV: Final = "dev"
+NAME_AN_ISSUER: Final = ("MCPDECK_ENTRA_TENANT", "MCPDECK_ENTRA_CLIENT_ID", "MCPDECK_OIDC_ISSUERS")
 PREFIXES: Final = ("MCPDECK_ENTRA_", "MCPDECK_OIDC_", "MCPDECK_FRONT_")  # a misspelt one must not pass unseen
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """What compose puts in its places: the authenticator for both planes, blueprints for Quart, assertions upstream."""
+    """What compose puts in its places: the authenticator for both planes, blueprints for Quart, assertions and tokens
+    upstream.
 
-    authenticator: OidcAuthenticator
-    assertions: Assertions
-    blueprints: tuple[Any, ...]
-    challenge: Challenge
+    name: what /whoami calls it. public_url: "" where there is none.
+    """
+
+    name: str
+    authenticator: Authenticator
+    tokens: UpstreamTokens
+    assertions: Assertions | None = None
+    blueprints: tuple[Any, ...] = ()
+    challenge: Challenge | None = None
+    public_url: str = ""
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -54,6 +70,7 @@ class Identity(msgspec.Struct, frozen=True):
     public_url: str
     ca_file: str = ""
     client_id: str = ""
+    token_origins: frozenset[str] = frozenset()  # whose token endpoints may be shown callers' tokens
     upstream: Upstream | None = None  # the front's own client at the first issuer, where there is a front
 
     @property
@@ -64,39 +81,75 @@ class Identity(msgspec.Struct, frozen=True):
         front = Issuer(url=self.public_url, audiences=frozenset({self.public_url}), scope=SCOPE)
         return Metadata(self.public_url, (front,) if self.upstream else self.issuers, sign_in=sign_in)
 
-    def open(self, shared_keys: Sequence[bytes], fetch: HttpsFetch | None = None) -> Opened:
-        """shared_keys: what session ids are sealed with. fetch: another way to issuers' documents."""
+    def open(self, shared_keys: Sequence[bytes], *, allow_private: bool = False) -> Opened:
+        """shared_keys: what session ids are sealed with. allow_private: as UpstreamTokens has it."""
         from gateway.auth.routes import front_routes, identity_routes
 
-        fetching = fetch or HttpsFetch(ca_file=self.ca_file or None)
+        fetch = HttpsFetch(ca_file=self.ca_file or None)
         metadata, assertions = self.metadata, Assertions(shared_keys, self.public_url)
         well_known = identity_routes(metadata, assertions)
         if self.upstream is None:
-            authenticator = OidcAuthenticator(self.issuers, fetching, challenge=metadata.challenge)
-            return Opened(authenticator, assertions, (well_known,), metadata.challenge)
+            authenticator = OidcAuthenticator(self.issuers, fetch, challenge=metadata.challenge)
+            tokens = UpstreamTokens(fetch, may_exchange_at=self.token_origins, allow_private=allow_private)
+            return Opened(OIDC, authenticator, tokens, assertions, (well_known,), metadata.challenge, self.public_url)
         minter = Minter(shared_keys, self.public_url)
         trusted = (*self.issuers, minter.trusted)
-        authenticator = OidcAuthenticator(trusted, minter.fetching(fetching), challenge=metadata.challenge)
-        side = IssuerSide(self.upstream, fetching, redirect_uri=f"{self.public_url}/oauth/callback")
-        clients = Clients(shared_keys[0], fetching)
+        authenticator = OidcAuthenticator(trusted, minter.fetching(fetch), challenge=metadata.challenge)
+        side = IssuerSide(self.upstream, fetch, redirect_uri=f"{self.public_url}/oauth/callback")
+        clients = Clients(shared_keys[0], fetch)
         front = Front(self.public_url, clients, side, authenticator=authenticator, minter=minter)
-        return Opened(authenticator, assertions, (well_known, front_routes(front, minter)), metadata.challenge)
+        tokens = UpstreamTokens(
+            fetch,
+            may_exchange_at=self.token_origins,
+            allow_private=allow_private,
+            subject_of=front.subject_of,
+            challenge=metadata.challenge,
+        )
+        blueprints = (well_known, front_routes(front, minter))
+        return Opened(OIDC, authenticator, tokens, assertions, blueprints, metadata.challenge, self.public_url)
 
 
 def identity(variables: Mapping[str, str]) -> Identity | None:
     """None where no issuer is configured. Raises ValueError."""
     _refuse_unknown(variables)
-    issuers = (*_entra(variables), *_others(variables))
-    if not issuers:
+    if not any(variables.get(name) for name in NAME_AN_ISSUER):
+        _refuse_ineffective(variables)
         return None
     public_url = _wanted(variables, "MCPDECK_PUBLIC_URL", because="clients are told it, and tokens are bound to it")
+    issuers = (*_entra(variables), *_others(variables))
     return Identity(
         issuers,
         parse_public_url(public_url),
-        ca_file=variables.get("MCPDECK_OIDC_CA_FILE", ""),
+        ca_file=_authority(variables),
         client_id=variables.get("MCPDECK_OIDC_CLIENT_ID", ""),
+        token_origins=frozenset((*(origin_of(each.url) for each in issuers), *_token_origins(variables))),
         upstream=_upstream(variables, issuers[0]),
     )
+
+
+def opened_dev(variables: Mapping[str, str], roles: Sequence[str], *, allow_private: bool) -> Opened:
+    """Where no issuer is configured: whoever calls is believed, and has no token to show. Raises ValueError."""
+    fetch = HttpsFetch(ca_file=_authority(variables) or None)
+    tokens = UpstreamTokens(fetch, allow_private=allow_private)
+    return Opened(DEV, DevAuthenticator(roles), tokens)
+
+
+def _authority(variables: Mapping[str, str]) -> str:
+    path = variables.get("MCPDECK_OIDC_CA_FILE", "")
+    if path:
+        try:
+            ssl.create_default_context().load_verify_locations(path)
+        except OSError as error:  # ssl.SSLError is one, where the file is no certificate
+            reason = "holds no PEM certificate" if isinstance(error, ssl.SSLError) else error.strerror
+            raise ValueError(f"MCPDECK_OIDC_CA_FILE={path}: {reason}") from error
+    return path
+
+
+def _token_origins(variables: Mapping[str, str]) -> Iterator[str]:
+    for origin in variables.get("MCPDECK_OIDC_TOKEN_ORIGINS", "").split():
+        if origin_of(origin) != origin.lower().rstrip("/") or not origin.startswith("https://"):
+            raise ValueError(f"MCPDECK_OIDC_TOKEN_ORIGINS: {origin}: wanted https://HOST[:PORT] and nothing behind it")
+        yield origin_of(origin)
 
 
 def _upstream(variables: Mapping[str, str], issuer: Issuer) -> Upstream | None:
@@ -127,11 +180,15 @@ def _entra(variables: Mapping[str, str]) -> tuple[Issuer, ...]:
 
 def _others(variables: Mapping[str, str]) -> tuple[Issuer, ...]:
     urls = variables.get("MCPDECK_OIDC_ISSUERS", "").split()
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+            raise ValueError(f"MCPDECK_OIDC_ISSUERS: {url}: wanted an https URL, to the letter as its tokens' `iss`")
     jwks_uri = variables.get("MCPDECK_OIDC_JWKS_URI", "")
     if jwks_uri and len(urls) != 1:
         raise ValueError("MCPDECK_OIDC_JWKS_URI is for exactly one issuer in MCPDECK_OIDC_ISSUERS")
-    public_url = variables.get("MCPDECK_PUBLIC_URL", "")
-    audiences = variables.get("MCPDECK_OIDC_AUDIENCES", "") or (public_url and parse_public_url(public_url))
+    public_url = parse_public_url(variables["MCPDECK_PUBLIC_URL"])
+    audiences = variables.get("MCPDECK_OIDC_AUDIENCES", "") or public_url
     scope = variables.get("MCPDECK_OIDC_SCOPE", "")
     return tuple(
         Issuer(
@@ -141,7 +198,7 @@ def _others(variables: Mapping[str, str]) -> tuple[Issuer, ...]:
             roles_claim=variables.get("MCPDECK_OIDC_ROLES_CLAIM", "roles"),
             scope=scope,
             required_scope=scope,
-            resources_under=public_url and parse_public_url(public_url),
+            resources_under=public_url,
         )
         for url in urls
     )
@@ -151,6 +208,15 @@ def _wanted(variables: Mapping[str, str], name: str, *, because: str) -> str:
     if not variables.get(name):
         raise ValueError(f"{name} is missing ({VARIABLES[name]}): {because}")
     return variables[name]
+
+
+def _refuse_ineffective(variables: Mapping[str, str]) -> None:
+    """A gateway whose issuer was forgotten would believe anyone."""
+    idle = sorted(name for name in variables if name in VARIABLES and name.startswith(PREFIXES) and variables[name])
+    if idle := [name for name in idle if name != "MCPDECK_OIDC_CA_FILE"]:
+        raise ValueError(
+            f"{', '.join(idle)}: of no use without an issuer: MCPDECK_ENTRA_TENANT or MCPDECK_OIDC_ISSUERS"
+        )
 
 
 def _refuse_unknown(variables: Mapping[str, str]) -> None:

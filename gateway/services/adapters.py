@@ -11,6 +11,7 @@ import msgspec
 from gateway.core.access import ADMIN_ROLE, DEFAULT_CREATE_ROLES, Principal
 from gateway.core.desired import Desired
 from gateway.core.errors import Forbidden, Invalid
+from gateway.core.grants import is_for_the_caller
 from gateway.core.ports import Backend, Store
 from gateway.services.decoding import Json, patched
 from gateway.services.managed import Managed, summary
@@ -20,7 +21,7 @@ from gateway.wire.resources import AdapterSpec, AdapterStatus, normalized, probl
 
 
 class Adapters(Managed[Desired, AdapterSpec]):
-    """identity_roles: who may give an adapter the cloud's identity; case-folded."""
+    """identity_roles: who may give an adapter an identity that is not its own (`check_identities`); case-folded."""
 
     noun, a_noun = "adapter", "an adapter"
 
@@ -69,8 +70,7 @@ class Adapters(Managed[Desired, AdapterSpec]):
         return {"useWorkloadIdentity": ["never changes; delete the adapter and create it anew"]}
 
     async def admit(self, principal: Principal, new: Desired, old: Desired | None) -> None:
-        if old is None and new.spec.use_workload_identity:
-            check_identity(principal, self._identity_roles, "the adapter")
+        check_identities(principal, self._identity_roles, new.spec, old.spec if old else None)
         if old is None or runs_otherwise(old.spec, new.spec):
             refusal = await self._backend.refusal(new.spec)
             if refusal is not None:
@@ -84,12 +84,24 @@ class Adapters(Managed[Desired, AdapterSpec]):
         self._reconciler.forget(name)
 
 
-def check_identity(principal: Principal, roles: frozenset[str], what: str) -> None:
-    """Raises Forbidden for who may not give something the cloud's identity."""
-    if principal.roles.isdisjoint(roles):
+def check_identities(principal: Principal, roles: frozenset[str], new: AdapterSpec, old: AdapterSpec | None) -> None:
+    """Raises Forbidden for who may not give something an identity that is not its own: the cloud's, or its callers'."""
+    if not principal.roles.isdisjoint(roles):
+        return
+    named = ", ".join(sorted(roles))
+    if old is None and new.use_workload_identity:
+        raise Forbidden(f"useWorkloadIdentity takes one of the roles {named}: it lets the server act as the cluster")
+    kind = new.authorization.kind if new.authorization is not None else None
+    if kind is not None and is_for_the_caller(kind) and (old is None or _asks(new) != _asks(old)):
         raise Forbidden(
-            f"useWorkloadIdentity takes one of the roles {', '.join(sorted(roles))}: it lets {what} act as the cluster"
+            f"authorization by {kind} takes one of the roles {named}, and so does a change of what is called with it: "
+            "it lets the server act as its callers"
         )
+
+
+def _asks(spec: AdapterSpec) -> tuple[object, ...]:
+    """What decides where a server elsewhere is, and what it is shown."""
+    return spec.url, spec.headers, spec.authorization
 
 
 def runs_otherwise(old: AdapterSpec, new: AdapterSpec) -> bool:

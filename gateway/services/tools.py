@@ -12,7 +12,7 @@ from gateway.core.access import ADMIN_ROLE, DEFAULT_CREATE_ROLES, Principal, fol
 from gateway.core.errors import Conflict, Invalid
 from gateway.core.ports import Backend, Store
 from gateway.core.tools import DesiredTool, DesiredToolset
-from gateway.services.adapters import check_identity, runs_otherwise
+from gateway.services.adapters import check_identities, runs_otherwise
 from gateway.services.decoding import Json, patched_as
 from gateway.services.managed import Managed, summary
 from gateway.services.reconcile import Reconciler
@@ -83,8 +83,7 @@ class Tools(Managed[DesiredTool, ToolSpec]):
         return {"useWorkloadIdentity": ["never changes; delete the tool and create it anew"]}
 
     async def admit(self, principal: Principal, new: DesiredTool, old: DesiredTool | None) -> None:
-        if old is None and new.spec.use_workload_identity:
-            check_identity(principal, self._identity_roles, "the tool")
+        check_identities(principal, self._identity_roles, new.spec, old.spec if old else None)
         if new.spec.is_server:
             await self._admit_server(new, old)
         elif old is None or old.spec.adapter != new.spec.adapter:

@@ -77,6 +77,7 @@ def test_every_option_changes_a_setting() -> None:
         "backend": "kubernetes",
         "dev_roles": "x",
         "create_roles": "x",
+        "identity_roles": "x",
         "allow_host": "x",
         "allow_origin": "https://x",
         "allow_private_urls": "no",

@@ -16,9 +16,10 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from gateway.auth.fetch import FetchFailed
+from gateway.auth.front.behind import Behind
 from gateway.auth.front.clients import Client, ClientRefused, Clients, describe
 from gateway.auth.front.families import Families, SignedIn
-from gateway.auth.front.issuer_side import IssuerSide, s256
+from gateway.auth.front.issuer_side import IssuerSide, IssuerTokens, s256
 from gateway.auth.front.once import Once
 from gateway.auth.front.tokens import LIFETIME, Minter
 from gateway.auth.oidc import OidcAuthenticator
@@ -83,7 +84,7 @@ class Granted(msgspec.Struct, frozen=True):
 
     wanted: Wanted
     principal: Principal
-    upstream: str  # the issuer's refresh token, "" where it gave none
+    tokens: IssuerTokens
 
 
 class Front:
@@ -98,6 +99,7 @@ class Front:
         self._at_issuer: Once[AtIssuer] = Once()
         self._codes: Once[Granted] = Once(CODE_LIFETIME)
         self._families = Families()
+        self._behind = Behind()
 
     def metadata(self) -> dict[str, Any]:
         """RFC 8414."""
@@ -189,7 +191,7 @@ class Front:
             return self._back(wanted, error="server_error")
         if principal is None:
             return self._back(wanted, error="access_denied")
-        return self._back(wanted, code=self._codes.put(Granted(wanted, principal, tokens.refresh_token)))
+        return self._back(wanted, code=self._codes.put(Granted(wanted, principal, tokens)))
 
     async def token(self, form: Mapping[str, str]) -> Reply:
         match form.get("grant_type"):
@@ -213,8 +215,9 @@ class Front:
             return Reply(400, {"error": "invalid_grant"})
         if form.get("resource", wanted.resource).rstrip("/") != wanted.resource:
             return Reply(400, {"error": "invalid_target"})
-        signed_in = SignedIn(wanted.client.id, wanted.resource, granted.upstream)
-        return self._answer(granted.principal, signed_in, self._families.start(signed_in) if granted.upstream else None)
+        signed_in = SignedIn(wanted.client.id, wanted.resource, granted.tokens.refresh_token)
+        refresh_token = self._families.start(signed_in) if signed_in.upstream else None
+        return self._answer(granted.principal, signed_in, granted.tokens, refresh_token)
 
     async def _for_refresh_token(self, form: Mapping[str, str]) -> Reply:
         """The issuer is asked each time: who was disabled there, or lost a role, has no more of it here."""
@@ -231,7 +234,12 @@ class Front:
         if principal is None:
             return Reply(400, {"error": "invalid_grant"})
         signed_in = msgspec.structs.replace(signed_in, upstream=tokens.refresh_token)
-        return self._answer(principal, signed_in, self._families.go_on(family, signed_in))
+        return self._answer(principal, signed_in, tokens, self._families.go_on(family, signed_in))
+
+    def subject_of(self, token: str) -> str:
+        """A verified token as the issuer knows it: itself, or what the issuer gave behind one of ours; "" where that
+        is not to be had."""
+        return self._behind.find(token) if self._minter.is_ours(token) else token
 
     async def _principal(self, access_token: str) -> Principal | None:
         found = await self._authenticator.verify({b"authorization": b"Bearer " + access_token.encode()})
@@ -240,8 +248,11 @@ class Front:
         log.warning("front: the issuer's own token does not do: %s", found)
         return None
 
-    def _answer(self, principal: Principal, signed_in: SignedIn, refresh_token: str | None) -> Reply:
+    def _answer(
+        self, principal: Principal, signed_in: SignedIn, tokens: IssuerTokens, refresh_token: str | None
+    ) -> Reply:
         token = self._minter.mint(principal, client_id=signed_in.client_id, resource=signed_in.resource, scope=SCOPE)
+        self._behind.keep(token, tokens.access_token)
         said = {"access_token": token, "token_type": "Bearer", "expires_in": LIFETIME, "scope": SCOPE}
         return Reply(200, said | ({"refresh_token": refresh_token} if refresh_token else {}))
 

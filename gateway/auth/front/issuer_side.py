@@ -32,8 +32,13 @@ class Endpoints(msgspec.Struct, frozen=True):
 
 
 class IssuerTokens(msgspec.Struct, frozen=True):
+    """refresh_token: "" where the issuer gave none."""
+
     access_token: str
     refresh_token: str = ""
+
+    def __repr__(self) -> str:
+        return "IssuerTokens(…)"
 
 
 class IssuerSide:

@@ -14,9 +14,9 @@ from hypercorn.config import Config
 from mcp.server.mcpserver import MCPServer
 from quart import Quart
 
-from gateway.auth.oidc import OidcAuthenticator
 from gateway.core.access import is_bound_elsewhere
 from gateway.core.errors import Unauthenticated
+from gateway.core.ports import Authenticator
 from gateway.core.render import www_authenticate
 from gateway.core.routes import resource_of
 
@@ -26,7 +26,7 @@ PATH = "/adapters/weather/mcp"
 class Guarded:
     """ASGI: the MCP path needs a token for exactly it; the rest is the Quart app's."""
 
-    def __init__(self, authenticator: OidcAuthenticator, quart: Quart) -> None:
+    def __init__(self, authenticator: Authenticator, quart: Quart) -> None:
         self._authenticator, self._quart = authenticator, quart
         self.callers: list[str] = []
         server = MCPServer("weather")

@@ -72,6 +72,16 @@ def test_every_setting_is_in_the_documentation() -> None:
     assert [name for name in VARIABLES if f"`{name}`" not in documented] == []
 
 
+def test_callers_tokens_may_go_to_their_issuers_and_to_whom_an_operator_names() -> None:
+    more = {"MCPDECK_OIDC_ISSUERS": "https://b.example/realms/x", "MCPDECK_OIDC_TOKEN_ORIGINS": "https://Sts.example/"}
+    assert configured(ENTRA | more).token_origins == {
+        "https://login.microsoftonline.com",
+        "https://sts.windows.net",
+        "https://b.example",
+        "https://sts.example",
+    }
+
+
 def test_nothing_configured_is_no_identity() -> None:
     assert identity({}) is None
     assert identity(PUBLIC) is None
@@ -90,7 +100,14 @@ def test_nothing_configured_is_no_identity() -> None:
             {**PUBLIC, "MCPDECK_OIDC_ISSUERS": "https://a https://b", "MCPDECK_OIDC_JWKS_URI": "https://a/k"},
             "exactly one",
         ),
-        ({"MCPDECK_OIDC_ISSUERS": "https://a"}, "needs an audience"),
+        ({"MCPDECK_OIDC_ISSUERS": "https://a"}, "MCPDECK_PUBLIC_URL is missing"),
+        ({**PUBLIC, "MCPDECK_OIDC_ISSUERS": "http://idp.example"}, "MCPDECK_OIDC_ISSUERS: http://idp.example: wanted"),
+        ({**PUBLIC, "MCPDECK_OIDC_ISSUERS": "idp.example"}, "wanted an https URL"),
+        ({**PUBLIC, "MCPDECK_OIDC_CLIENT_ID": "c"}, "MCPDECK_OIDC_CLIENT_ID: of no use without an issuer"),
+        ({**ENTRA, "MCPDECK_OIDC_CA_FILE": "/absent.pem"}, "MCPDECK_OIDC_CA_FILE=/absent.pem: No such file"),
+        ({**ENTRA, "MCPDECK_OIDC_CA_FILE": __file__}, "holds no PEM certificate"),
+        ({**ENTRA, "MCPDECK_OIDC_TOKEN_ORIGINS": "https://a.example/token"}, "nothing behind it"),
+        ({**ENTRA, "MCPDECK_OIDC_TOKEN_ORIGINS": "http://a.example"}, "wanted https"),
     ],
 )
 def test_what_is_missing_or_wrong_is_named(variables: dict[str, str], named: str) -> None:

@@ -12,6 +12,7 @@ from quart import Quart
 
 from gateway.auth.fetch import HttpsFetch
 from gateway.auth.front import families, once
+from gateway.auth.front.behind import Behind
 from gateway.auth.front.clients import Client, ClientRefused, Clients
 from gateway.auth.front.families import Families, SignedIn
 from gateway.auth.front.flow import Ask, Front, Redirect, Reply, Sorry
@@ -125,6 +126,31 @@ async def test_whole_flow_ends_with_a_token_for_one_resource_and_the_same_person
     assert is_bound_elsewhere(principal, "/adapters/mail/mcp")
     assert is_bound_elsewhere(principal, "")
     assert not is_bound_elsewhere(principal, "/adapters/weather/mcp")
+
+
+async def test_token_of_the_issuer_is_found_behind_a_minted_one_while_that_is_good(world: World) -> None:
+    minted = (await world.tokens()).body["access_token"]
+    behind = world.front.subject_of(minted)
+    found = await world.authenticator.verify(bearer(behind))
+    assert behind != minted
+    assert isinstance(found, Principal)
+    assert found.id.startswith("ada-oid@")
+    assert world.front.subject_of(behind) == behind
+    elsewhere = world.minter.mint(found, client_id="c", resource=WEATHER, scope="mcp")
+    assert world.front.subject_of(elsewhere) == ""
+
+
+def test_what_is_kept_behind_minted_tokens_goes_in_time_and_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.auth.front.behind.MAX_KEPT", 3)
+    clock = Clock(0.0)
+    subject = Behind(clock=clock)
+    for number in range(9):
+        subject.keep(f"ours-{number}", f"theirs-{number}")
+        assert len(subject._kept) <= 3
+    assert subject.find("ours-8") == "theirs-8"
+    assert subject.find("ours-0") == ""
+    clock.now = LIFETIME + 1.0
+    assert subject.find("ours-8") == ""
 
 
 async def test_minted_tokens_are_short(world: World) -> None:
