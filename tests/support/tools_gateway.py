@@ -33,10 +33,13 @@ QUICK = Timeouts(connect=2.0, first_byte=30.0, idle=0.0)
 class ToolsGateway:
     """`url` is /mcp's. Adapters and tools may change while it serves."""
 
-    def __init__(self, port: int, routes: Routes, router: Router, accounts: CountingAccounts) -> None:
+    def __init__(
+        self, port: int, routes: Routes, router: Router, accounts: CountingAccounts, keys: list[bytes]
+    ) -> None:
         self.root = f"http://127.0.0.1:{port}"
         self.url = f"{self.root}/mcp"
         self.port, self.routes, self.router, self.accounts = port, routes, router, accounts
+        self.keys = keys
         self.stop = asyncio.Event()
         self._routes: dict[AdapterName, Route] = {}
         self._tools: dict[str, DesiredTool] = {}
@@ -47,7 +50,8 @@ class ToolsGateway:
         route = Route(
             AdapterName(name), Ownership("dev", folded(roles)), timeouts=QUICK, reason=f"'{name}' is not ready"
         )
-        endpoints = () if url is None else (endpoint(name, url, uid or f"uid-{name}"),)
+        eras = changes.pop("eras", BOTH)
+        endpoints = () if url is None else (endpoint(name, url, uid or f"uid-{name}", eras),)
         self._routes[AdapterName(name)] = msgspec.structs.replace(route, endpoints=endpoints, **changes)
         self.publish_routes()
 
@@ -79,34 +83,40 @@ class ToolsGateway:
         self.publish()
         return f"{self.url}/{name}"
 
+    def problem(self, adapter: str) -> str:
+        return self.router.problem(AdapterName(adapter))
+
     def publish(self) -> None:
         self.router.publish(Registered(tuple(self._tools.values()), tuple(self._toolsets.values())))
 
 
-def endpoint(name: str, url: str, uid: str) -> Endpoint:
+def endpoint(name: str, url: str, uid: str, eras: frozenset[Era]) -> Endpoint:
     parts = urlsplit(url)
     instance = instance_name(AdapterName(name), 0)
-    return Endpoint(instance, uid, parts.hostname or "", parts.port or 80, path=parts.path or "/", eras=BOTH)
+    return Endpoint(instance, uid, parts.hostname or "", parts.port or 80, path=parts.path or "/", eras=eras)
 
 
 @asynccontextmanager
-async def tools_gateway(adapters: Mapping[str, str] | None = None) -> AsyncIterator[ToolsGateway]:
-    """adapters: names and URLs; all tools of each are registered under the same name."""
+async def tools_gateway(
+    adapters: Mapping[str, str] | None = None, *, keys: list[bytes] | None = None
+) -> AsyncIterator[ToolsGateway]:
+    """adapters: names and URLs; all tools of each are registered under the same name. keys: another replica's."""
     routes, accounts = Routes(), CountingAccounts(keeps_calls=True)
-    sealer = Sealer([new_key()])
+    keys = keys or [new_key()]
+    sealer = Sealer(keys)
     router = Router(routes, sealer)
     pipeline = Pipeline(
         routes,
         DevAuthenticator(),
         accounts,
         sealer,
-        seals=Seals([new_key()]),
+        seals=Seals(keys),
         hosts=Hosts(is_loopback=True),
         tools=router,
         tick=0.05,
     )
     listeners = listen("127.0.0.1", 0)
-    gateway = ToolsGateway(listeners[0].getsockname()[1], routes, router, accounts)
+    gateway = ToolsGateway(listeners[0].getsockname()[1], routes, router, accounts, keys)
     serving = asyncio.Event()
     async with pipeline, router.serving(pipeline), asyncio.TaskGroup() as tasks:
         serves = serve(
