@@ -1,12 +1,10 @@
-"""The custom resources Adapter and Tool: schema, rules, columns. Pure; `manifests/make.py` writes them down.
+"""The custom resource Adapter: schema, rules, columns. Pure; `manifests/make.py` writes it down.
 
 The rules are those of `wire.resources.problems_of`, said to the API server in patterns, bounds and CEL; a test holds
 both to one corpus. What belongs to a request (who may set a field) is not here.
 """
 
 from typing import Any, Final
-
-import msgspec
 
 from gateway.cluster.schema import SPACE, Schema, field, re2, schema_of
 from gateway.wire import names, resources
@@ -21,10 +19,10 @@ EDITION: Final = f"{GROUP}/edition"
 UPDATED_AT: Final = f"{GROUP}/updated-at"
 RESTARTED_AT: Final = f"{GROUP}/restarted-at"
 
-_HAS_IMAGE = "has(self.imageName) && self.imageName != ''"
-_IMAGE_IS_WHOLE = f"({_HAS_IMAGE}) == (has(self.imageVersion) && self.imageVersion != '')"
+HAS_IMAGE = "has(self.imageName) && self.imageName != ''"
+_IMAGE_IS_WHOLE = f"({HAS_IMAGE}) == (has(self.imageVersion) && self.imageVersion != '')"
 _WHOLE = "imageName and imageVersion go together"
-_HAS_URL = "has(self.url) && self.url != ''"
+HAS_URL = "has(self.url) && self.url != ''"
 _NO_NUL = r"^[^\x00]*$"
 _NOT_BLANK = rf"^[^\x00]*[^\x00{SPACE}][^\x00]*$"
 _NAMED = f"self.all(name, name.matches('^{names.ENVIRONMENT_NAME.pattern}$'))"
@@ -43,100 +41,43 @@ class CustomStatus(AdapterStatus, frozen=True, kw_only=True, rename="camel"):
     selector: str = ""
 
 
-class ToolWords(msgspec.Struct, frozen=True, rename="camel"):
-    """An MCP tool as its server describes it."""
-
-    name: str
-    title: str = ""
-    description: str = ""
-    input_schema: Any = None
-    output_schema: Any = None
-    annotations: Any = None
-    icons: Any = None
-    meta: Any = msgspec.field(default=None, name="_meta")
-
-
-class ToolDefinition(msgspec.Struct, frozen=True, rename="camel"):
-    """Where an HTTP tool server takes the arguments of which tool."""
-
-    tool: ToolWords
-    port: int = 8000
-    path: str = "/score"
-
-
 def adapter_definition() -> dict[str, Any]:
-    spec = _adapter_spec()
+    spec = source_spec(AdapterSpec)
     spec["x-kubernetes-validations"] += [
-        _rule(
-            f"({_HAS_IMAGE} ? 1 : 0) + (has(self.stdio) ? 1 : 0) + ({_HAS_URL} ? 1 : 0) == 1",
+        rule(
+            f"({HAS_IMAGE} ? 1 : 0) + (has(self.stdio) ? 1 : 0) + ({HAS_URL} ? 1 : 0) == 1",
             "give exactly one of imageName with imageVersion, stdio, or url",
         )
     ]
     columns = [
-        _column("Phase", ".status.phase"),
-        _column("Ready", ".status.readyReplicas", "integer"),
-        _column("Wanted", ".spec.replicaCount", "integer"),
-        _column("Reason", ".status.reason"),
-        _column("Image", ".status.image", priority=1),
-        _column("Owner", f".metadata.annotations.{CREATED_BY.replace('.', r'\.')}", priority=1),
-        _column("Age", ".metadata.creationTimestamp", "date"),
+        column("Phase", ".status.phase"),
+        column("Ready", ".status.readyReplicas", "integer"),
+        column("Wanted", ".spec.replicaCount", "integer"),
+        column("Reason", ".status.reason"),
+        column("Image", ".status.image", priority=1),
+        column("Owner", f".metadata.annotations.{CREATED_BY.replace('.', r'\.')}", priority=1),
+        column("Age", ".metadata.creationTimestamp", "date"),
     ]
-    return _definition("Adapter", "adapters", ["mcp"], spec=spec, status=_status(), columns=columns, scale=True)
+    return definition("Adapter", "adapters", ["mcp"], spec=spec, status=status_schema(), columns=columns, scale=True)
 
 
-def tool_definition() -> dict[str, Any]:
-    spec = _adapter_spec()
-    definition = schema_of(ToolDefinition)
-    field(definition, "port").update(minimum=1, maximum=65535)
-    field(definition, "path")["pattern"] = re2(resources.PATH)
-    field(definition, "tool.inputSchema").update(type="object")
-    field(definition, "tool.name").update(maxLength=128)
-    spec["properties"] |= {
-        "toolDefinition": definition,
-        "adapter": {"type": "string", "pattern": re2(names.DNS_LABEL, or_empty=True), "maxLength": 52},
-        "toolName": {"type": "string", "maxLength": 128},
-    }
-    has_adapter = "has(self.adapter) && self.adapter != ''"
-    spec["x-kubernetes-validations"] += [
-        _rule(
-            f"({_HAS_IMAGE} ? 1 : 0) + ({has_adapter} ? 1 : 0) == 1 && !has(self.stdio) && !({_HAS_URL})",
-            "a tool is an HTTP tool server by imageName with imageVersion, or a tool of an adapter",
-        ),
-        _rule(f"!({_HAS_IMAGE}) || has(self.toolDefinition)", "an HTTP tool server needs toolDefinition"),
-        _rule(f"({has_adapter}) == (has(self.toolName) && self.toolName != '')", "adapter and toolName go together"),
-    ]
-    columns = [
-        _column("Phase", ".status.phase"),
-        _column("Adapter", ".spec.adapter"),
-        _column("Ready", ".status.readyReplicas", "integer"),
-        _column("Reason", ".status.reason"),
-        _column("Age", ".metadata.creationTimestamp", "date"),
-    ]
-    root_rule = _rule(
-        "!has(self.spec.toolDefinition) || self.spec.toolDefinition.tool.name == self.metadata.name",
-        "toolDefinition.tool.name must be the tool's name",
-    )
-    return _definition(
-        "Tool", "tools", ["mcptool"], spec=spec, status=_status(), columns=columns, scale=False, rules=[root_rule]
-    )
-
-
-def _adapter_spec() -> Schema:
-    spec = schema_of(AdapterSpec, without=frozenset({"name"}))
+def source_spec(struct: type[AdapterSpec]) -> Schema:
+    """What adapters and tools have in common."""
+    spec = schema_of(struct, without=frozenset({"name"}))
     _bound_texts(spec)
     _bound_numbers(spec)
     for each in ("environmentVariables", "secretEnvironment"):
-        field(spec, each)["x-kubernetes-validations"] = [_rule(_NAMED, "a key is not an environment variable's name")]
+        field(spec, each)["x-kubernetes-validations"] = [rule(_NAMED, "a key is not an environment variable's name")]
     field(spec, "headers")["x-kubernetes-validations"] = [
-        _rule(
+        rule(
             f"self.all(name, name.matches('^{_celled(resources.HEADER_NAME.pattern)}$'))", "a key is no header's name"
         ),
-        _rule(
+        rule(
             f"!self.exists(name, name.matches('^(?i:{resources.OWN_HEADER.pattern})$'))",
             "a header is the gateway's own to set",
         ),
     ]
-    field(spec, "stdio")["x-kubernetes-validations"] = [_rule(_IMAGE_IS_WHOLE, _WHOLE)]
+    field(spec, "stdio")["x-kubernetes-validations"] = [rule(_IMAGE_IS_WHOLE, _WHOLE)]
     _bound_authorization(field(spec, "authorization"))
     spec["x-kubernetes-validations"] = _spec_rules()
     return spec
@@ -146,7 +87,7 @@ def _bound_texts(spec: Schema) -> None:
     for each in ("", "stdio."):
         image = field(spec, f"{each}imageName")
         image.update(pattern=re2(resources.IMAGE_NAME, or_empty=True), maxLength=resources.IMAGE_LENGTH)
-        image["x-kubernetes-validations"] = [_rule("!self.contains('..')", "is not a repository")]
+        image["x-kubernetes-validations"] = [rule("!self.contains('..')", "is not a repository")]
         field(spec, f"{each}imageVersion")["pattern"] = re2(resources.IMAGE_VERSION, or_empty=True)
     field(spec, "path")["pattern"] = re2(resources.PATH)
     field(spec, "url")["pattern"] = re2(resources.URL, or_empty=True)
@@ -181,28 +122,28 @@ def _spec_rules() -> list[dict[str, Any]]:
     empty = "(!has(self.{0}) || self.{0}.size() == 0)"
     workload = "(has({0}.useWorkloadIdentity) && {0}.useWorkloadIdentity)"
     return [
-        _rule(_IMAGE_IS_WHOLE, _WHOLE),
-        _rule(
-            f"({_HAS_IMAGE}) || ({empty.format('command')} && {empty.format('args')})",
+        rule(_IMAGE_IS_WHOLE, _WHOLE),
+        rule(
+            f"({HAS_IMAGE}) || ({empty.format('command')} && {empty.format('args')})",
             "command and args belong to imageName; a stdio server has stdio.command",
         ),
-        _rule(f"({_HAS_URL}) || {empty.format('headers')}", "headers belong to url"),
-        _rule(f"({_HAS_URL}) || !has(self.authorization)", "authorization belongs to url"),
-        _rule(
+        rule(f"({HAS_URL}) || {empty.format('headers')}", "headers belong to url"),
+        rule(f"({HAS_URL}) || !has(self.authorization)", "authorization belongs to url"),
+        rule(
             "!has(self.authorization) || !has(self.headers) || "
             "!self.headers.exists(name, name.matches('^(?i:authorization)$'))",
             "the header authorization is what `authorization` sets: give one of the two",
         ),
-        _rule(
+        rule(
             "!has(self.secretEnvironment) || !has(self.environmentVariables) || "
             "!self.secretEnvironment.exists(name, name in self.environmentVariables)",
             "a name in secretEnvironment is also in environmentVariables",
         ),
-        _rule(f"{workload.format('self')} == {workload.format('oldSelf')}", "useWorkloadIdentity is immutable"),
+        rule(f"{workload.format('self')} == {workload.format('oldSelf')}", "useWorkloadIdentity is immutable"),
     ]
 
 
-def _status() -> Schema:
+def status_schema() -> Schema:
     status = schema_of(CustomStatus)
     conditions = field(status, "conditions")
     conditions |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
@@ -210,7 +151,7 @@ def _status() -> Schema:
     return status
 
 
-def _definition(
+def definition(
     kind: str,
     plural: str,
     short: list[str],
@@ -221,7 +162,7 @@ def _definition(
     scale: bool,
     rules: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    name_rule = _rule(
+    name_rule = rule(
         f"self.metadata.name.matches('^{names.DNS_LABEL.pattern}$')",
         f"the name is not a DNS label of at most {names.ADAPTER_NAME_LENGTH} characters",
     )
@@ -233,11 +174,11 @@ def _definition(
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": spec,
-            "status": status,
+            **({"status": status} if status else {}),
         },
         "x-kubernetes-validations": [name_rule, *(rules or [])],
     }
-    subresources: dict[str, Any] = {"status": {}}
+    subresources: dict[str, Any] = {"status": {}} if status else {}
     if scale:
         subresources["scale"] = {
             "specReplicasPath": ".spec.replicaCount",
@@ -265,7 +206,7 @@ def _definition(
                     "served": True,
                     "storage": True,
                     "schema": {"openAPIV3Schema": schema},
-                    "subresources": subresources,
+                    **({"subresources": subresources} if subresources else {}),
                     "additionalPrinterColumns": columns,
                 }
             ],
@@ -273,11 +214,11 @@ def _definition(
     }
 
 
-def _rule(rule: str, message: str) -> dict[str, Any]:
+def rule(rule: str, message: str) -> dict[str, Any]:
     return {"rule": rule, "message": message}
 
 
-def _column(name: str, path: str, kind: str = "string", *, priority: int = 0) -> dict[str, Any]:
+def column(name: str, path: str, kind: str = "string", *, priority: int = 0) -> dict[str, Any]:
     column: dict[str, Any] = {"name": name, "type": kind, "jsonPath": path}
     return column | {"priority": priority} if priority else column
 

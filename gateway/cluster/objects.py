@@ -22,6 +22,8 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 ADAPTER: Final = Kind("Adapter", "adapters", API_VERSION)
+TOOL: Final = Kind("Tool", "tools", API_VERSION)
+TOOLSET: Final = Kind("Toolset", "toolsets", API_VERSION)
 POD: Final = Kind("Pod", "pods", "v1")
 STATEFUL_SET: Final = Kind("StatefulSet", "statefulsets", "apps/v1")
 SERVICE: Final = Kind("Service", "services", "v1")
@@ -82,8 +84,8 @@ class Bare(_Read, frozen=True):
     metadata: Metadata
 
 
-class AdapterObject(_Read, frozen=True):
-    """spec: an AdapterSpec's wire form without its name. status: a CustomStatus's, as another gateway may write it."""
+class CustomObject(_Read, frozen=True):
+    """An Adapter, Tool or Toolset. spec: its wire form without the name. status: as any gateway may have written it."""
 
     metadata: Metadata
     spec: dict[str, Any] = {}

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from gateway.cluster.adapters import NOBODY, Adapters, open_adapters
 from gateway.cluster.api import Api
 from gateway.cluster.definitions import RESTARTED_AT
+from gateway.cluster.desires import NOBODY, open_desires
 from gateway.cluster.objects import ADAPTER
+from gateway.core.desired import Desired
 from gateway.core.errors import Invalid, PreconditionFailed
-from gateway.stores.kubernetes import KubernetesStore
+from gateway.stores.kubernetes import KubernetesStore, stores
 from gateway.wire.names import AdapterName
 from tests.contract import test_every_store as contract
 from tests.support.desired import THEN, desired, stdio_spec
@@ -22,36 +23,29 @@ WEATHER = AdapterName("weather")
 PATIENCE = 30
 
 
-@pytest.fixture(name="adapters")
-async def _adapters(api: Api) -> AsyncIterator[Adapters]:
-    async with open_adapters(api) as opened:
-        yield opened
-
-
 @pytest.fixture(name="store")
-def _store(api: Api, adapters: Adapters) -> KubernetesStore:
-    return KubernetesStore(api, adapters)
+async def _store(api: Api) -> AsyncIterator[KubernetesStore[Desired]]:
+    async with open_desires(api) as desires:
+        yield stores(api, desires).adapters
 
 
 CONTRACT = [getattr(contract, name) for name in dir(contract) if name.startswith("test_")]
 
 
 @pytest.mark.parametrize("promise", [each for each in CONTRACT if each.__code__.co_varnames[:1] == ("store",)])
-async def test_it_keeps_the_promises_of_every_store(promise, store: KubernetesStore) -> None:  # type: ignore[no-untyped-def]
+async def test_it_keeps_the_promises_of_every_store(promise, store: KubernetesStore[Desired]) -> None:  # type: ignore[no-untyped-def]
     await promise(store)
 
 
-async def until_changed(adapters: Adapters, name: AdapterName, *, gone: bool = False) -> None:
+async def until_changed(store: KubernetesStore[Desired], name: AdapterName, *, gone: bool = False) -> None:
     async with asyncio.timeout(PATIENCE):
-        while (adapters.get(name) is None) != gone:
-            await adapters.changed()
+        while (name in [each.name for each in await store.list()]) == gone:
+            await store.changed()
 
 
-async def test_kubectl_and_the_api_are_two_doors_to_one_object(
-    api: Api, adapters: Adapters, store: KubernetesStore
-) -> None:
+async def test_kubectl_and_the_api_are_two_doors_to_one_object(api: Api, store: KubernetesStore[Desired]) -> None:
     kubectl("apply", "-n", api.namespace, "-f", "-", stdin=adapter_yaml("weather", {"stdio": {"command": "true"}}))
-    await until_changed(adapters, WEATHER)
+    await until_changed(store, WEATHER)
     found = await store.get(WEATHER)
     assert found is not None
     assert found.created_by == NOBODY
@@ -66,11 +60,11 @@ async def test_kubectl_and_the_api_are_two_doors_to_one_object(
     assert seen["metadata"]["resourceVersion"] == str(stored.revision)
 
     kubectl("delete", "adapter", "weather", "-n", api.namespace)
-    await until_changed(adapters, WEATHER, gone=True)
+    await until_changed(store, WEATHER, gone=True)
     assert list(await store.list()) == []
 
 
-async def test_an_etag_survives_what_is_written_to_the_status(api: Api, store: KubernetesStore) -> None:
+async def test_an_etag_survives_what_is_written_to_the_status(api: Api, store: KubernetesStore[Desired]) -> None:
     first = await store.put(desired(), expect=None)
     await api.patch(ADAPTER, "weather", {"status": {"phase": "Starting", "readyReplicas": 0}}, subresource="status")
     found = await store.get(WEATHER)
@@ -79,15 +73,13 @@ async def test_an_etag_survives_what_is_written_to_the_status(api: Api, store: K
     assert second.revision > first.revision
 
 
-async def test_an_etag_does_not_survive_an_edit_by_kubectl(
-    api: Api, adapters: Adapters, store: KubernetesStore
-) -> None:
+async def test_an_etag_does_not_survive_an_edit_by_kubectl(api: Api, store: KubernetesStore[Desired]) -> None:
     first = await store.put(desired(), expect=None)
     edit = '{"spec": {"replicaCount": 3}}'
     kubectl("patch", "adapter", "weather", "--type=merge", "-p", edit, "-n", api.namespace)
     async with asyncio.timeout(PATIENCE):
         while (await store.list())[0].revision == first.revision:
-            await adapters.changed()
+            await store.changed()
     with pytest.raises(PreconditionFailed):
         await store.put(desired(stdio_spec(description="new")), expect=first.revision)
     found = await store.get(WEATHER)
@@ -96,15 +88,15 @@ async def test_an_etag_does_not_survive_an_edit_by_kubectl(
     assert found.last_updated_at > THEN
 
 
-async def test_a_gateway_that_starts_later_gives_the_same_etag(api: Api, store: KubernetesStore) -> None:
+async def test_a_gateway_that_starts_later_gives_the_same_etag(api: Api, store: KubernetesStore[Desired]) -> None:
     first = await store.put(desired(restarted_at=THEN), expect=None)
     status = {"observedGeneration": 1, "observedRestart": THEN.isoformat(), "revision": str(first.revision)}
     await api.patch(ADAPTER, "weather", {"status": status}, subresource="status")
-    async with open_adapters(api) as later:
-        assert later.get(WEATHER) == first
+    async with open_desires(api) as later:
+        assert later.adapters.get(WEATHER) == first
 
 
-async def test_others_labels_and_annotations_stay(api: Api, store: KubernetesStore) -> None:
+async def test_others_labels_and_annotations_stay(api: Api, store: KubernetesStore[Desired]) -> None:
     first = await store.put(desired(restarted_at=THEN), expect=None)
     kubectl("label", "adapter", "weather", "team=sky", "-n", api.namespace)
     kubectl("annotate", "adapter", "weather", "note=mine", "-n", api.namespace)
@@ -115,14 +107,17 @@ async def test_others_labels_and_annotations_stay(api: Api, store: KubernetesSto
     assert RESTARTED_AT not in seen["annotations"]
 
 
-async def test_whether_it_runs_under_workload_identity_is_settled_when_it_is_made(store: KubernetesStore) -> None:
+async def test_whether_it_runs_under_workload_identity_is_settled_when_it_is_made(
+    store: KubernetesStore[Desired],
+) -> None:
     first = await store.put(desired(), expect=None)
     with pytest.raises(Invalid, match="useWorkloadIdentity is immutable"):
         await store.put(desired(stdio_spec(use_workload_identity=True)), expect=first.revision)
 
 
-async def test_one_gateways_write_is_the_others_change(api: Api, store: KubernetesStore) -> None:
-    async with open_adapters(api) as elsewhere:
+async def test_one_gateways_write_is_the_others_change(api: Api, store: KubernetesStore[Desired]) -> None:
+    async with open_desires(api) as desires:
+        elsewhere = stores(api, desires).adapters
         await store.put(desired(), expect=None)
         await until_changed(elsewhere, WEATHER)
         await store.delete(WEATHER, expect=None)

@@ -15,6 +15,7 @@ GRANT = {
     "clientSecret": SECRET,
 }
 
+
 RIGHT: tuple[dict[str, Any], ...] = (
     {"stdio": STDIO},
     {"stdio": {"command": "npx"}},
@@ -30,6 +31,8 @@ RIGHT: tuple[dict[str, Any], ...] = (
     URL | {"authorization": GRANT | {"kind": "token-exchange", "audience": "crm", "resource": "https://crm.example"}},
     URL | {"authorization": GRANT | {"kind": "on-behalf-of", "scope": "api://crm/.default offline_access"}},
     URL | {"authorization": GRANT, "headers": {"X-Authorization": SECRET}},
+    URL | {"authorization": GRANT | {"scope": "a b", "resource": "https://a", "audience": "x"}},
+    URL | {"authorization": GRANT, "headers": {"Authorizations": SECRET}},
     IMAGE,
     {"imageName": "ghcr.io/team/weather", "imageVersion": "1.2", "command": ["a"], "args": ["b"]},
     {"imageName": "localhost:5000/weather", "imageVersion": "sha256:" + "0" * 64},
@@ -114,6 +117,13 @@ WRONG: tuple[dict[str, Any], ...] = (
     URL | {"authorization": GRANT | {"audience": "x" * 1025}},
     URL | {"authorization": GRANT | {"password": "x"}},
     URL | {"authorization": GRANT, "headers": {"AUTHORIZATION": SECRET}},
+    {"stdio": STDIO, "authorization": GRANT},
+    URL | {"authorization": GRANT | {"tokenUrl": "http://a/t"}},
+    URL | {"authorization": GRANT | {"clientId": ""}},
+    URL | {"authorization": GRANT | {"clientId": "c" * 1025}},
+    URL | {"authorization": GRANT | {"scope": "ü"}},
+    URL | {"authorization": GRANT | {"kind": "guess"}},
+    URL | {"authorization": GRANT, "headers": {"authorization": SECRET}},
     {"stdio": STDIO, "replicaCount": -1},
     {"stdio": STDIO, "replicaCount": 101},
     {"stdio": STDIO, "replicaCount": "1"},

@@ -8,10 +8,11 @@ from typing import Any
 
 from gateway.backends.kubernetes.backend import KubernetesBackend, kubernetes_backend
 from gateway.backends.kubernetes.shape import Shape
-from gateway.cluster.adapters import Adapters, open_adapters
 from gateway.cluster.api import Api
+from gateway.cluster.desires import open_desires
 from gateway.core.observed import Observed
-from gateway.stores.kubernetes import KubernetesStore
+from gateway.services.workloads import workloads
+from gateway.stores.kubernetes import Stores, stores
 from gateway.wire.names import AdapterName
 from gateway.wire.resources import AdapterSpec, ResourceList, Resources, Stdio
 
@@ -31,16 +32,17 @@ def is_ready(seen: Observed) -> bool:
 class ClusterHalf:
     """apply follows every change of the store, as the reconciler does."""
 
-    def __init__(self, adapters: Adapters, store: KubernetesStore, backend: KubernetesBackend) -> None:
-        self.adapters, self.store, self.backend = adapters, store, backend
+    def __init__(self, kept: Stores, backend: KubernetesBackend) -> None:
+        self.stores, self.store, self.backend = kept, kept.adapters, backend
+        self.workloads = workloads(kept.adapters, kept.tools)
         self._news = asyncio.Condition()
 
     async def keep_applying(self) -> None:
         while True:
-            await self.backend.apply(await self.store.list())
+            await self.backend.apply(await self.workloads.list())
             async with self._news:
                 self._news.notify_all()
-            await self.store.changed()
+            await self.stores.adapters.changed()
 
     async def keep_listening(self) -> None:
         while True:
@@ -62,10 +64,10 @@ class ClusterHalf:
 @asynccontextmanager
 async def cluster_half(api: Api, shape: Shape | None = None, **options: Any) -> AsyncIterator[ClusterHalf]:
     async with (
-        open_adapters(api) as adapters,
-        kubernetes_backend(api, adapters, shape or shape_of(), **options) as backend,
+        open_desires(api) as desires,
+        kubernetes_backend(api, desires, shape or shape_of(), **options) as backend,
     ):
-        half = ClusterHalf(adapters, KubernetesStore(api, adapters), backend)
+        half = ClusterHalf(stores(api, desires), backend)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(half.keep_applying()), tasks.create_task(half.keep_listening())]
             try:

@@ -6,7 +6,7 @@ is told no more disappears. The uid in what is applied keeps it from an object t
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -15,12 +15,14 @@ from gateway.backends.kubernetes.workload import KINDS, objects_of
 from gateway.cluster.api import Api
 from gateway.cluster.errors import Overtaken
 from gateway.cluster.mirror import Mirror
-from gateway.cluster.objects import ADAPTER, Bare, Kind, Metadata
+from gateway.cluster.objects import ADAPTER, TOOL, Bare, Kind, Metadata
 from gateway.core.desired import Desired
 from gateway.core.errors import Conflict, GatewayError, NotFound
 from gateway.wire.names import AdapterName
 
 type Json = dict[str, Any]
+
+_OWNERS: Final = (ADAPTER.name, TOOL.name)
 
 _decode = msgspec.json.Decoder(Bare).decode
 
@@ -67,16 +69,15 @@ class Applier:
             except NotFound:
                 continue
 
-    async def conflict(self, name: AdapterName, owner_uid: str) -> Conflict | None:
-        """Whose the name is, where it is somebody else's. owner_uid: "" where the adapter is not there yet."""
+    async def conflict(self, name: AdapterName, owner_uids: frozenset[str]) -> Conflict | None:
+        """Whose the name is, where it is somebody else's. owner_uids: none where the adapter is not there yet."""
         found: list[Conflict] = []
 
         async def look(kind: Kind) -> None:
             answer = await self._api.find(kind, name)
             if answer is not None:
                 metadata = _decode(answer).metadata
-                is_ours = bool(owner_uid) and _owner_uid(metadata) == owner_uid
-                if not is_ours and not _is_leftover(metadata):
+                if _owner_uid(metadata) not in owner_uids and not _is_leftover(metadata):
                     found.append(_conflict(kind, metadata, self._api.namespace))
 
         async with asyncio.TaskGroup() as tasks:
@@ -137,13 +138,13 @@ def _state(metadata: Metadata) -> str:
 
 def _owner_uid(metadata: Metadata) -> str:
     owner = metadata.owner
-    return owner.uid if owner is not None and owner.kind == ADAPTER.name else ""
+    return owner.uid if owner is not None and owner.kind in _OWNERS else ""
 
 
 def _is_leftover(metadata: Metadata) -> bool:
     """An adapter's that is gone: the cluster removes it."""
     owner = metadata.owner
-    return owner is not None and owner.kind == ADAPTER.name and owner.name == metadata.name
+    return owner is not None and owner.kind in _OWNERS and owner.name == metadata.name
 
 
 def _conflict(kind: Kind, metadata: Metadata, namespace: str) -> Conflict:

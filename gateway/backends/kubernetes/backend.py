@@ -27,8 +27,8 @@ from gateway.backends.reach.goodbye import end_session
 from gateway.backends.reach.patience import PATIENCE, Patience
 from gateway.backends.reach.refusals import refusal_of_url
 from gateway.backends.reach.remote import Egress, Remote, Resolve, resolve_name
-from gateway.cluster.adapters import Adapters, synced
 from gateway.cluster.api import Api
+from gateway.cluster.desires import Desires, synced
 from gateway.cluster.mirror import Mirror
 from gateway.cluster.objects import POD, STATEFUL_SET, Pod
 from gateway.core.desired import Desired
@@ -50,7 +50,7 @@ class KubernetesBackend:
     def __init__(
         self,
         api: Api,
-        adapters: Adapters,
+        desires: Desires,
         shape: Shape,
         *,
         tasks: asyncio.TaskGroup,
@@ -60,7 +60,7 @@ class KubernetesBackend:
         load: Callable[[str], int],
         patience: Patience,
     ) -> None:
-        self._api, self._adapters, self._shape, self._tasks = api, adapters, shape, tasks
+        self._api, self._desires, self._shape, self._tasks = api, desires, shape, tasks
         self._caller, self._egress, self._resolve = caller, egress, resolve
         self._load, self._patience = load, patience
         self._desired: dict[AdapterName, Desired] = {}
@@ -72,7 +72,7 @@ class KubernetesBackend:
         self._changed = asyncio.Event()
         self.pods = Mirror(api, POD, Pod, selector=SELECTOR, on_change=self._pod_changed)
         self.applier = Applier(api, shape, self._object_changed)
-        self.statuses = Statuses(api, adapters, self.observed)
+        self.statuses = Statuses(api, desires, wanted=self._desired.get, observed=self.observed)
         self.queue = Queue(self._bring_about)
         self._logs = Logs(api, self.pods.items, lambda name: list(self._by_adapter.get(name, {}).values()))
         self._secrets = Secrets(api)
@@ -94,14 +94,15 @@ class KubernetesBackend:
         if spec.url:
             return await refusal_of_url(spec, self._egress, self._resolve, seconds=self._patience.resolve)
         name = AdapterName(spec.name)
-        return await self.applier.conflict(name, self._owner_uid(name))
+        return await self.applier.conflict(name, self._desires.uids(name))
 
     async def apply(self, desired: Sequence[Desired]) -> None:
         wanted = {each.name: each for each in desired}
-        gone = self._desired.keys() - wanted.keys()
+        gone = list(self._desired.keys() - wanted.keys())
         changed = [(each, self._desired.get(name)) for name, each in wanted.items() if self._desired.get(name) != each]
-        self._desired = wanted
+        self._desired.update(wanted)
         for name in gone:
+            del self._desired[name]
             self._dismiss(name)
         for each, before in changed:
             self._want(each, before)
@@ -201,14 +202,14 @@ class KubernetesBackend:
     async def _bring_about(self, name: AdapterName, *, is_thorough: bool) -> float | None:
         """Seconds after which to try again; None when it is as it should be."""
         desired = self._desired.get(name)
-        owner_uid = self._owner_uid(name)
-        if desired is None or not owner_uid:
+        owner = self._desires.owner(desired) if desired is not None else None
+        if desired is None or owner is None:
             return None
         try:
             if desired.spec.url:
-                await self.applier.remove(name, owner_uid)
+                await self.applier.remove(name, owner.uid)
             else:
-                await self.applier.apply(desired, owner_uid, is_thorough=is_thorough)
+                await self.applier.apply(desired, owner.uid, is_thorough=is_thorough)
         except GatewayError as error:
             log.warning("adapter '%s': %s", name, error)
             self._fail(name, error)
@@ -224,10 +225,6 @@ class KubernetesBackend:
         else:
             self._failures[name] = error
         self._stir(name)
-
-    def _owner_uid(self, name: AdapterName) -> str:
-        item = self._adapters.object(name)
-        return item.metadata.uid if item is not None else ""
 
     # what is seen
 
@@ -323,7 +320,7 @@ class KubernetesBackend:
 @asynccontextmanager
 async def kubernetes_backend(
     api: Api,
-    adapters: Adapters,
+    desires: Desires,
     shape: Shape,
     *,
     allow_private: bool = False,
@@ -333,7 +330,7 @@ async def kubernetes_backend(
     resolve: Resolve = resolve_name,
     patience: Patience = PATIENCE,
 ) -> AsyncIterator[KubernetesBackend]:
-    """adapters: opened by `cluster.adapters.open_adapters`, and the store's as well.
+    """desires: opened by `cluster.desires.open_desires`, and the stores' as well.
 
     allow_private: `url` adapters may lie in private networks. tokens: where their access tokens are had. load: requests
     and sessions in hand, by an endpoint's uid. Whatever runs goes on when this closes. Raises ClusterUnreachable when
@@ -342,7 +339,7 @@ async def kubernetes_backend(
     async with open_caller() as caller, asyncio.TaskGroup() as tasks:
         backend = KubernetesBackend(
             api,
-            adapters,
+            desires,
             shape,
             tasks=tasks,
             caller=caller,

@@ -12,10 +12,10 @@ from typing import Any, Final
 import msgspec
 
 from gateway.backends.kubernetes.shape import ADAPTER_LABEL
-from gateway.cluster.adapters import Adapters
 from gateway.cluster.api import Api
 from gateway.cluster.definitions import RESTARTED_AT, CustomStatus
-from gateway.cluster.objects import ADAPTER, AdapterObject
+from gateway.cluster.desires import Desires
+from gateway.cluster.objects import CustomObject
 from gateway.core.desired import Desired
 from gateway.core.errors import GatewayError, NotFound
 from gateway.core.observed import Observed, status_of
@@ -29,10 +29,17 @@ RETRY: Final = 2.0
 
 
 class Statuses:
-    """observed: of an adapter, now."""
+    """wanted, observed: of an adapter, now."""
 
-    def __init__(self, api: Api, adapters: Adapters, observed: Callable[[AdapterName], Observed]) -> None:
-        self._api, self._adapters, self._observed = api, adapters, observed
+    def __init__(
+        self,
+        api: Api,
+        desires: Desires,
+        *,
+        wanted: Callable[[AdapterName], Desired | None],
+        observed: Callable[[AdapterName], Observed],
+    ) -> None:
+        self._api, self._desires, self._wanted, self._observed = api, desires, wanted, observed
         self._due: dict[AdapterName, None] = {}  # in order
         self._news = asyncio.Event()
 
@@ -66,16 +73,17 @@ class Statuses:
                 await asyncio.sleep(PAUSE / AT_ONCE)
 
     async def _write(self, name: AdapterName) -> None:
-        item, desired = self._adapters.object(name), self._adapters.get(name)
-        if item is None or desired is None:
+        desired = self._wanted(name)
+        owner = self._desires.owner(desired) if desired is not None else None
+        if desired is None or owner is None:
             return
-        told = told_of(item, desired, self._observed(name), now=datetime.now(UTC))
-        if any(item.status.get(key) != value for key, value in told.items()):
-            answer = await self._api.patch(ADAPTER, name, {"status": told}, subresource="status", manager=MANAGER)
-            self._adapters.mirror.learn(answer)
+        told = told_of(owner.item, desired, self._observed(name), now=datetime.now(UTC))
+        if any(owner.item.status.get(key) != value for key, value in told.items()):
+            answer = await self._api.patch(owner.kind, name, {"status": told}, subresource="status", manager=MANAGER)
+            self._desires.learn(owner.kind, answer)
 
 
-def told_of(item: AdapterObject, desired: Desired, observed: Observed, *, now: datetime) -> dict[str, Any]:
+def told_of(item: CustomObject, desired: Desired, observed: Observed, *, now: datetime) -> dict[str, Any]:
     """The status as it should be. Times of conditions stay where nothing changed. Pure."""
     status = status_of(desired, observed, now=now.replace(microsecond=0), previous=_previous(item))
     fields = {field: getattr(status, field) for field in AdapterStatus.__struct_fields__}
@@ -90,7 +98,7 @@ def told_of(item: AdapterObject, desired: Desired, observed: Observed, *, now: d
     return told
 
 
-def _previous(item: AdapterObject) -> AdapterStatus | None:
+def _previous(item: CustomObject) -> AdapterStatus | None:
     try:
         return msgspec.convert(item.status, AdapterStatus)
     except msgspec.ValidationError:  # none yet, or another mcpdeck's

@@ -12,6 +12,7 @@ from gateway.cluster.objects import (
     SERVICE,
     SERVICE_ACCOUNT,
     STATEFUL_SET,
+    TOOL,
     Kind,
 )
 from gateway.core.desired import Desired
@@ -27,7 +28,7 @@ _LINK_LOCAL_6: Final = ["fe80::/10"]
 
 
 def objects_of(desired: Desired, owner_uid: str, shape: Shape) -> list[tuple[Kind, Json]]:
-    """owner_uid: of the Adapter object, with which all of them go."""
+    """owner_uid: of the Adapter or Tool object, with which all of them go."""
     bodies: dict[Kind, Json] = {
         SERVICE_ACCOUNT: {"automountServiceAccountToken": False},
         NETWORK_POLICY: {"spec": _policy(desired, shape)},
@@ -39,7 +40,8 @@ def objects_of(desired: Desired, owner_uid: str, shape: Shape) -> list[tuple[Kin
 
 
 def _object(kind: Kind, body: Json, desired: Desired, owner_uid: str) -> Json:
-    owner = {"apiVersion": API_VERSION, "kind": ADAPTER.name, "name": desired.name, "uid": owner_uid}
+    owner_kind = TOOL if desired.is_tool else ADAPTER
+    owner = {"apiVersion": API_VERSION, "kind": owner_kind.name, "name": desired.name, "uid": owner_uid}
     metadata: Json = {
         "name": desired.name,
         "labels": labels_of(desired.name),
