@@ -7,7 +7,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,22 +83,31 @@ async def serve(
     """
     patience = patience or Patience()
     door = McpDoor(pipeline.serve, app, cut=cut, limits=limits)
-    async with Handed.serving(door, limits) as handed:
-        lane = Lane(pipeline.serve, handed.take, limits=limits)
-        open_server = partial(asyncio.get_running_loop().create_server, lane.connect, backlog=BACKLOG)
-        context = tls.context() if tls is not None else None
-        servers = [await open_server(sock=listener, ssl=context) for listener in listeners]
-        try:
-            if on_serving is not None:
-                on_serving()
-            await stop.wait()
-            if on_stopping is not None:
-                on_stopping()
-            await asyncio.sleep(patience.notice)
-        finally:
-            for server in servers:
-                server.close()
-            await _drain(lane, handed, pipeline, patience.drain)
+    with ExitStack() as unopened:
+        for listener in listeners:
+            unopened.callback(listener.close)
+        async with Handed.serving(door, limits) as handed:
+            lane = Lane(pipeline.serve, handed.take, limits=limits)
+            servers = await _opened(listeners, lane, tls)
+            unopened.pop_all()
+            try:
+                if on_serving is not None:
+                    on_serving()
+                await stop.wait()
+                if on_stopping is not None:
+                    on_stopping()
+                await asyncio.sleep(patience.notice)
+            finally:
+                for server in servers:
+                    server.close()
+                await _drain(lane, handed, pipeline, patience.drain)
+
+
+async def _opened(listeners: Sequence[socket.socket], lane: Lane, tls: Tls | None) -> list[asyncio.Server]:
+    loop, context = asyncio.get_running_loop(), tls.context() if tls is not None else None
+    return [
+        await loop.create_server(lane.connect, sock=listener, ssl=context, backlog=BACKLOG) for listener in listeners
+    ]
 
 
 async def _drain(lane: Lane, handed: Handed, pipeline: Pipeline, seconds: float) -> None:

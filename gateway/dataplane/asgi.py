@@ -56,9 +56,9 @@ class McpDoor:
         else:
             self._serve(exchange)
         async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(_watch(exchange, receive), name="watch for the client's leaving")
-            await exchange.deliver(send)
-            watching.cancel()
+            sending = tasks.create_task(exchange.deliver(send), name="send an answer")
+            watching = tasks.create_task(_watch(exchange, receive, sending), name="watch for the client's leaving")
+            sending.add_done_callback(lambda _: watching.cancel())
         if exchange.is_cut:
             await self._cut(send)
 
@@ -154,10 +154,11 @@ class AsgiExchange:
         self.on_leave = self.on_pause = self.on_resume = None
 
 
-async def _watch(exchange: AsgiExchange, receive: Receive) -> None:
+async def _watch(exchange: AsgiExchange, receive: Receive, sending: asyncio.Task[None]) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     exchange.left()
+    sending.cancel()  # it may wait for room that no one will ever make
 
 
 def _path(scope: Scope) -> str:

@@ -17,7 +17,8 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import RawData
-from hypercorn.protocol.h2 import H2Protocol
+from hypercorn.protocol import h2
+from hypercorn.protocol.h2 import BUFFER_LOW_WATER, H2Protocol, StreamBuffer
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.typing import ASGIFramework, LifespanState
 
@@ -28,6 +29,26 @@ from gateway.wire.http1 import Limits
 KEEP_ALIVE: Final = 75.0  # seconds that an idle connection is kept; Hypercorn's own default is 5
 STREAMS: Final = 1000  # at once per HTTP/2 connection; a client has one for each session it listens to
 _ENDLESS: Final = 2**31
+_LAST_WAIT: Final = 2.0  # seconds for applications to notice that their clients are gone
+
+
+class _Buffer(StreamBuffer):
+    """Hypercorn's own lets its writer go on whenever it gives little away, so also when the client's window is shut.
+
+    All that an application had for a client that stopped reading piled up in memory. This one looks at what is left.
+    """
+
+    async def pop(self, max_length: int) -> bytes:
+        data = bytes(self.buffer[:max_length])
+        del self.buffer[:max_length]
+        if len(self.buffer) < BUFFER_LOW_WATER:
+            await self._paused.set()
+        if not self.buffer:
+            await self._is_empty.set()
+        return data
+
+
+h2.StreamBuffer = _Buffer  # type: ignore[misc]
 
 
 class Handed:
@@ -36,14 +57,17 @@ class Handed:
     def __init__(self, app: ASGIWrapper, config: Config, state: LifespanState, tasks: Tasks) -> None:
         self._app, self._config, self._state, self._tasks = app, config, state, tasks
         self._context = WorkerContext(None)
+        self._transports: set[asyncio.WriteTransport] = set()
 
     @classmethod
     @asynccontextmanager
     async def serving(cls, app: App, limits: Limits) -> AsyncIterator[Self]:
-        """While the application lives. At the end what still runs is cancelled."""
+        """While the application lives. At the end every connection is cut."""
         wrapper, config = ASGIWrapper(cast("ASGIFramework", app)), _config(limits)
         async with _living(wrapper, config) as state, Tasks() as tasks:
-            yield cls(wrapper, config, state, tasks)
+            handed = cls(wrapper, config, state, tasks)
+            yield handed
+            await handed.cut()
 
     def take(self, transport: asyncio.Transport, received: bytes) -> None:
         """From now on a transport's bytes are Hypercorn's, those already received first."""
@@ -62,9 +86,19 @@ class Handed:
         await self._context.terminated.set()
         await self._tasks.wait(seconds)
 
+    async def cut(self) -> None:
+        """Hypercorn's tasks end with their connection; cancelled, one with an unfinished answer would wait for ever."""
+        for transport in self._transports:
+            transport.abort()
+        await self._tasks.wait(_LAST_WAIT)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
-        await TCPServer(self._app, loop, self._config, self._context, self._state, reader, writer)
+        self._transports.add(writer.transport)
+        try:
+            await TCPServer(self._app, loop, self._config, self._context, self._state, reader, writer)
+        finally:
+            self._transports.discard(writer.transport)
 
 
 async def cut(send: Send) -> None:

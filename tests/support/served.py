@@ -48,7 +48,7 @@ class Served:
     def __init__(self, pipeline: Pipeline, routes: Routes, accounts: CountingAccounts, port: int) -> None:
         self.pipeline, self.routes, self.accounts, self.port = pipeline, routes, accounts, port
         self.stop = asyncio.Event()
-        self.notices: list[str] = []
+        self.stopping = asyncio.Event()
 
     def point(self, *endpoints: Endpoint, **changes: Any) -> None:
         """Adapter `x` has these instances from now on. changes: of its Route."""
@@ -96,7 +96,7 @@ async def served(
                 app,
                 stop=gateway.stop,
                 on_serving=serving.set,
-                on_stopping=lambda: gateway.notices.append("stopping"),
+                on_stopping=gateway.stopping.set,
                 tls=tls,
                 limits=limits,
                 patience=patience or Patience(drain=0.2),

@@ -7,7 +7,11 @@ import socket
 import msgspec
 import pytest
 
+from gateway.core.errors import GatewayError
+from gateway.dataplane.connection import UpstreamConnection
 from gateway.dataplane.deadlines import Deadlines
+from gateway.dataplane.upstream import Upstream
+from gateway.wire.http1 import Headers
 from gateway.wire.resources import Timeouts
 from tests.support.mcp_scripts import CALL, MODERN, answers, legacy_server
 from tests.support.scripted_upstream import Asked, scripted_upstream
@@ -54,6 +58,53 @@ async def test_resting_connection_that_the_server_closes_costs_no_call() -> None
                 assert (await client.ask(CALL)).status == 200
                 upstream.close_resting()  # its FIN crosses the next request
         assert len(upstream.asked) == 20
+
+
+class Recorded:
+    """connection.Answer that keeps what it is told, and sets `ended` at the end."""
+
+    def __init__(self) -> None:
+        self.status, self.body = 0, b""
+        self.error: GatewayError | None = None
+        self.ended = asyncio.Event()
+
+    def on_connection(self, connection: UpstreamConnection) -> bool:
+        return True
+
+    def on_head(self, status: int, headers: Headers, length: int | None) -> None:
+        self.status = status
+
+    def on_body(self, chunk: bytes) -> None:
+        self.body += chunk
+
+    def on_read(self) -> None:
+        """More is to come."""
+
+    def on_end(self) -> None:
+        self.ended.set()
+
+    def on_failure(self, error: GatewayError, *, is_unsent: bool) -> None:
+        self.error = error
+        self.ended.set()
+
+
+@pytest.mark.parametrize("method", [b"POST", b"GET"])
+async def test_call_that_crosses_the_closing_of_its_connection_goes_again_on_a_fresh_one(method: bytes) -> None:
+    request = method + b" /mcp HTTP/1.1\r\nHost: x\r\n\r\n"
+    deadlines = Deadlines()
+    async with (
+        scripted_upstream(answers(JSON + b"Content-Length: 2\r\n\r\n{}")) as server,
+        Upstream(deadlines) as upstream,
+    ):
+        for _ in range(3):
+            answer = Recorded()
+            server.close_resting()  # no await between here and the next line: the two cross
+            upstream.send(server.endpoint, request, answer, Timeouts())
+            await answer.ended.wait()
+            assert (answer.error, answer.status, answer.body) == (None, 200, b"{}")
+        assert len(server.asked) == 3
+        assert upstream.connects == server.connections == 3
+    deadlines.close()
 
 
 async def test_server_that_closes_after_it_had_the_call_is_not_asked_again() -> None:
