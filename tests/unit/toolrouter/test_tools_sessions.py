@@ -160,7 +160,7 @@ async def test_an_answer_with_another_principals_mark_goes_nowhere(gateway: Tool
         await client.initialize()
         await client.legacy("tools/call", {"name": "who"})
         for forged in ("x~session-1~Nw", "x~~Nw", "nonsense", "~~~"):
-            reply = {"jsonrpc": "2.0", "id": forged, "result": {}}
+            reply: Json = {"jsonrpc": "2.0", "id": forged, "result": {}}
             assert (await client.send(reply, {"Mcp-Session-Id": client.session})).status == 202
         await client.legacy("tools/call", {"name": "who"})
     assert not [message for where, message in found.posted if where in found.sessions and "result" in message]
@@ -231,7 +231,7 @@ async def test_an_adapter_that_refuses_the_client_answers_its_call(gateway: Tool
         offer(gateway, "x", found)
         await client.initialize()
         names = [each["name"] for each in (await client.legacy("tools/list")).result["tools"]]
-        found._answer = lambda exchange, message, _: exchange.respond(404)  # type: ignore[method-assign]
+        found._answer = lambda exchange, message, session: exchange.respond(404)  # type: ignore[method-assign]
         refused = await client.legacy("tools/call", {"name": "who"}, request_id="mine")
     assert names == ["who"]
     assert refused.status == 502  # 404 would end the client's session here, which is well
