@@ -1,6 +1,7 @@
 """`mcpdeck`: the one place where the command line and the deck meet."""
 
 import argparse
+import os
 import sys
 
 from mcpdeck.cli.desk import Desk
@@ -10,17 +11,18 @@ from mcpdeck.cli.main import run
 def show_deck(desk: Desk, words: argparse.Namespace) -> int:
     """The deck on the context that is meant."""
     from mcpdeck.tui import app
+    from mcpdeck.tui.identity import KeptIdentity
 
-    context = desk.target.context
     return app.run(
-        context=context.name,
+        context=desk.target.context,
         connect=desk.connect,
-        url=context.url,
+        identity=KeptIdentity(desk.places.accounts_file, os.environ, ca_file=desk.contexts.ca_file),
+        contexts=desk.contexts,
         view=words.view,
         adapter=words.adapter,
         filter=words.filter,
         theme=words.theme or desk.settings.theme,
-        read_only=words.read_only or desk.settings.read_only or context.read_only,
+        read_only=words.read_only or desk.settings.read_only,
         ascii=words.ascii or desk.settings.ascii,
     )
 

@@ -5,6 +5,7 @@ A clock that stands still, a gateway that is a scene: the same code gives the sa
 
 import asyncio
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,10 @@ FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 
 from gateway.wire.resources import WhoAmI  # noqa: E402
+from mcpdeck.config.contexts import Context, Contexts  # noqa: E402
+from mcpdeck.config.running import Running  # noqa: E402
+from mcpdeck.errors import Unreachable  # noqa: E402
+from mcpdeck.tui.identity import SignedIn  # noqa: E402
 from screenshots.picture import tidy, to_png  # noqa: E402  (only found with the line above)
 from tests.support import scenes  # noqa: E402
 from tests.support.deck import Driver, deck_on  # noqa: E402
@@ -34,6 +39,7 @@ class Shot(NamedTuple):
     theme: str = "dark"
     scene: Callable[[], Scene] = scenes.team
     surroundings: Callable[[], dict[str, Any]] = dict
+    protected: bool = False
     before: Callable[[Driver], Awaitable[None]] | None = None
 
 
@@ -59,6 +65,28 @@ async def as_a_reader(deck: Driver) -> None:
     )
     await deck.type("<ctrl+r>")
     await deck.sees("Tom Ek")
+
+
+async def answer(context: Context) -> float:
+    """As if it were asked."""
+    if context.name == "lab":
+        raise Unreachable("https://10.20.0.7:8443 does not answer in time")
+    return {"prod-weu": 0.018, "prod-eus": 0.094}.get(context.name, LATENCY)
+
+
+def four_gateways() -> dict[str, Any]:
+    """Contexts of a team: two to be careful with, one that does not answer."""
+    folder = Path(tempfile.mkdtemp())
+    book = Contexts(folder / "contexts.yaml", Running(folder / "running"))
+    book.add(Context(name="prod-weu", url="https://mcp.example.com", protected=True), use=False)
+    book.add(Context(name="prod-eus", url="https://mcp-eus.example.com", protected=True, read_only=True), use=False)
+    book.add(Context(name="staging", url="https://mcp.staging.example.com"), use=True)
+    book.add(Context(name="lab", url="https://10.20.0.7:8443"), use=False)
+    identity = FakeIdentity()
+    for context, url in (("prod-weu", "https://mcp.example.com"), ("staging", "https://mcp.staging.example.com")):
+        account = identity.plan(context, url, None).account
+        identity.keep(SignedIn("ada@example.com", account, {}))
+    return {"contexts": book, "reach": answer, "identity": identity}
 
 
 SHOTS = {
@@ -87,6 +115,11 @@ SHOTS = {
         (120, 40), ":login device-code<enter>", ("F7QK-4XTB",), surroundings=waiting_for_a_code, before=signed_out
     ),
     "whoami-120x40": Shot((120, 40), "/github<enter>:whoami<enter>", ("Here, for github",), before=as_a_reader),
+    "contexts-80x24": Shot((80, 24), "8", ("Silent", "18ms"), surroundings=four_gateways),
+    "contexts-120x40": Shot((120, 40), "8jj", ("Silent", "ada@example"), surroundings=four_gateways),
+    "protected-100x30": Shot(
+        (100, 30), "/weather<enter><ctrl+d>weat", ("Type weather",), surroundings=four_gateways, protected=True
+    ),
     "help-120x40": Shot((120, 40), "?", ("Keys in Adapters",)),
 }
 

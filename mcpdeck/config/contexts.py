@@ -69,6 +69,11 @@ class Contexts:
         known = ", ".join(context.name for context in self.all()) or "none"
         raise Misconfigured(f"there is no context {name!r} (known: {known}); mcpdeck contexts add {name} URL")
 
+    def ca_file(self, name: str) -> str:
+        """Empty for a gateway that is known by its URL alone. Raises Misconfigured."""
+        _, saved = self._read()
+        return saved[name].ca_file if name in saved else ""
+
     def chosen(self, *, name: str, url: str, environ: Mapping[str, str]) -> Context:
         """The one that is meant: by flag, else by variable, else the current one. Raises Misconfigured.
 
@@ -82,10 +87,7 @@ class Contexts:
 
     def add(self, context: Context, *, use: bool) -> bool:
         """Whether it is new. Raises Misconfigured."""
-        if not _NAME.fullmatch(context.name):
-            raise Misconfigured(f"{context.name!r} is no name for a context: letters, digits and ._- only")
-        if context.name in BUILT_IN:
-            raise Misconfigured(f"{context.name!r} is the gateway of `mcpdeck up` or `demo`; choose another name")
+        checked_name(context.name)
         checked_url(context.url)
         current, saved = self._read()
         is_new = context.name not in saved
@@ -132,6 +134,15 @@ class Contexts:
         replacement = self._path.with_name(self._path.name + ".new")
         replacement.write_text(_HEAD + yaml.safe_dump(told, sort_keys=False, allow_unicode=True), encoding="utf-8")
         replacement.replace(self._path)
+
+
+def checked_name(name: str) -> str:
+    """Raises Misconfigured."""
+    if not _NAME.fullmatch(name):
+        raise Misconfigured(f"{name!r} is no name for a context: letters, digits and ._- only")
+    if name in BUILT_IN:
+        raise Misconfigured(f"{name!r} is the gateway of `mcpdeck up` or `demo`; choose another name")
+    return name
 
 
 def checked_url(url: str) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from gateway.wire.resources import Adapter, LiveSession
+from mcpdeck.model.formatting import listed
 from mcpdeck.model.state import Standing, State
 
 WRITER_ROLE: Final = "mcp.admin"
@@ -18,19 +19,21 @@ class View(StrEnum):
     ADAPTERS = "adapters"
     SESSIONS = "sessions"
     LOGS = "logs"
+    CONTEXTS = "contexts"
     DETAIL = "detail"  # one adapter
     SESSION = "session"  # one session
 
 
-MAIN_VIEWS: Final = (View.ADAPTERS, View.SESSIONS, View.LOGS)
+MAIN_VIEWS: Final = (View.ADAPTERS, View.SESSIONS, View.LOGS, View.CONTEXTS)
 PARENTS: Final = {View.DETAIL: View.ADAPTERS, View.SESSION: View.SESSIONS}  # where the others are reached from
-TABLES: Final = (View.ADAPTERS, View.SESSIONS)
+TABLES: Final = (View.ADAPTERS, View.SESSIONS, View.CONTEXTS)
 ADAPTER_VIEWS: Final = (View.ADAPTERS, View.DETAIL)
 SESSION_VIEWS: Final = (View.SESSIONS, View.SESSION)
 EVERY_VIEW: Final = tuple(View)
 COMMAND_AREAS: Final = (
     "adapter",
     "session",
+    "context",
     "log",
     "table",
     "view",
@@ -46,6 +49,7 @@ class Need(StrEnum):
 
     ADAPTER = "adapter"  # one is selected, or named
     SESSION = "session"  # the same
+    CONTEXT = "context"  # the same
     WRITE = "write"  # the caller owns the adapter, or is an admin
     END = "end"  # the session is the caller's own, or of an adapter that they may change
     CREATE = "create"
@@ -92,6 +96,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     view: View
     adapter: Adapter | None = None
     session: LiveSession | None = None
+    context: str = ""
     refused: dict[tuple[str, str], str] = {}
     read_only: bool = False
 
@@ -100,13 +105,15 @@ def obstacle(command: Command, situation: Situation) -> str:
     """Why the command can not run now, as a sentence for its reader; empty when it can."""
     state, needs = situation.state, command.needs
     if command.area in _OF_A_VIEW and situation.view not in command.views:
-        return f"only in {' and '.join(view.capitalize() for view in command.views)}"
-    if situation.read_only and needs & CHANGES:
-        return "this deck is read-only"
+        return f"only in {listed([view.capitalize() for view in command.views])}"
+    if needs & CHANGES and (situation.read_only or state.here.read_only):
+        return "this deck is read-only" if situation.read_only else f"context {state.context!r} is read-only"
     if Need.ADAPTER in needs and situation.adapter is None:
         return "no adapter is selected"
     if Need.SESSION in needs and situation.session is None:
         return "no session is selected"
+    if Need.CONTEXT in needs and not situation.context:
+        return "no context is selected"
     if Need.GATEWAY in needs and state.link.standing is Standing.SIGN_IN:
         return "sign in first: L"
     if Need.GATEWAY in needs and state.link.standing is not Standing.LIVE:

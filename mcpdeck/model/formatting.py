@@ -1,5 +1,6 @@
 """Times, counts and lengths as people read them in a narrow column. Pure."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from gateway.wire.resources import Adapter
@@ -48,6 +49,11 @@ def moment(then: datetime, now: datetime) -> str:
 def plural(number: int, noun: str) -> str:
     """`1 session`, `1,204 sessions`."""
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
+def listed(words: Sequence[str]) -> str:
+    """`one`, `one and two`, `one, two and three`."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def source(adapter: Adapter) -> str:

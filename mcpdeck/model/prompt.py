@@ -92,6 +92,8 @@ def resolve(order: Order, state: State) -> Order | Misunderstood:
     match order.command.takes:
         case Takes.ADAPTER if named not in state.adapters:
             return Misunderstood(f"there is no adapter {named!r} that you may read")
+        case Takes.CONTEXT if state.contexts and named not in state.contexts:
+            return Misunderstood(f"there is no context {named!r}; 8 shows those you know")
         case Takes.SESSION:
             found = sessions.find(state, named)
             if len(found) != 1:

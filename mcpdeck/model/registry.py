@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from mcpdeck.model.commands import Command, View
-from mcpdeck.model.verbs import adapters, deck, identity, lines, sessions, tables, views
+from mcpdeck.model.verbs import adapters, contexts, deck, identity, lines, sessions, tables, views
 
 COMMANDS: Final[tuple[Command, ...]] = (
     *views.COMMANDS,
     *adapters.COMMANDS,
     *sessions.COMMANDS,
+    *contexts.COMMANDS,
     *tables.COMMANDS,
     *lines.COMMANDS,
     *identity.COMMANDS,

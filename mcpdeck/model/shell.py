@@ -35,7 +35,9 @@ def masthead(state: State, *, now: datetime, glyphs: Glyphs, width: int, read_on
     left = [Part(" mcpdeck ", Tone.ACCENT), Part(f" {state.context}", Tone.STRONG)]
     if width >= WIDE and state.url:
         left.append(Part(f"  {state.url}", Tone.DIM))
-    if read_only:
+    if state.here.protected:
+        left.append(Part("  protected", Tone.WARN))
+    if read_only or state.here.read_only:
         left.append(Part("  read-only", Tone.WARN))
     right = []
     if who := state.principal:

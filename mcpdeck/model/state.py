@@ -11,6 +11,8 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.wire.resources import Adapter, AdapterStatus, ChangeEvent, LiveSession, WhoAmI
+from mcpdeck.config.contexts import Context
+from mcpdeck.model.contexts import ContextEntry, Reach
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -51,12 +53,19 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     principal: WhoAmI | None = None
     latency: float | None = None  # seconds
     link: Link = Link()
+    contexts: Mapping[str, ContextEntry] = NOTHING
     signing: Signing | None = None
     adapters: Mapping[str, Adapter] = NOTHING
     statuses: Mapping[str, AdapterStatus] = NOTHING
     sessions: Mapping[str, LiveSession] = NOTHING
     fresh_at: datetime | None = None
     mentioned: frozenset[str] = frozenset()
+
+    @property
+    def here(self) -> Context:
+        """The context that is looked at, as far as it is known."""
+        entry = self.contexts.get(self.context)
+        return entry.context if entry else Context(name=self.context, url=self.url)
 
     @property
     def is_stale(self) -> bool:
@@ -88,6 +97,19 @@ class Addressed(msgspec.Struct, frozen=True):
     """Where the context's gateway is."""
 
     url: str
+
+
+class ContextsRead(msgspec.Struct, frozen=True):
+    """All that there are now."""
+
+    entries: tuple[ContextEntry, ...]
+
+
+class ContextReached(msgspec.Struct, frozen=True):
+    """A gateway was asked whether it answers."""
+
+    name: str
+    reach: Reach
 
 
 class SigningBegan(msgspec.Struct, frozen=True):
@@ -127,12 +149,11 @@ class Disconnected(msgspec.Struct, frozen=True):
     link: Link
 
 
+type OwnEvent = ContextsRead | ContextReached | SigningBegan | SigningTold | SigningEnded  # of this side alone
 type DeckEvent = (
-    Restored
+    OwnEvent
+    | Restored
     | Addressed
-    | SigningBegan
-    | SigningTold
-    | SigningEnded
     | Recognised
     | StreamOpened
     | Changed
@@ -182,10 +203,8 @@ class _Draft:
                 self.state = replace(self.state, fresh_at=event.at)
             case Addressed():
                 self.state = replace(self.state, url=event.url)
-            case SigningBegan() | SigningTold():
-                self.state = replace(self.state, signing=Signing(event.told))
-            case SigningEnded():
-                self.state = replace(self.state, signing=None)
+            case ContextsRead() | ContextReached() | SigningBegan() | SigningTold() | SigningEnded():
+                self._apply_own(event)
             case Recognised():
                 self.state = replace(self.state, principal=event.principal, latency=event.latency)
             case StreamOpened():
@@ -205,6 +224,25 @@ class _Draft:
                 self.state = replace(self.state, link=event.link)
             case other:
                 assert_never(other)
+
+    def _apply_own(self, event: OwnEvent) -> None:
+        match event:
+            case ContextsRead():
+                self.state = replace(self.state, contexts={entry.name: entry for entry in event.entries})
+            case ContextReached():
+                self._reached(event)
+            case SigningBegan() | SigningTold():
+                self.state = replace(self.state, signing=Signing(event.told))
+            case SigningEnded():
+                self.state = replace(self.state, signing=None)
+            case other:
+                assert_never(other)
+
+    def _reached(self, event: ContextReached) -> None:
+        contexts = self.state.contexts
+        if (entry := contexts.get(event.name)) is not None:
+            told = replace(entry, reach=event.reach)
+            self.state = replace(self.state, contexts={**contexts, event.name: told})
 
     def _change(self, change: ChangeEvent) -> None:
         match change.kind, change.type:

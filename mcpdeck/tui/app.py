@@ -8,13 +8,15 @@ from typing import ClassVar
 import platformdirs
 from textual.command import Provider
 
+from mcpdeck.config.contexts import Context
 from mcpdeck.model.commands import View
 from mcpdeck.model.prompt import Order
 from mcpdeck.tui.actions.performing import perform
 from mcpdeck.tui.cache import Cache
+from mcpdeck.tui.contexts import read_contexts
 from mcpdeck.tui.deck import Deck
 from mcpdeck.tui.identity import Identity
-from mcpdeck.tui.surroundings import Connect, Opening, Surroundings
+from mcpdeck.tui.surroundings import Book, Connect, Opening, Surroundings
 
 
 def _palette() -> type[Provider]:
@@ -26,16 +28,19 @@ def _palette() -> type[Provider]:
 class DeckApp(Deck):
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette}
 
+    def begun(self) -> None:
+        read_contexts(self, ask=False)
+
     def perform(self, order: Order) -> None:
         perform(self, order)
 
 
 def run(
     *,
-    context: str,
+    context: Context,
     connect: Connect,
     identity: Identity | None = None,
-    url: str = "",
+    contexts: Book | None = None,
     view: str = View.ADAPTERS,
     adapter: str = "",
     filter: str = "",  # noqa: A002  (the command line's word)
@@ -50,12 +55,12 @@ def run(
     world = Surroundings(
         connect=connect,
         identity=identity,
+        contexts=contexts,
         cache=Cache(platformdirs.user_cache_path("mcpdeck")),
         dump_folder=platformdirs.user_data_path("mcpdeck") / "logs",
     )
     opening = Opening(
         context=context,
-        url=url,
         view=View(view),
         adapter=adapter,
         filter=filter,

@@ -42,7 +42,7 @@ def start(deck: Deck, command: Command, target: Target, change: Callable[[], Awa
         if await attempt(deck, command, target, change):
             deck.say(f"{target.label} {said}")
 
-    deck.run_worker(send(), group=f"{command.id} {target.name}", exclusive=True, exit_on_error=False)
+    deck.begin(send, group=f"{command.id} {target.name}")
 
 
 async def attempt(deck: Deck, command: Command, target: Target, change: Callable[[], Awaitable[object]]) -> bool:

@@ -7,7 +7,8 @@ import asyncio
 import os
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import events, on
@@ -22,6 +23,7 @@ from textual.worker import Worker, WorkerState
 
 from gateway.wire.resources import Adapter
 from mcpdeck.model.commands import PARENTS, Command, Situation, Takes, View, obstacle
+from mcpdeck.model.contexts import ContextEntry
 from mcpdeck.model.form import Entries
 from mcpdeck.model.prompt import Misunderstood, Order, complete, parse, resolve
 from mcpdeck.model.registry import BY_ID
@@ -35,6 +37,7 @@ from mcpdeck.tui.surroundings import Opening, Surroundings
 from mcpdeck.tui.tail import Tail
 from mcpdeck.tui.themes import DEFAULTS, THEMES
 from mcpdeck.tui.views.adapters import AdaptersView
+from mcpdeck.tui.views.contexts import ContextsView
 from mcpdeck.tui.views.detail import DetailView
 from mcpdeck.tui.views.logs import LogsView
 from mcpdeck.tui.views.place import Place
@@ -52,7 +55,11 @@ FLUSH_SECONDS: Final = 0.1  # what comes within it is drawn at once
 SMALLEST: Final = (60, 15)
 COPY_LIMIT: Final = 74_994  # bytes of OSC 52 that terminals and multiplexers pass on
 QUIT_SECONDS: Final = 2.0
-OPENS: Final = {View.ADAPTERS: "adapter.describe", View.SESSIONS: "session.describe"}  # a second click on a row
+OPENS: Final = {  # by a second click on a row
+    View.ADAPTERS: "adapter.describe",
+    View.SESSIONS: "session.describe",
+    View.CONTEXTS: "context.switch",
+}
 
 
 class Deck(App[None]):
@@ -72,7 +79,8 @@ class Deck(App[None]):
         self.surroundings = surroundings
         self.opening = opening
         self.glyphs = ASCII if opening.ascii else UNICODE
-        self.state = State(context=opening.context, url=opening.url)
+        here = opening.context
+        self.state = State(context=here.name, url=here.url, contexts={here.name: ContextEntry(context=here)})
         self.draft = Entries()
         self._connection = Connection(surroundings, self.apply)
         self._log_patience = Patience(surroundings.random)
@@ -101,6 +109,7 @@ class Deck(App[None]):
             yield AdaptersView(glyphs=glyphs, clock=clock)
             yield SessionsView(glyphs=glyphs, clock=clock)
             yield LogsView(glyphs=glyphs, clock=clock)
+            yield ContextsView(glyphs=glyphs, clock=clock)
             yield SessionView(glyphs=glyphs, clock=clock)
             yield DetailView(glyphs=glyphs, clock=clock)
         yield Prompt(self._complete)
@@ -112,7 +121,7 @@ class Deck(App[None]):
     def on_mount(self) -> None:
         self._own_loop = asyncio.get_running_loop()
         cache, opening = self.surroundings.cache, self.opening
-        if cache and (restored := cache.restore(opening.context)):
+        if cache and (restored := cache.restore(opening.context.name)):
             self.state = reduce_all(self.state, [restored])
         self.show_state()
         self.place.focus_content()
@@ -122,6 +131,7 @@ class Deck(App[None]):
         """After the first frame: only now does anything of the gateway's client load."""
         opening = self.opening
         self._connect()
+        self.begun()
         self.set_interval(1.0, self._tick)
         if opening.filter:
             self.adapters_view.set_filter(opening.filter)
@@ -129,7 +139,19 @@ class Deck(App[None]):
             self.obey_text(f"{'describe' if opening.view is View.DETAIL else opening.view} {opening.adapter}")
 
     def _connect(self) -> None:
-        self.run_worker(self._connection.stay(self.state.context), group="feed", exclusive=True, exit_on_error=False)
+        self.begin(self._connection.stay, self.state.context, group="feed")
+
+    def begin[*Arguments](
+        self,
+        work: Callable[[*Arguments], Coroutine[None, None, None]],
+        *arguments: *Arguments,
+        group: str,
+        exclusive: bool = True,
+    ) -> Worker[None]:
+        """Run it in a worker. exclusive: instead of what of its group is still under way."""
+        # As a function: a coroutine that is cancelled before its first step would never have been awaited.
+        bound: Callable[[], Coroutine[None, None, None]] = partial(work, *arguments)
+        return self.run_worker(bound, group=group, exclusive=exclusive, exit_on_error=False)
 
     @property
     def client(self) -> "GatewayClient":
@@ -140,7 +162,9 @@ class Deck(App[None]):
     def switch(self, context: str) -> None:
         """Look at another gateway; nothing of this one stays on the screen."""
         self._remember()
-        self.state = State(context=context)
+        entry = self.state.contexts.get(context)
+        url = entry.context.url if entry else ""
+        self.state = State(context=context, url=url, contexts=self.state.contexts)
         self._pending.clear()
         self._refused.clear()
         self._connection.hurry()
@@ -178,7 +202,7 @@ class Deck(App[None]):
 
     def _take_in(self) -> None:
         self._flush_due = False
-        if not self.screen_stack:
+        if not self.is_running:
             return  # on the way out
         pending, self._pending = self._pending, []
         self.state = reduce_all(self.state, pending)
@@ -187,8 +211,9 @@ class Deck(App[None]):
             self._wanted_row = ""
 
     def _tick(self) -> None:
-        self._show_shell()
-        self.place.tick()
+        if self.is_running:
+            self._show_shell()
+            self.place.tick()
 
     # Showing
 
@@ -198,7 +223,7 @@ class Deck(App[None]):
         self._show_shell()
 
     def _show_shell(self) -> None:
-        if not self.screen_stack:
+        if not self.is_running:
             return  # on the way out
         root = self._root
         width, view = self.size.width, self.place.view
@@ -289,11 +314,13 @@ class Deck(App[None]):
             adapter = target
         if target and command.takes is Takes.SESSION:
             session = target
+        context = target if target and command.takes is Takes.CONTEXT else next(iter(place.context_names), "")
         situation = Situation(
             state=self.state,
             view=place.view,
             adapter=self.state.adapters.get(adapter),
             session=self.state.sessions.get(session),
+            context=context,
             refused=self._refused,
             read_only=self.opening.read_only,
         )
@@ -341,6 +368,10 @@ class Deck(App[None]):
                     self.perform(sure)
 
     @abstractmethod
+    def begun(self) -> None:
+        """The first frame stands; whatever else is to be read may be."""
+
+    @abstractmethod
     def perform(self, order: Order) -> None:
         """Do it. Nothing stands in its way."""
 
@@ -361,7 +392,7 @@ class Deck(App[None]):
             case Takes.THEME:
                 return THEMES
             case Takes.CONTEXT:
-                return ()
+                return self.state.contexts
 
     @on(Prompt.Submitted)
     async def _typed(self, event: Prompt.Submitted) -> None:
@@ -395,7 +426,7 @@ class Deck(App[None]):
     def _log_wanted(self, event: LogsView.Wanted) -> None:
         view = self.logs_view
         tail = Tail(event.wish, view.inbox, view.stand, clock=self.surroundings.clock, patience=self._log_patience)
-        self.run_worker(tail.follow(lambda: self._connection.client), group="log", exclusive=True, exit_on_error=False)
+        self.begin(tail.follow, lambda: self._connection.client, group="log")
 
     # Telling
 

@@ -104,7 +104,7 @@ class KeptIdentity:
         vault = open_vault(signed_in.account.token_file)
         for key, text in signed_in.kept.items():
             vault.write(key, text)
-        self._accounts.put(signed_in.account)
+        self._accounts.put(msgspec.structs.replace(signed_in.account, username=signed_in.user))
 
     def sign_out(self, context: str, url: str) -> bool:
         from mcpdeck.auth.session import sign_out

@@ -24,11 +24,7 @@ def sign_in(deck: Deck, method: Method | None) -> None:
     elif identity.is_given:
         deck.say("MCPDECK_TOKEN is set, and goes before any sign-in; leave, unset it, and come back", "warning")
     else:
-        _run(deck, _plan(deck, identity, method))
-
-
-def _run(deck: Deck, work: object) -> None:
-    deck.run_worker(work, group=GROUP, exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
+        deck.begin(_plan, deck, identity, method, group=GROUP)
 
 
 async def _plan(deck: Deck, identity: Identity, method: Method | None) -> None:
@@ -47,7 +43,7 @@ async def _plan(deck: Deck, identity: Identity, method: Method | None) -> None:
 
     def answered(chosen: Plan | None) -> None:
         if chosen is not None and deck.state.context == context:
-            _run(deck, _sign_in(deck, identity, chosen))
+            deck.begin(_sign_in, deck, identity, chosen, group=GROUP)
 
     await deck.push_screen(SignInScreen(plan), answered)
 
@@ -85,7 +81,7 @@ def sign_out(deck: Deck) -> None:
     if identity is None:
         deck.say("this deck was opened without a way to sign in", "warning")
     else:
-        _run(deck, _sign_out(deck, identity))
+        deck.begin(_sign_out, deck, identity, group=GROUP)
 
 
 async def _sign_out(deck: Deck, identity: Identity) -> None:

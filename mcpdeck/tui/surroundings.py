@@ -1,15 +1,16 @@
 """What the deck takes from the world, and how it begins. Opens nothing itself."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.app import App
 
+from mcpdeck.config.contexts import Context
 from mcpdeck.model.commands import View
 from mcpdeck.tui.cache import Cache
 from mcpdeck.tui.identity import Identity
@@ -20,12 +21,33 @@ if TYPE_CHECKING:
 type Connect = Callable[[str], AbstractAsyncContextManager["GatewayClient"]]
 
 
+class Book(Protocol):
+    """The reader's contexts file. Everything blocks and raises Misconfigured."""
+
+    def all(self) -> list[Context]: ...
+
+    def current(self) -> str: ...
+
+    def add(self, context: Context, *, use: bool) -> bool: ...
+
+    def use(self, name: str) -> None: ...
+
+    def remove(self, name: str) -> None: ...
+
+
 def in_editor(app: App[Any], text: str) -> str | None:
     """Let the reader edit it on this terminal. None if nothing was saved. Raises SuspendNotSupported, NoEditor."""
     from mcpdeck import editor
 
     with app.suspend():
         return editor.edit(text, suffix=".yaml")
+
+
+async def over_the_network(context: Context) -> float:
+    """Seconds until its gateway's answer. Raises Unreachable."""
+    from mcpdeck.reach import reach
+
+    return await reach(context.url, ca_file=context.ca_file)
 
 
 @dataclass(kw_only=True)
@@ -35,6 +57,8 @@ class Surroundings:
     connect: Connect
     cache: Cache | None = None
     identity: Identity | None = None
+    contexts: Book | None = None
+    reach: Callable[[Context], Awaitable[float]] = over_the_network
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Random = field(default_factory=Random)
     dump_folder: Path = Path()
@@ -45,8 +69,7 @@ class Surroundings:
 class Opening:
     """How the deck begins."""
 
-    context: str
-    url: str = ""
+    context: Context
     view: View = View.ADAPTERS
     adapter: str = ""
     filter: str = ""

@@ -11,6 +11,7 @@ from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from mcpdeck.client import GatewayClient
+from mcpdeck.config.contexts import Context
 from mcpdeck.tui.app import DeckApp
 from mcpdeck.tui.surroundings import Opening, Surroundings
 from tests.support.fake_gateway import NOW, FakeGateway, Scene
@@ -80,12 +81,16 @@ async def deck_on(
     size: tuple[int, int] = (110, 30),
     ready: bool = True,
     surroundings: dict[str, Any] | None = None,
+    context: str = "test",
+    protected: bool = False,
     **opening: Any,
 ) -> AsyncIterator[Driver]:
     """The deck, looking at a gateway with this scene. `ready`: only once it shows what is there."""
     async with FakeGateway(scene).running() as gateway:
-        world = Surroundings(connect=connect_to(gateway), clock=lambda: NOW, random=Random(1), **(surroundings or {}))
-        app = DeckApp(world, Opening(**({"context": "test", "url": gateway.url} | opening)))
+        usual: dict[str, Any] = {"connect": connect_to(gateway), "clock": lambda: NOW, "random": Random(1)}
+        world = Surroundings(**(usual | (surroundings or {})))
+        here = Context(name=context, url=gateway.url, protected=protected)
+        app = DeckApp(world, Opening(context=here, **opening))
         async with app.run_test(size=size, notifications=True) as pilot:
             driver = Driver(app, pilot, gateway)
             if ready:

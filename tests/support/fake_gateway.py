@@ -204,6 +204,9 @@ class FakeGateway:
 
     # Routes
 
+    async def _ping(self, _request: Request, writer: asyncio.StreamWriter) -> None:
+        _respond(writer, 200, b"pong", "text/plain")
+
     async def _whoami(self, _request: Request, writer: asyncio.StreamWriter) -> None:
         _json(writer, 200, self.scene.whoami)
 
@@ -329,6 +332,7 @@ type _Answer = Callable[..., Awaitable[None]]
 
 _NAME = "([a-z0-9-]+)"
 _ROUTES: dict[tuple[str, str], _Answer] = {
+    ("GET", "/ping"): FakeGateway._ping,
     ("GET", "/whoami"): FakeGateway._whoami,
     ("GET", "/adapters"): FakeGateway._list,
     ("POST", "/adapters"): FakeGateway._create,

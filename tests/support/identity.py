@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from mcpdeck.auth.account import Account, Method
 from mcpdeck.auth.errors import AuthError
 from mcpdeck.tui.identity import Plan, SignedIn
@@ -54,7 +56,8 @@ class FakeIdentity:
         return SignedIn("ada@example.com", account, {account.key: "secret"})
 
     def keep(self, signed_in: SignedIn) -> None:
-        self.kept.append(signed_in)
+        account = replace(signed_in.account, username=signed_in.user)
+        self.kept.append(replace(signed_in, account=account))
 
     def sign_out(self, context: str, url: str) -> bool:
         was_in = bool(self.kept)
@@ -62,4 +65,4 @@ class FakeIdentity:
         return was_in
 
     def account(self, context: str, url: str) -> Account | None:
-        return self.kept[-1].account if self.kept else None
+        return next((it.account for it in self.kept if it.account.context == context), None)

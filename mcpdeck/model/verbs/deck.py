@@ -70,15 +70,6 @@ COMMANDS: Final = (
         help="dark, light, high-contrast, four more.",
     ),
     Command(
-        id="deck.context",
-        title="Switch context",
-        area="deck",
-        words=("context", "ctx"),
-        usage="NAME",
-        takes=Takes.CONTEXT,
-        help="Look at another gateway.",
-    ),
-    Command(
         id="deck.quit",
         title="Quit",
         area="deck",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from mcpdeck.model.commands import TABLES, Command
+from mcpdeck.model.commands import TABLES, Command, View
 
 COMMANDS: Final = (
     Command(
@@ -55,5 +55,12 @@ COMMANDS: Final = (
         help="Ascending or descending.",
     ),
     Command(id="table.sort-name", title="Sort by name", area="table", keys=("N",), views=TABLES, help="Sort by name."),
-    Command(id="table.sort-age", title="Sort by age", area="table", keys=("A",), views=TABLES, help="Youngest first."),
+    Command(
+        id="table.sort-age",
+        title="Sort by age",
+        area="table",
+        keys=("A",),
+        views=(View.ADAPTERS, View.SESSIONS),
+        help="Youngest first.",
+    ),
 )

@@ -39,4 +39,14 @@ COMMANDS: Final = (
         takes=Takes.ADAPTER,
         help="A log, every replica merged.",
     ),
+    Command(
+        id="view.contexts",
+        title="Contexts",
+        area="view",
+        keys=("8",),
+        views=_NUMBERED,
+        words=("contexts",),
+        usage="/FILTER",
+        help="The gateways you know; which answers.",
+    ),
 )

@@ -97,8 +97,9 @@ def _targets(deck: Deck, order: Order) -> Sequence[Adapter]:
 def restart(deck: Deck, order: Order) -> None:
     adapters = _targets(deck, order)
     run = _each(deck, order, adapters, lambda adapter: deck.client.restart(adapter.name), "restarts")
-    if sessions := deck.sessions_of(adapters):
-        lost = f"{plural(sessions, 'live session')} will drop; their clients begin anew."
+    sessions = deck.sessions_of(adapters)
+    if sessions or deck.state.here.protected:
+        lost = f"{plural(sessions, 'live session')} will drop; their clients begin anew." if sessions else ""
         _ask(deck, f"Restart {_names(adapters)}?", adapters, lost, verb="Restart", then=run)
     else:
         run()
@@ -131,6 +132,8 @@ def scale(deck: Deck, order: Order) -> None:
     if int(wanted) == 0 and sessions:
         lost = f"No instance stays, and {plural(sessions, 'live session')} will drop."
         _ask(deck, f"Stop {_names(adapters)}?", adapters, lost, verb="Stop", then=run)
+    elif deck.state.here.protected:
+        _ask(deck, f"Scale {_names(adapters)} to {wanted}?", adapters, "", verb="Scale", then=run)
     else:
         run()
 
@@ -155,7 +158,8 @@ def _ask(
     else:
         facts = [("Adapters", ", ".join(adapter.name for adapter in adapters))]
     facts.append(("Sessions", f"{deck.sessions_of(adapters)} live"))
-    ask(deck, question, facts=facts, lost=lost, verb=verb, then=then)
+    name = adapters[0].name if len(adapters) == 1 else plural(len(adapters), "adapter")
+    ask(deck, question, facts=facts, lost=lost, verb=verb, then=then, name=name)
 
 
 def _names(adapters: Sequence[Adapter]) -> str:

@@ -49,25 +49,20 @@ def end(deck: Deck, order: Order) -> None:
             change = partial(_end, deck, it.id)
             start(deck, order.command, Target(it.id, f"session {it.id[:8]}"), change, "has ended")
 
-    if len(found) == 1:
-        [it] = found
-        facts = [
-            ("Client", sessions.client(it) or "unknown"),
-            ("User", sessions.user(it)),
-            ("Adapter", it.adapter),
-            ("In flight", plural(it.in_flight, "call")),
-        ]
-        ask(deck, f"End session {it.id[:8]}?", facts=facts, lost=_LOST.get(it.era, ""), verb="End", then=run)
-    else:
-        users = sorted({sessions.user(it) for it in found})
-        adapters = sorted({it.adapter for it in found})
-        facts = [
-            ("Users", ", ".join(users)),
-            ("Adapters", ", ".join(adapters)),
-            ("In flight", plural(sum(it.in_flight for it in found), "call")),
-        ]
-        lost = "Their clients must begin anew."
-        ask(deck, f"End {plural(len(found), 'session')}?", facts=facts, lost=lost, verb="End", then=run)
+    name = found[0].id[:8] if len(found) == 1 else plural(len(found), "session")
+    lost = _LOST.get(found[0].era, "") if len(found) == 1 else "Their clients must begin anew."
+    question = f"End {'session ' if len(found) == 1 else ''}{name}?"
+    ask(deck, question, facts=_facts(found), lost=lost, verb="End", then=run, name=name)
+
+
+def _facts(found: Sequence[LiveSession]) -> list[tuple[str, str]]:
+    told = {
+        "Client": {sessions.client(it) or "unknown" for it in found},
+        "User": {sessions.user(it) for it in found},
+        "Adapter": {it.adapter for it in found},
+    }
+    facts = [(label, ", ".join(sorted(values))) for label, values in told.items()]
+    return [*facts, ("In flight", plural(sum(it.in_flight for it in found), "call"))]
 
 
 async def _end(deck: Deck, session_id: str) -> None:

@@ -1,8 +1,10 @@
 """What the deck itself does, anywhere: prompt, filter, help, theme, context, leaving."""
 
+from mcpdeck.model.commands import View
 from mcpdeck.model.prompt import Order
 from mcpdeck.model.shell import WIDE
 from mcpdeck.tui.actions.handlers import do_plainly, does
+from mcpdeck.tui.contexts import read_contexts
 from mcpdeck.tui.deck import Deck
 from mcpdeck.tui.themes import THEMES
 
@@ -26,6 +28,12 @@ def _show_help(deck: Deck) -> None:
     deck.open_above(page, lambda _: None)
 
 
+def _retry(deck: Deck) -> None:
+    deck.retry()
+    if deck.place.view is View.CONTEXTS:
+        read_contexts(deck, ask=True)
+
+
 @does("deck.theme")
 def choose_theme(deck: Deck, order: Order) -> None:
     name = order.arguments[0] if order.arguments else ""
@@ -33,14 +41,6 @@ def choose_theme(deck: Deck, order: Order) -> None:
         deck.theme = name
     else:
         deck.say(f"themes are {', '.join(THEMES)}", "warning" if name else "information")
-
-
-@does("deck.context")
-def switch_context(deck: Deck, order: Order) -> None:
-    if order.arguments:
-        deck.switch(order.arguments[0])
-    else:
-        deck.say("name a context: :context NAME; `mcpdeck contexts list` shows them")
 
 
 do_plainly(
@@ -51,7 +51,7 @@ do_plainly(
         "deck.help": _show_help,
         "deck.palette": lambda deck: deck.action_command_palette(),
         "deck.back": lambda deck: deck.back(),
-        "deck.retry": lambda deck: deck.retry(),
+        "deck.retry": _retry,
         "deck.quit": lambda deck: deck.exit(),
     }
 )

@@ -43,6 +43,11 @@ class Place(Vertical):
         return []
 
     @property
+    def context_names(self) -> Sequence[str]:
+        """The contexts that verbs act on here, likewise."""
+        return []
+
+    @property
     def crumb(self) -> str:
         """What of a main view was opened, for the strip."""
         return ""

@@ -57,6 +57,10 @@ class TablePlace[Item](Place):
     def nothing_yet(self) -> str:
         """What to say to a reader of an empty table."""
 
+    def is_stale(self, state: State) -> bool:
+        """Whether the rows may no longer be true."""
+        return state.is_stale and state.fresh_at is not None
+
     def heading(self) -> list[Part]:
         return titled(self.view.capitalize())
 
@@ -85,7 +89,7 @@ class TablePlace[Item](Place):
         self._state = state
         if not self.display:
             return
-        self.table.set_stale(state.is_stale and state.fresh_at is not None)
+        self.table.set_stale(self.is_stale(state))
         if (source := self.source(state)) != self._drawn:
             self._drawn = source
             self.table.show(self.rows(state))

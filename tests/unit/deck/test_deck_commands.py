@@ -131,7 +131,7 @@ def test_keys_are_told_as_people_call_them() -> None:
         ("logs weather /5\\d\\d | 4", "view.logs", ("weather",), "5\\d\\d | 4", None),
         ("scale weather 3", "adapter.scale", ("weather", "3"), None, None),
         ("q", "deck.quit", (), None, None),
-        ("@prod-weu", "deck.context", ("prod-weu",), None, None),
+        ("@prod-weu", "context.switch", ("prod-weu",), None, None),
         ("adapters @prod /x", "view.adapters", (), "x", "prod"),
         ("theme 'high-contrast'", "deck.theme", ("high-contrast",), None, None),
     ],
@@ -220,7 +220,7 @@ def test_session_is_ended_by_its_user_its_adapters_owner_or_an_admin(
 
 def test_verb_of_a_table_says_where_there_is_one() -> None:
     situation = Situation(state=LIVE, view=View.LOGS)
-    assert obstacle(BY_ID["table.faults"], situation) == "only in Adapters and Sessions"
+    assert obstacle(BY_ID["table.faults"], situation) == "only in Adapters, Sessions and Contexts"
 
 
 def told(state: State, width: int = 120) -> str:
