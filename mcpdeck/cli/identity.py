@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import sys
@@ -46,7 +47,8 @@ def add_parsers(commands: Any, *, target: Callable[[argparse.Namespace], tuple[s
     login.add_argument("--token-file", default="", help="keep tokens in this file (mode 0600) and not in the keyring")
     login.add_argument("--yes", action="store_true", help="believe the gateway about its issuer")
     add("logout", _logout, "Remove everything that signing in left on this machine.")
-    add("whoami", _whoami, "Who the gateway takes you for, and what that allows.")
+    whoami = add("whoami", _whoami, "Who the gateway takes you for, and what that allows.")
+    whoami.add_argument("-o", "--output", choices=("table", "json"), default="table", metavar="FORMAT")
     add("token", _token, "Print an access token for scripts.")
 
 
@@ -108,10 +110,13 @@ def _token(_words: argparse.Namespace, context: str, url: str, *, accounts: Acco
     return OK
 
 
-def _whoami(_words: argparse.Namespace, context: str, url: str, *, accounts: Accounts) -> int:
+def _whoami(words: argparse.Namespace, context: str, url: str, *, accounts: Accounts) -> int:
     answer = asyncio.run(_asked(context, url, accounts, os.environ))
     if isinstance(answer, int):
         return answer
+    if words.output == "json":
+        print(json.dumps(answer))  # escapes whatever a terminal would obey
+        return OK
     account = accounts.find(context, origin_of(url))
     for line in described(answer, account, url):
         print(line)

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -14,9 +15,13 @@ from mcpdeck.cli.words import seconds
 if TYPE_CHECKING:
     from mcpdeck.cli.output import Printer
     from mcpdeck.cli.words import Words
+    from mcpdeck.client import GatewayClient
     from mcpdeck.logbook import LogLine
+    from mcpdeck.model.resuming import Seen
 
 TAIL: Final = 1_000
+FIRST_PAUSE: Final = 1.0  # seconds
+LONGEST_PAUSE: Final = 30.0
 _COLORS: Final = ("36", "33", "35", "32", "34", "31")  # of instances, by turns
 
 
@@ -52,23 +57,51 @@ def _logs(words: argparse.Namespace, desk: Desk) -> int:
 
 
 async def _follow(words: argparse.Namespace, desk: Desk) -> None:
+    """A stream that breaks while it is followed goes on where it was, however long that takes."""
+    from mcpdeck.errors import Unreachable
+    from mcpdeck.model.resuming import Seen
+
+    writer, seen, pause = _Writer(words, desk.printer), Seen(), FIRST_PAUSE
+    async with desk.target.client() as client:
+        while True:
+            try:
+                async for line in _lines(words, client, seen):
+                    pause = FIRST_PAUSE
+                    writer.write(line)
+                if not words.follow or words.previous:
+                    return
+                why = "the log ended"
+            except Unreachable as error:
+                if not words.follow or seen.since is None:
+                    raise
+                why = str(error)
+            desk.printer.tell(f"{why}; trying again in {pause:g} s")
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_PAUSE, 2 * pause)
+            seen.broke()
+
+
+async def _lines(words: argparse.Namespace, client: "GatewayClient", seen: "Seen") -> AsyncIterator["LogLine"]:
+    """Those that were not here before."""
     from mcpdeck.logbook import parse_line
 
-    since = None if words.since is None else (datetime.now(UTC) - timedelta(seconds=words.since)).isoformat()
-    writer = _Writer(words, desk.printer)
-    async with desk.target.client() as client:
-        lines = client.logs(
-            words.name,
-            instance=words.instance,
-            follow=words.follow,
-            since=since,
-            tail=words.tail if words.tail is not None or since else TAIL,
-            previous=words.previous,
-            timestamps=words.timestamps or words.jsonl,
-        )
-        async with aclosing(lines):
-            async for raw in lines:
-                writer.write(parse_line(raw))
+    since = seen.since
+    if since is None and words.since is not None:
+        since = (datetime.now(UTC) - timedelta(seconds=words.since)).isoformat()
+    lines = client.logs(
+        words.name,
+        instance=words.instance,
+        follow=words.follow,
+        since=since,
+        tail=None if seen.since else words.tail if words.tail is not None or since else TAIL,
+        previous=words.previous,
+        timestamps=words.timestamps or words.jsonl or words.follow,
+    )
+    async with aclosing(lines):
+        async for raw in lines:
+            line = parse_line(raw)
+            if seen.is_new(line):
+                yield line
 
 
 class _Writer:

@@ -11,6 +11,7 @@ from mcpdeck import VERSION
 from mcpdeck.cli.desk import Desk, ShowDeck
 from mcpdeck.cli.exits import BROKEN_PIPE, INTERRUPTED, UNEXPECTED, USAGE, Failure, failure_of
 from mcpdeck.cli.words import Words, split
+from mcpdeck.errors import Misconfigured
 
 _ABOUT: Final = """\
 Run a team's MCP servers behind one gateway, and see them all in one terminal.
@@ -64,10 +65,11 @@ def run(argv: Sequence[str], show_deck: ShowDeck) -> int:
         return USAGE
     top = parser(_verb_of(ours))
     words = top.parse_args(ours)
+    desk = Desk(words, trailing, show_deck)
     try:
         if trailing and not getattr(words, "takes_trailing", False):
             top.error(f"nothing may follow -- here, and {' '.join(trailing)} does")
-        code = int(words.run(words, Desk(words, trailing, show_deck)))
+        code = int(words.run(words, desk))
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -80,7 +82,7 @@ def run(argv: Sequence[str], show_deck: ShowDeck) -> int:
             if os.environ.get("MCPDECK_DEBUG"):
                 raise
             failure = Failure(UNEXPECTED, f"a defect of mcpdeck: {type(error).__name__}: {error}", hint=_DEFECT)
-        print(failure.json() if _wants_json(words) else failure.text(), file=sys.stderr)
+        print(failure.json() if _wants_json(words, desk) else failure.text(), file=sys.stderr)
         return failure.code
 
 
@@ -109,8 +111,11 @@ def _verb_of(ours: Sequence[str]) -> str | None:
     return next((word for place, word in enumerate(ours) if place not in values and word in VERBS), None)
 
 
-def _wants_json(words: argparse.Namespace) -> bool:
-    return str(getattr(words, "output", None) or os.environ.get("MCPDECK_OUTPUT", "")) in ("json", "jsonl")
+def _wants_json(words: argparse.Namespace, desk: Desk) -> bool:
+    try:
+        return (getattr(words, "output", None) or desk.settings.output) in ("json", "jsonl")
+    except Misconfigured:  # which may be what is to be told
+        return False
 
 
 def _leave_quietly() -> int:

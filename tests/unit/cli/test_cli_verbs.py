@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mcpdeck import VERSION
@@ -36,15 +37,30 @@ async def test_log_is_cut_to_what_is_looked_for_and_told_as_data(mcpdeck: Comman
     assert "\x1b[1;31mERROR\x1b[0m" in (await mcpdeck("--color", "always", "logs", "weather", "--grep", "ERROR")).out
 
 
-async def test_followed_log_goes_on_until_the_gateway_breaks_off(mcpdeck: Command, gateway: FakeGateway) -> None:
+async def test_followed_log_goes_on_where_it_was_when_its_stream_broke(
+    mcpdeck: Command, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcpdeck.cli.logs.FIRST_PAUSE", 0.01)
     async with asyncio.TaskGroup() as tasks:
         following = tasks.create_task(mcpdeck("logs", "weather", "-f", "--tail", "1"))
         await gateway.followed("weather")
-        gateway.write_log("weather", "[weather-0] the newest line")
+        gateway.write_log("weather", "[weather-0] 2026-11-24T12:00:01Z before")
+        gateway.cut_streams()
+        async with asyncio.timeout(10), gateway._arrived:
+            asked_again = lambda: len(gateway.seen("GET", "/adapters/weather/logs")) == 2  # noqa: E731
+            await gateway._arrived.wait_for(lambda: asked_again() and gateway._followers["weather"])
+        gateway.fail("GET", "/adapters/weather/logs", Fault(404, "it is gone"))
+        gateway.write_log("weather", "[weather-0] 2026-11-24T12:00:02Z after")
         gateway.cut_streams()
     ended = following.result()
-    assert ended.out.splitlines()[-1] == "[weather-0] the newest line"
-    assert ended.code == 4
+    assert ended.out.splitlines()[1:] == ["[weather-0] before", "[weather-0] after"]
+    assert (ended.code, "it is gone" in ended.err) == (6, True)
+    assert gateway.seen("GET", "/adapters/weather/logs")[1].query["since"] == "2026-11-24T12:00:01Z"
+
+
+async def test_log_of_a_gateway_that_was_never_there_is_exit_4(mcpdeck: Command, gateway: FakeGateway) -> None:
+    gateway.fail("GET", "/adapters/weather/logs", Fault(0))
+    assert (await mcpdeck("logs", "weather", "-f")).code == 4
 
 
 @pytest.mark.parametrize(
@@ -121,6 +137,7 @@ async def test_info_prints_paths_and_versions_though_no_gateway_answers(
 
 async def test_whoami_is_of_the_context_that_is_meant(mcpdeck: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Ada (ada)" in (await mcpdeck("whoami")).out
+    assert (await mcpdeck("whoami", "-o", "json")).json["roles"] == ["mcp.admin"]
     monkeypatch.delenv("MCPDECK_URL")
     assert (await mcpdeck("whoami")).code == 4
 
@@ -168,6 +185,15 @@ async def test_defect_is_one_sentence_unless_it_is_looked_for(
     monkeypatch.setenv("MCPDECK_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
         await mcpdeck("sessions", "list")
+
+
+async def test_failure_is_json_wherever_json_is_wanted(mcpdeck: Command, gateway: FakeGateway) -> None:
+    folder = mcpdeck.folder / "config" / "mcpdeck"
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text("output: json\n")
+    gateway.fail("POST", ".*", Fault(403, "no"))
+    ended = await mcpdeck("adapters", "restart", "time")
+    assert msgspec.json.decode(ended.err)["error"]["code"] == "forbidden"
 
 
 async def test_interrupt_is_exit_130(mcpdeck: Command, monkeypatch: pytest.MonkeyPatch) -> None:
