@@ -71,10 +71,13 @@ def told(found: list[Difference], first: str, second: str) -> str:
 
 
 async def run_suite(borrowed: Borrowed, url: str, requirements: str, folder: Path) -> Run:
-    """All scenarios of a requirement set, scored or not. folder: where checks.json are written."""
+    """All scenarios of a requirement set, scored or not; of an older version those that there are for it.
+
+    folder: where checks.json are written.
+    """
     process = await asyncio.create_subprocess_exec(
         *borrowed.conformance,
-        *("server", "--url", url, "--requirements", requirements),
+        *("server", "--url", url, "--requirements" if requirements in REQUIREMENTS else "--spec-version", requirements),
         *("-o", str(folder), "--timeout", str(SCENARIO_TIMEOUT * 1000)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
