@@ -41,19 +41,21 @@ async def test_followed_log_goes_on_where_it_was_when_its_stream_broke(
     mcpdeck: Command, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mcpdeck.cli.logs.FIRST_PAUSE", 0.01)
+    gateway.scene.logs["weather"] = ["[weather-0] 2026-11-24T12:00:00Z first"]
     async with asyncio.TaskGroup() as tasks:
         following = tasks.create_task(mcpdeck("logs", "weather", "-f", "--tail", "1"))
         await gateway.followed("weather")
         gateway.write_log("weather", "[weather-0] 2026-11-24T12:00:01Z before")
         gateway.cut_streams()
         async with asyncio.timeout(10), gateway._arrived:
-            asked_again = lambda: len(gateway.seen("GET", "/adapters/weather/logs")) == 2  # noqa: E731
-            await gateway._arrived.wait_for(lambda: asked_again() and gateway._followers["weather"])
+            await gateway._arrived.wait_for(
+                lambda: len(gateway.seen("GET", "/adapters/weather/logs")) == 2 and bool(gateway._followers["weather"])
+            )
         gateway.fail("GET", "/adapters/weather/logs", Fault(404, "it is gone"))
         gateway.write_log("weather", "[weather-0] 2026-11-24T12:00:02Z after")
         gateway.cut_streams()
     ended = following.result()
-    assert ended.out.splitlines()[1:] == ["[weather-0] before", "[weather-0] after"]
+    assert ended.out.splitlines() == ["[weather-0] first", "[weather-0] before", "[weather-0] after"]
     assert (ended.code, "it is gone" in ended.err) == (6, True)
     assert gateway.seen("GET", "/adapters/weather/logs")[1].query["since"] == "2026-11-24T12:00:01Z"
 
