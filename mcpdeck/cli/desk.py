@@ -70,7 +70,12 @@ class Desk:
         """A client of a context, to be entered, for who switches between them."""
         from mcpdeck.cli.switching import client_of
 
-        return client_of(self, context)
+        return client_of(
+            context,
+            chosen=self.target.context,
+            contexts=self.contexts,
+            open_client=lambda found: self.target_of(found).client(),
+        )
 
     def remember_names(self, names: Iterable[str]) -> None:
         """For the shell's completion, which asks no gateway. A cache that can not be written is done without."""

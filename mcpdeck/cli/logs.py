@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
     from mcpdeck.client import GatewayClient
     from mcpdeck.logbook import LogLine
-    from mcpdeck.model.resuming import Seen
+    from mcpdeck.resuming import Seen
 
 TAIL: Final = 1_000
 FIRST_PAUSE: Final = 1.0  # seconds
@@ -59,7 +59,7 @@ def _logs(words: argparse.Namespace, desk: Desk) -> int:
 async def _follow(words: argparse.Namespace, desk: Desk) -> None:
     """A stream that breaks while it is followed goes on where it was, however long that takes."""
     from mcpdeck.errors import Unreachable
-    from mcpdeck.model.resuming import Seen
+    from mcpdeck.resuming import Seen
 
     writer, seen, pause = _Writer(words, desk.printer), Seen(), FIRST_PAUSE
     async with desk.target.client() as client:

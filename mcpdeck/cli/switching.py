@@ -1,31 +1,31 @@
 """A client for whatever context the deck is switched to. One that can not be had answers every question with why."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
 import httpx
 import msgspec
 
-from mcpdeck.cli.desk import Desk
 from mcpdeck.client import GatewayClient
-from mcpdeck.config.contexts import BUILT_IN
+from mcpdeck.config.contexts import BUILT_IN, Context, Contexts
 from mcpdeck.control import Ask
 from mcpdeck.errors import Misconfigured, Unreachable
 
 USUAL: Final = "http://127.0.0.1:8700"  # where `mcpdeck up` will listen, when it is started while somebody waits
 
 
-def client_of(desk: Desk, name: str) -> GatewayClient:
-    """To be entered. Raises AuthError for a token that may not travel there."""
-    chosen = desk.target.context
+def client_of(
+    name: str, *, chosen: Context, contexts: Contexts, open_client: Callable[[Context], GatewayClient]
+) -> GatewayClient:
+    """To be entered. chosen: the context that the command line means. Raises AuthError for a token that may not travel
+    there.
+    """
     try:
-        context = chosen if chosen.name == name else desk.contexts.find(name)
+        context = chosen if chosen.name == name and name not in BUILT_IN else contexts.find(name)
     except Misconfigured as error:
         return _Nowhere(str(error))
-    if not context.url and context.name in BUILT_IN:
-        context = msgspec.structs.replace(context, url=desk.running.url_of(name) or USUAL)
-    return desk.target_of(context).client()
+    return open_client(context if context.url else msgspec.structs.replace(context, url=USUAL))
 
 
 class _Nowhere(GatewayClient):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mcpdeck.logbook import Inbox, Kind, LogLine, parse_line
 from mcpdeck.model.formatting import duration
 from mcpdeck.model.logs import SINCE, TAIL, Wish
-from mcpdeck.model.resuming import Seen
+from mcpdeck.resuming import Seen
 from mcpdeck.tui.patience import Patience
 
 if TYPE_CHECKING:
