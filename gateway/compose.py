@@ -4,20 +4,26 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, assert_never
 from urllib.parse import urlsplit
 
 import msgspec
 
 from gateway.auth.configured import Opened, identity, opened_dev
-from gateway.backends.process.backend import process_backend
+from gateway.backends.kubernetes.backend import KubernetesBackend, kubernetes_backend
+from gateway.backends.kubernetes.shape import Shape
+from gateway.backends.process.backend import ProcessBackend, process_backend
 from gateway.bridge.sealing import Seals
+from gateway.cluster.api import open_api, own_namespace
+from gateway.cluster.desires import open_desires
 from gateway.controlplane.app import make_app
 from gateway.core.access import folded
 from gateway.core.affinity import Sealer
 from gateway.core.errors import GatewayError
 from gateway.core.hosts import Hosts, host_name, is_loopback_name
+from gateway.core.ports import Store, Tokens
 from gateway.core.routes import Routes
+from gateway.core.tools import DesiredTool, DesiredToolset
 from gateway.dataplane import exposition
 from gateway.dataplane.pipeline import Pipeline
 from gateway.services.adapters import Adapters
@@ -28,10 +34,12 @@ from gateway.services.reconcile import Reconciler
 from gateway.services.registry import Registry
 from gateway.services.sessions import Sessions
 from gateway.services.tools import Tools, Toolsets
+from gateway.services.witness import Witness
 from gateway.services.workloads import workloads
-from gateway.settings import Misconfigured, Settings
+from gateway.settings import BackendKind, Misconfigured, Settings
 from gateway.stores.keys import load_keys
 from gateway.stores.kinds import TOOLS, TOOLSETS
+from gateway.stores.kubernetes import stores
 from gateway.stores.sqlite import open_sqlite
 from gateway.toolrouter.router import Router
 
@@ -71,26 +79,15 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
     authenticator, tokens = identified.authenticator, identified.tokens
     hosts = _hosts(settings, identified.public_url)
     routes, hub = Routes(), Hub()
-    held = _Held()
+    held, stopping = _Held(), _Stopping()
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        audit = await enter(open_audit(settings.audit)) if settings.audit else None
-        store = await enter(open_sqlite(folder / "state.sqlite"))
-        backend = await enter(
-            process_backend(
-                folder,
-                environ=variables,
-                passed=settings.pass_env,
-                allow_private=_allows_private(settings),
-                allow_http=settings.allow_http_urls,
-                tokens=tokens,
-                load=held.count,
-                max_body=settings.max_body,
-            )
-        )
+        audit = await enter(open_audit(settings.audit))
+        ground = await enter(_ground(settings, variables, tokens=tokens, load=held.count))
+        store, tool_store, toolset_store, backend = ground.adapters, ground.tools, ground.toolsets, ground.backend
         held.sessions = sessions = Sessions(routes, backend, hub=hub, audit=audit, tokens=tokens)
         logs = await enter(open_logs(backend))
-        sealer, tool_store = Sealer(keys), store.beside(TOOLS)
+        sealer = Sealer(keys)
         router = Router(routes, sealer)
         reconciler = Reconciler(
             workloads(store, tool_store),
@@ -99,7 +96,6 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
             hub=hub,
             listeners=(sessions.observed, logs.observed, router.heed),
         )
-        toolset_store = store.beside(TOOLSETS)
         registry = Registry(tool_store, toolset_store, offers=router, reconciler=reconciler, hub=hub)
         router.on_change = registry.stir
         pipeline = await enter(
@@ -111,6 +107,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
                 seals=Seals(keys),
                 hosts=hosts,
                 tools=router,
+                witness=Witness(audit),
                 assertions=identified.assertions,
                 tokens=tokens,
                 challenge=identified.challenge,
@@ -143,7 +140,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
             authentication=identified.name,
             audit=audit,
             metrics=lambda: exposition.lines(pipeline.counters),
-            checks={"tools": lambda: registry.trouble},
+            checks={"stopping": stopping.reason, "tools": lambda: registry.trouble},
             anonymous=settings.anonymous,
             blueprints=identified.blueprints,
         )
@@ -153,9 +150,61 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
                 tasks.create_task(registry.run(), name="read what is registered"),
                 tasks.create_task(sessions.run(), name="let idle sessions go"),
             ]
-            yield House(pipeline, app, partial(_stop_streams, hub, logs, router))
+            yield House(pipeline, app, partial(stopping.begin, hub, logs, router))
             for task in running:
                 task.cancel()
+
+
+class _Ground(msgspec.Struct, frozen=True):
+    """Where desired state is kept, and where it runs: this machine, or a cluster."""
+
+    adapters: Store
+    tools: Store[DesiredTool]
+    toolsets: Store[DesiredToolset]
+    backend: ProcessBackend | KubernetesBackend
+
+
+@asynccontextmanager
+async def _ground(
+    settings: Settings, variables: Mapping[str, str], *, tokens: Tokens | None, load: Callable[[str], int]
+) -> AsyncIterator[_Ground]:
+    reach: dict[str, Any] = {
+        "allow_private": _allows_private(settings),
+        "allow_http": settings.allow_http_urls,
+        "tokens": tokens,
+        "load": load,
+    }
+    match settings.backend:
+        case BackendKind.PROCESS:
+            folder = settings.data_dir
+            running = process_backend(
+                folder, environ=variables, passed=settings.pass_env, max_body=settings.max_body, **reach
+            )
+            async with open_sqlite(folder / "state.sqlite") as store, running as backend:
+                yield _Ground(store, store.beside(TOOLS), store.beside(TOOLSETS), backend)
+        case BackendKind.KUBERNETES:
+            namespace, context = settings.cluster_namespace, settings.cluster_context
+            async with (
+                open_api(namespace=namespace, kubeconfig=settings.kubeconfig, context=context) as api,
+                open_desires(api) as desires,
+                kubernetes_backend(api, desires, _shape(settings), **reach) as pods,
+            ):
+                kept = stores(api, desires)
+                yield _Ground(kept.adapters, kept.tools, kept.toolsets, pods)
+        case other:
+            assert_never(other)
+
+
+def _shape(settings: Settings) -> Shape:
+    return Shape(
+        runner_image=settings.runner_image,
+        registry=settings.registry,
+        pull_policy=settings.pull_policy,
+        pull_secrets=settings.pull_secrets,
+        workload_account=settings.workload_account,
+        allow_private_egress=_allows_private(settings),
+        gateway_namespace=own_namespace(),
+    )
 
 
 class _Held:
@@ -183,10 +232,19 @@ def _hosts(settings: Settings, public_url: str) -> Hosts:
     return Hosts(is_loopback, hosts, origins)
 
 
-def _stop_streams(hub: Hub, logs: Logs, router: Router) -> None:
-    hub.close()
-    logs.close()
-    router.stop()
+class _Stopping:
+    """Readiness goes first, for balancers; then what lasts, ends."""
+
+    has_begun = False
+
+    def reason(self) -> str:
+        return "the gateway is stopping" if self.has_begun else ""
+
+    def begin(self, hub: Hub, logs: Logs, router: Router) -> None:
+        self.has_begun = True
+        hub.close()
+        logs.close()
+        router.stop()
 
 
 def _make_private(settings: Settings) -> None:

@@ -54,6 +54,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     log_level: str = "info"
+    kubeconfig: Path | None = None
+    cluster_context: str = ""
+    cluster_namespace: str = ""
+    runner_image: str = "mcpdeck/runner:local"
+    registry: str = ""
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+    workload_account: str = "mcpdeck-workload"
 
 
 class _Option(msgspec.Struct, frozen=True):
@@ -92,6 +100,14 @@ OPTIONS: Final = (
     _Option("--audit", "FILE", "keep an audit log in this file; - for stdout"),
     _Option("--tls-certificate", "FILE", "serve HTTPS (HTTP/2 and 1.1) with this PEM chain"),
     _Option("--tls-key", "FILE", "its private key"),
+    _Option("--kubeconfig", "FILE", "the cluster, for --backend kubernetes outside one; KUBECONFIG's"),
+    _Option("--cluster-context", "NAME", "one of its contexts; the current one"),
+    _Option("--cluster-namespace", "NAME", "where adapters live; the context's, or the pod's own"),
+    _Option("--runner-image", "IMAGE", "what stdio adapters run in; mcpdeck/runner:local"),
+    _Option("--registry", "HOST/PATH", "put before images that name no registry"),
+    _Option("--pull-policy", "POLICY", "of adapters' images: Always, IfNotPresent (the default) or Never"),
+    _Option("--pull-secret", "NAME", "of the adapters' namespace, for their images; repeat", is_many=True),
+    _Option("--workload-account", "NAME", "the ServiceAccount of adapters with useWorkloadIdentity; mcpdeck-workload"),
     _Option("--log-level", "LEVEL", "debug, info, warning or error; info"),
 )
 
@@ -191,6 +207,12 @@ def _kind(name: str, text: str) -> BackendKind:
         raise Misconfigured(f"{_told(name)} {text}: wanted {' or '.join(BackendKind)}") from None
 
 
+def _pull_policy(name: str, text: str) -> str:
+    if text not in ("Always", "IfNotPresent", "Never"):
+        raise Misconfigured(f"{_told(name)} {text}: wanted Always, IfNotPresent or Never")
+    return text
+
+
 def _file(_name: str, text: str) -> Path:
     return Path(text).expanduser()
 
@@ -203,7 +225,7 @@ def _told(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-_FIELDS: Final = {"allow_host": "allow_hosts", "allow_origin": "allow_origins"}
+_FIELDS: Final = {"pull_secret": "pull_secrets", "allow_host": "allow_hosts", "allow_origin": "allow_origins"}
 _PARSERS: Final[Mapping[str, Any]] = {
     "data_dir": _file,
     "backend": _kind,
@@ -223,4 +245,12 @@ _PARSERS: Final[Mapping[str, Any]] = {
     "tls_certificate": _file,
     "tls_key": _file,
     "log_level": _level,
+    "kubeconfig": _file,
+    "cluster_context": _text,
+    "cluster_namespace": _text,
+    "runner_image": _text,
+    "registry": _text,
+    "pull_policy": _pull_policy,
+    "pull_secret": _words,
+    "workload_account": _text,
 }

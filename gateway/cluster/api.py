@@ -25,6 +25,7 @@ ATTEMPTS: Final = 4  # of what the server was too busy for
 _CONNECT_TIMEOUT: Final = 5.0
 _CONNECTIONS: Final = 1000  # each watch and each followed log holds one
 
+_OWN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _JSON: Final = "application/json"
 _APPLY: Final = "application/apply-patch+yaml"
 _EDITS: Final = "application/json-patch+json"
@@ -196,12 +197,16 @@ async def open_api(*, namespace: str = "", kubeconfig: Path | None = None, conte
         yield Api(opened, namespace or found)
 
 
+def own_namespace() -> str:
+    """Of the pod that this runs in; "" outside a cluster."""
+    return (_OWN / "namespace").read_text(encoding="utf-8").strip() if (_OWN / "namespace").exists() else ""
+
+
 async def _configure(config: Any, configuration: Any, *, kubeconfig: Path | None, context: str) -> str:
     """Returns the namespace that goes with the credentials."""
-    own = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-    if kubeconfig is None and not context and (own / "token").exists():
+    if kubeconfig is None and not context and (_OWN / "token").exists():
         config.load_incluster_config(configuration)
-        return (own / "namespace").read_text(encoding="utf-8").strip()
+        return own_namespace()
     file = str(kubeconfig) if kubeconfig else None
     loader = await config.load_kube_config(file, context=context or None, client_configuration=configuration)
     namespace: str = loader.current_context["context"].get("namespace") or "default"

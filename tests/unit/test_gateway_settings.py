@@ -88,6 +88,14 @@ def test_every_option_changes_a_setting() -> None:
         "max_head": "2048",
         "drain": "1",
         "audit": "-",
+        "kubeconfig": "elsewhere",
+        "cluster_context": "x",
+        "cluster_namespace": "x",
+        "runner_image": "x",
+        "registry": "x",
+        "pull_policy": "Always",
+        "pull_secret": "x",
+        "workload_account": "x",
         "log_level": "debug",
     }
     files = {"--tls-certificate", "--tls-key"}

@@ -8,6 +8,7 @@ from gateway.cluster.definitions import GROUP
 
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGER: Final = "mcpdeck"
+GATEWAY: Final = {"app.kubernetes.io/name": "mcpdeck-gateway"}  # labels of gateways' pods
 ADAPTER_LABEL: Final = f"{GROUP}/adapter"
 TEMPLATE: Final = f"{GROUP}/template"  # annotation of a pod: the digest of the template that it was made from
 PATH: Final = f"{GROUP}/path"  # annotation of a pod: where its sidecar serves MCP
@@ -25,7 +26,7 @@ HOME: Final = "/home/runner"
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
     """drain: seconds that a leaving pod still serves its sessions. grace: seconds between SIGTERM and SIGKILL.
 
-    registry: put before images without a host. gateways: who may call adapters, as a NetworkPolicy's peer.
+    registry: put before images without a host. gateway_namespace: whose gateways may call adapters; "": this one's.
     workload_account: the ServiceAccount of adapters with useWorkloadIdentity. read_only_images: whether the root of
     images that people bring is read-only too, as the runner's always is.
     """
@@ -34,9 +35,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     registry: str = ""
     pull_policy: str = "IfNotPresent"
     pull_secrets: tuple[str, ...] = ()
-    gateways: dict[str, Any] = msgspec.field(
-        default_factory=lambda: {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "mcpdeck-gateway"}}}
-    )
+    gateway_namespace: str = ""
     workload_account: str = "mcpdeck-workload"
     read_only_images: bool = False
     allow_private_egress: bool = False

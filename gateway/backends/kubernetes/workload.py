@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from gateway.backends.kubernetes.pod import template_of
-from gateway.backends.kubernetes.shape import ADAPTER_LABEL, DIGEST, Shape, digest_of, labels_of
+from gateway.backends.kubernetes.shape import ADAPTER_LABEL, DIGEST, GATEWAY, Shape, digest_of, labels_of
 from gateway.cluster.definitions import API_VERSION
 from gateway.cluster.objects import (
     ADAPTER,
@@ -87,10 +87,13 @@ def _policy(desired: Desired, shape: Shape) -> Json:
     spared = _LINK_LOCAL if shape.allow_private_egress else [*_LINK_LOCAL, *_PRIVATE]
     spared_6 = _LINK_LOCAL_6 if shape.allow_private_egress else [*_LINK_LOCAL_6, *_PRIVATE_6]
     names = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
+    gateways: Json = {"podSelector": {"matchLabels": GATEWAY}}
+    if shape.gateway_namespace:
+        gateways["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": shape.gateway_namespace}}
     return {
         "podSelector": {"matchLabels": {ADAPTER_LABEL: desired.name}},
         "policyTypes": ["Ingress", "Egress"],
-        "ingress": [{"from": [shape.gateways], "ports": [{"port": "mcp", "protocol": "TCP"}]}],
+        "ingress": [{"from": [gateways], "ports": [{"port": "mcp", "protocol": "TCP"}]}],
         "egress": [
             {"to": [names], "ports": [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]},
             {
