@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
+from functools import cache
 from http import HTTPStatus
 from typing import Final, cast
 
@@ -21,6 +22,8 @@ REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _SEPARATOR: Final = b"\r\n\r\n"
 _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})(?:[ \t]*;[^\r\n]{0,256})?\r\n")
 _HEX_START = re.compile(rb"[0-9a-fA-F]{1,8}(?:[ \t]*;[^\r\n]{0,256})?\r?")
+_LENGTH_LINE = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r\n", re.IGNORECASE)
+_LONGEST_LENGTH: Final = 16  # digits of a Content-Length, and the end of its line
 _LINGER: Final = 2.0  # seconds that a refused client's bytes are still read
 _PIPELINE_BYTES: Final = 64 * 1024  # what may wait behind a request that is being answered, before reading pauses
 
@@ -37,9 +40,12 @@ DEFAULT_LIMITS: Final = Limits()
 
 
 class Request:
-    """One request, whole. Header names are lower case; duplicates stand in their order."""
+    """One request, whole. Header names are lower case; duplicates stand in their order.
 
-    __slots__ = ("body", "headers", "is_http10", "keep_alive", "method", "path", "query", "target")
+    shape: what it shares with the connection's next requests, where their heads differ in the body's length alone.
+    """
+
+    __slots__ = ("body", "headers", "is_http10", "keep_alive", "method", "path", "query", "shape", "target")
 
     def __init__(self) -> None:
         self.method = ""
@@ -50,6 +56,7 @@ class Request:
         self.body = b""
         self.keep_alive = True
         self.is_http10 = False
+        self.shape: Shape | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header; None when it is absent."""
@@ -60,6 +67,66 @@ class Request:
 
     def values(self, name: bytes) -> list[bytes]:
         return [value for key, value in self.headers if key == name]
+
+
+class Likeness:
+    """A head that was read and found good. A message needs no parser if it has the same, whatever its Content-Length.
+
+    One side of a connection says one head again and again. Only digits may differ, where those of the length were, so
+    that nothing passes that the parser would not take.
+    """
+
+    __slots__ = ("_after", "_before", "digits")
+
+    def __init__(self, head: bytes, length: re.Match[bytes]) -> None:
+        self._before, self._after, self.digits = head[: length.start(1)], head[length.end(1) :], length[1]
+
+    @classmethod
+    def of(cls, head: bytes) -> "Likeness | None":
+        """head: to its empty line, that line too. None where it names no length."""
+        length = _LENGTH_LINE.search(head)
+        return None if length is None else cls(head, length)
+
+    def split(self, data: bytes) -> tuple[bytes, bytes] | None:
+        """The digits and the body of data, where that is one message with this head, whole and nothing else."""
+        before, after = self._before, self._after
+        if not data.startswith(before):
+            return None
+        start = len(before)
+        end = data.find(b"\r", start, start + _LONGEST_LENGTH)
+        digits = data[start:end]
+        if end < 0 or not digits.isdigit() or not data.startswith(after, end):
+            return None
+        body = data[end + len(after) :]
+        return (digits, body) if len(body) == int(digits) else None
+
+
+class Shape:
+    """What a connection's requests have in common while their heads are alike.
+
+    `note` is the handler's own: what it concluded from the head.
+    """
+
+    __slots__ = ("_first", "_likeness", "_limit", "note")
+
+    def __init__(self, likeness: Likeness, request: Request, limit: int) -> None:
+        self._likeness, self._limit = likeness, limit
+        self._first = (request.method, request.target, request.path, request.query, request.headers)
+        self.note: object = None
+
+    def request(self, data: bytes) -> Request | None:
+        """The one request that data is; None where it is not of this shape."""
+        found = self._likeness.split(data)
+        if found is None or len(found[1]) > self._limit:
+            return None
+        request = Request.__new__(Request)
+        request.method, request.target, request.path, request.query, headers = self._first
+        digits, request.body = found
+        if digits != self._likeness.digits:
+            headers = [(name, digits if name == b"content-length" else value) for name, value in headers]
+        request.headers, request.shape = headers, self
+        request.keep_alive, request.is_http10 = True, False
+        return request
 
 
 class Exchange:
@@ -105,17 +172,29 @@ class Exchange:
 
     def respond(self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b"") -> None:
         """The whole answer in one write."""
-        self.start(status, headers, length=len(body))
-        if body and self.request.method != "HEAD":
-            self.write(body)
-        else:
-            self._left = 0
-        self.finish()
+        request = self.request
+        if request.method == "HEAD" or request.is_http10 or not request.keep_alive or status < 200 or status == 204:
+            self.start(status, headers, length=len(body))
+            if body and request.method != "HEAD":
+                self.write(body)
+            else:
+                self._left = 0
+            self.finish()
+            return
+        self.has_started, self.status, self.sent = True, status, len(body)
+        lines = [_status_line(status)]
+        for name, value in headers:
+            lines += (name, b": ", value, b"\r\n")
+        connection = self.connection
+        lines += (b"content-length: %d\r\n" % len(body), connection.date(), b"\r\n\r\n", body)
+        connection.transport.write(b"".join(lines))
+        self._end()
+        connection.exchange_ended(self)
 
     def start(self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), *, length: int | None = None) -> None:
         """The head; it leaves with the first `write`, `flush` or `finish`. Without a length the body is chunked."""
         self.has_started, self.status = True, status
-        lines = [b"HTTP/1.1 %d %b" % (status, REASONS.get(status, b"Status")), *[b"%b: %b" % pair for pair in headers]]
+        lines = [_status_line(status)[:-2], *[b"%b: %b" % pair for pair in headers]]
         if length is not None:
             self._left = length
             if status >= 200 and status != 204:
@@ -211,6 +290,8 @@ class Connection(asyncio.Protocol):
         self._on_open, self._on_close = on_open, on_close
         self._buffer = bytearray()
         self._request: Request | None = None
+        self._head = b""
+        self._shape: Shape | None = None
         self._needed = 0  # body bytes still to come
         self._chunks: _Chunks | None = None
         self._parser: httptools.HttpRequestParser | None = None
@@ -233,6 +314,12 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._lingering is not None:
             return
+        if self._shape is not None and not self._buffer and self.exchange is None and self._request is None:
+            request = self._shape.request(data)
+            if request is not None and not self.is_closing:
+                self.exchange = exchange = Exchange(self, request)
+                self._on_request(exchange)
+                return
         self._buffer += data
         if self.exchange is None:
             self._advance()
@@ -340,7 +427,8 @@ class Connection(asyncio.Protocol):
             raise _Refusal(400, "a bare CR or LF stands in the head")
         if b"\n " in head or b"\n\t" in head:
             raise _Refusal(400, "a header is folded over lines")
-        request = self._request = Request()
+        request, self._head = Request(), head
+        self._request = request
         self._length = self._encoding = None
         self._expects = self._is_ambiguous = False
         parser = self._parser or httptools.HttpRequestParser(self)
@@ -407,8 +495,17 @@ class Connection(asyncio.Protocol):
         request, self._request = self._request, None
         assert request is not None  # noqa: S101 - a body is read only behind a head
         request.body = body
+        self._remember(request)
         exchange = self.exchange = Exchange(self, request)
         self._on_request(exchange)
+
+    def _remember(self, request: Request) -> None:
+        """What the next request probably looks like. Not beside a stream, which may rest here for days."""
+        head, self._head, self._shape = self._head, b"", None
+        is_plain = request.body and request.keep_alive and not request.is_http10 and not self._expects
+        likeness = Likeness.of(head) if is_plain and self._encoding is None else None
+        if likeness is not None:
+            self._shape = request.shape = Shape(likeness, request, self._limits.body)
 
     def _refuse(self, refusal: "_Refusal") -> None:
         """Answer and close: after a head that cannot be trusted, nothing on this connection can be.
@@ -516,6 +613,11 @@ class _Clock:
         if second != self._second:
             self._second, self._line = second, b"date: " + formatdate(second, usegmt=True).encode()
         return self._line
+
+
+@cache
+def _status_line(status: int) -> bytes:
+    return b"HTTP/1.1 %d %b\r\n" % (status, REASONS.get(status, b"Status"))
 
 
 def _split(target: bytes) -> tuple[str, bytes]:
