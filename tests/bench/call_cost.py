@@ -1,0 +1,108 @@
+"""What one tools/call costs the gateway in Python alone: the whole path of bytes, with no socket and no kernel.
+
+    python -m tests.bench.call_cost [--profile]
+
+The best of many rounds, so that it says the same on a busy machine; for seeing what a change gains or costs.
+"""
+
+import argparse
+import asyncio
+import cProfile
+import time
+from typing import Any, cast
+
+from gateway.auth.dev import DevAuthenticator
+from gateway.core.affinity import Binding, Sealer, new_key
+from gateway.core.hosts import Hosts
+from gateway.core.routes import Routes
+from gateway.dataplane.connection import UpstreamConnection
+from gateway.dataplane.lane import Lane
+from gateway.dataplane.pipeline import Pipeline
+from gateway.wire.names import PrincipalId
+from tests.bench.lane_bench import STUB, table
+from tests.support.accounts import CountingAccounts
+
+BODY = b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello-7"}}}'
+ANSWER = b'{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"hello-7"}],"isError":false}}'
+ROUNDS, CALLS = 40, 2000
+
+
+class Transport:
+    """Where bytes go. peername as a socket's."""
+
+    def __init__(self) -> None:
+        self.written = 0
+
+    def write(self, data: bytes) -> None:
+        self.written += len(data)
+
+    def get_extra_info(self, name: str) -> Any:
+        return ("127.0.0.1", 40000) if name == "peername" else None
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return False
+
+    def abort(self) -> None:
+        """Nothing to cut."""
+
+
+def request(session: bytes) -> bytes:
+    head = (
+        "POST /adapters/stub/mcp HTTP/1.1\r\nHost: 127.0.0.1:8700\r\nUser-Agent: bench/1\r\n"
+        "Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2025-06-18\r\n"
+        f"Mcp-Session-Id: {session.decode()}\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
+    )
+    return head.encode() + BODY
+
+
+async def main(*, is_profiled: bool) -> None:
+    sealer, routes = Sealer([new_key()]), Routes(table())
+    hosts = Hosts(is_loopback=True)
+    async with Pipeline(routes, DevAuthenticator(), CountingAccounts(), sealer, hosts=hosts) as pipeline:
+        upstream = await _connection(pipeline, routes)
+        lane = Lane(pipeline.serve, lambda _transport, _received: None).connect()
+        lane.connection_made(cast("asyncio.Transport", Transport()))
+        sealed = sealer.seal(Binding("uid-9100", b"s-9100-1", int(time.time()) + 900), STUB, PrincipalId("dev"))
+        asked = request(sealed)
+        answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
+            len(ANSWER),
+            ANSWER,
+        )
+        profile = cProfile.Profile() if is_profiled else None
+        if profile is not None:
+            profile.enable()
+        best = min(_round(lane.data_received, asked, upstream.data_received, answer) for _ in range(ROUNDS))
+        if profile is not None:
+            profile.disable()
+            profile.print_stats("tottime")
+        assert pipeline.counters.by_class[2] == ROUNDS * CALLS
+        print(f"{best * 1e6 / CALLS:.2f} us per call")
+
+
+def _round(ask: Any, asked: bytes, reply: Any, answer: bytes) -> float:
+    began = time.perf_counter()
+    for _ in range(CALLS):
+        ask(asked)
+        reply(answer)
+    return time.perf_counter() - began
+
+
+async def _connection(pipeline: Pipeline, routes: Routes) -> UpstreamConnection:
+    """A connection to the first stub, resting in its pool."""
+    from gateway.dataplane.upstream import Pool
+
+    endpoint = routes.table.routes[STUB].endpoints[0]
+    pool = pipeline.upstream._pools[endpoint.uid] = Pool(pipeline.upstream, endpoint)
+    connection = UpstreamConnection(endpoint.instance, pool, pipeline.deadlines)
+    connection.connection_made(cast("asyncio.Transport", Transport()))
+    pool.take_back(connection)
+    return connection
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--profile", action="store_true")
+    asyncio.run(main(is_profiled=parser.parse_args().profile))
