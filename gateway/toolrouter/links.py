@@ -15,7 +15,7 @@ from gateway.core.ports import Exchange
 from gateway.toolrouter.asking import path_of
 from gateway.toolrouter.backstage import CLIENT_LEFT
 from gateway.toolrouter.inner import ACCEPT, EVENT_STREAM, JSON, Events, Inner, media_type, request_to
-from gateway.toolrouter.streams import Source, marked
+from gateway.toolrouter.streams import Source, marked, needs_no_look, with_marked_ids
 from gateway.wire import envelope, jsonrpc, mcp, sse
 from gateway.wire.http1 import Headers, Request
 from gateway.wire.names import AdapterName
@@ -271,6 +271,8 @@ class LinkedCall(Inner):
         self._outer.abort()
 
     def _fed(self, decoder: sse.Decoder, chunk: bytes) -> bytes:
+        if decoder.is_between_events and needs_no_look(chunk):
+            return with_marked_ids(chunk, self._source)
         blocks = (marked(event, self._source) for event in decoder.feed(chunk))
         return b"".join(block for block in blocks if block is not None)
 

@@ -6,6 +6,7 @@ to name its adapter and session; sealed ids of sessions make that safe, as they 
 
 import base64
 import binascii
+import re
 from typing import Final
 
 import msgspec
@@ -16,6 +17,8 @@ from gateway.wire import envelope, sse
 from gateway.wire.names import AdapterName
 
 _SEPARATOR: Final = "~"
+_REWRITTEN: Final = re.compile(rb'"id"|list_changed|\r|\\u')  # \u: a key may be written so
+_ID_LINE: Final = re.compile(rb"^id:? ?(.*)$", re.MULTILINE)
 _LISTS_CHANGED: Final = frozenset(
     {
         "notifications/tools/list_changed",
@@ -44,6 +47,18 @@ def marked(event: sse.Event, source: Source) -> bytes | None:
             if raw_id is not None and "method" in message:
                 data = envelope.line(message | {"id": envelope.raw(mark(source, raw_id))})
     return _block(event, data, source)
+
+
+def needs_no_look(chunk: bytes) -> bool:
+    """Whether it is whole events, none of which is a request or tells of a changed list."""
+    return chunk.endswith(b"\n\n") and not _REWRITTEN.search(chunk)
+
+
+def with_marked_ids(chunk: bytes, source: Source) -> bytes:
+    """Whole events with nothing changed but their ids."""
+    if not chunk.startswith(b"id") and b"\nid" not in chunk:
+        return chunk
+    return _ID_LINE.sub(lambda found: b"id: " + mark(source, found[1]).encode(), chunk)
 
 
 def mark(source: Source, raw: bytes) -> str:

@@ -45,6 +45,11 @@ class Decoder:
         self._searched = 0
         self._limit = limit
 
+    @property
+    def is_between_events(self) -> bool:
+        """Whether nothing of an unfinished event is held."""
+        return not self._buffer
+
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """Raises ValueError when an event grows past the limit."""
         self._buffer += chunk

@@ -102,3 +102,12 @@ def test_an_event_beyond_the_limit_is_an_error() -> None:
 def test_the_limit_is_for_each_event() -> None:
     decoder = Decoder(limit=10)
     assert list(decoder.feed(b"data: 1\n\n" * 100)) == [Event(b"1")] * 100
+
+
+def test_a_decoder_knows_whether_it_stands_between_events() -> None:
+    decoder = Decoder()
+    assert decoder.is_between_events
+    assert list(decoder.feed(b"data: 1")) == []
+    assert not decoder.is_between_events
+    assert list(decoder.feed(b"\n\n")) == [Event(b"1")]
+    assert decoder.is_between_events

@@ -1,0 +1,63 @@
+"""/mcp for measuring, beside the adapter route in the same process: one adapter `stub`, the bench's stubs, all its tools.
+
+    python -m tests.bench.tools_bench [--port 8700] [--tools N]
+
+With --tools that many more tools of 50 adapters that are not there are registered, to see what a long list costs.
+"""
+
+import argparse
+import asyncio
+import signal
+
+from gateway.auth.dev import DevAuthenticator
+from gateway.bridge.sealing import Seals
+from gateway.core.affinity import Sealer, new_key
+from gateway.core.hosts import Hosts
+from gateway.core.routes import Routes
+from gateway.core.tools import DesiredTool, Registered
+from gateway.dataplane.pipeline import Pipeline
+from gateway.server import listen, run, serve
+from gateway.toolrouter.router import Router
+from gateway.wire.tools import ALL, ToolDefinition, ToolSpec
+from tests.bench.lane_bench import STUB, nothing, table
+from tests.support.accounts import CountingAccounts
+from tests.support.desired import THEN
+
+
+def registered(count: int) -> Registered:
+    return Registered((_desired(ToolSpec(name=STUB, adapter=STUB, tool_name=ALL)), *map(_server, range(count))))
+
+
+def _server(number: int) -> DesiredTool:
+    name = f"tool-{number}"
+    properties = {f"argument_{each}": {"type": "string", "description": "One of several words."} for each in range(6)}
+    schema = {"type": "object", "properties": properties, "required": ["argument_0"]}
+    definition = {"name": name, "description": "Does what its number says, and nothing else.", "inputSchema": schema}
+    return _desired(ToolSpec(name=name, url="http://127.0.0.1:9/", tool_definition=ToolDefinition(tool=definition)))
+
+
+def _desired(spec: ToolSpec) -> DesiredTool:
+    return DesiredTool(spec=spec, created_by="dev", created_at=THEN, last_updated_at=THEN)
+
+
+async def main(port: int, count: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    keys = [new_key()]
+    routes, sealer = Routes(table()), Sealer(keys)
+    router = Router(routes, sealer)
+    accounts, hosts = CountingAccounts(), Hosts(is_loopback=True)
+    pipeline = Pipeline(routes, DevAuthenticator(), accounts, sealer, seals=Seals(keys), hosts=hosts, tools=router)
+    async with pipeline, router.serving(pipeline):
+        router.publish(registered(count))
+        await router.settled()
+        await serve(listen("127.0.0.1", port), pipeline, nothing, stop=stop, on_stopping=router.stop)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=8700)
+    parser.add_argument("--tools", type=int, default=0)
+    given = parser.parse_args()
+    run(main(given.port, given.tools))
