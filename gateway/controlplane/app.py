@@ -9,6 +9,7 @@ from quart import Blueprint, Quart, Response
 
 from gateway.controlplane import docs, replies
 from gateway.controlplane.adapters import adapter_routes
+from gateway.controlplane.audit import audit_routes
 from gateway.controlplane.contract import ACTIONS
 from gateway.controlplane.door import Door
 from gateway.controlplane.health import Check, health_routes, metric_routes, whoami_routes
@@ -54,9 +55,11 @@ def make_app(
 ) -> Quart:
     """authentication: what /whoami calls it, `dev` or `oidc`. metrics: the data plane's lines, without their ends.
 
-    checks: what /readyz asks besides the reconciler; each says why not, or "". anonymous: paths that need no token, of
-    /metrics, /openapi.json and /docs. open_prefixes: of paths that pages of any origin may ask for, without a token.
+    audit: in memory alone without it. checks: what /readyz asks besides the reconciler; each says why not, or "".
+    anonymous: paths that need no token, of /metrics, /openapi.json and /docs. open_prefixes: of paths that pages of any
+    origin may ask for, without a token.
     """
+    audit = audit if audit is not None else AuditLog("")
     app = Quart("mcpdeck")
     app.config.update(RESPONSE_TIMEOUT=None, BODY_TIMEOUT=BODY_TIMEOUT, MAX_CONTENT_LENGTH=max_body)
     app.url_map.strict_slashes = app.url_map.merge_slashes = False  # never a redirect
@@ -71,6 +74,7 @@ def make_app(
         log_routes(adapters, tools, logs, door),
         session_routes(adapters, tools, sessions),
         event_routes(hub, door),
+        audit_routes(audit),
         whoami_routes(adapters, authentication),
         health_routes(all_checks),
         metric_routes(reconciler, sessions, hub, metrics),

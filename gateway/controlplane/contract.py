@@ -17,6 +17,7 @@ from gateway.controlplane.operations import (
     Parameter,
 )
 from gateway.controlplane.tool_contract import TOOL_OPERATIONS, TOOL_TAGS
+from gateway.wire.audit import AuditRecord
 from gateway.wire.problems import Problem
 from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, LiveSession, Page, WhoAmI
 
@@ -26,6 +27,7 @@ TAGS: Final = {
     "logs": "What adapters and tool servers say.",
     "sessions": "Who uses them at this moment.",
     "events": "Every change, as it happens.",
+    "audit": "Who did what.",
     "whoami": "Who is asking.",
     "health": "For orchestrators.",
     "metrics": "For Prometheus.",
@@ -228,6 +230,21 @@ OPERATIONS: Final = (
         "`synced`, then changes. With `Last-Event-ID` of this gateway, what came after it instead.",
         answer="text/event-stream",
         parameters=(Parameter("Last-Event-ID", "Of the last event that was heard.", kind="header"),),
+    ),
+    Operation(
+        method="GET",
+        path="/audit",
+        endpoint="audit.listing",
+        summary="Who did what",
+        description="Management actions, MCP calls and refusals, the newest first, for `mcp.admin`; neither arguments "
+        "nor tokens. From the audit file where there is one, else the last thousand in memory.",
+        answer=list[AuditRecord],
+        parameters=(
+            Parameter("limit", "At most that many, 1 to 1000; 100.", "integer"),
+            Parameter("q", "Only what contains this text, whatever its case."),
+            Parameter("since", "A moment (RFC 3339), or how long ago (`30s`, `5m`, `1h`)."),
+        ),
+        refusals=(400,),
     ),
     Operation(
         method="GET",

@@ -17,8 +17,10 @@ from gateway.core.hosts import Hosts
 from gateway.core.inbound import is_token_in
 from gateway.core.ports import Authenticator
 from gateway.services.audit import AuditLog
+from gateway.services.called import shown
 from gateway.wire.audit import AuditRecord
 
+REFUSED: Final = "access.refused"  # in the audit log: what was asked for by a path alone
 PROBES: Final = frozenset({"/ping", "/livez", "/readyz"})
 CHECK_AGAIN: Final = 15.0  # seconds after which a stream asks whether its reader is still let in
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
@@ -101,9 +103,20 @@ class Door:
         self._let_pages_read(response)
         if request.method == "HEAD":
             response.response = response.iterable_body_class([])
-        if self._audit is not None and (action := self._actions.get(request.endpoint or "")):
-            self._audit.record(_record(action, response.status_code))
+        if self._audit is not None:
+            self._tell(self._audit, response)
         return response
+
+    def _tell(self, audit: AuditLog, response: Response) -> None:
+        """Every write, and of the rest what was refused to somebody who showed a token or is known."""
+        action = self._actions.get(request.endpoint or "")
+        if action is None and not _is_refusal(response.status_code):
+            return
+        record = _record(action or REFUSED, response)
+        if record.principal:
+            audit.record(record)
+        else:
+            audit.record_stranger(record)
 
     def _let_pages_read(self, response: Response) -> None:
         """CORS, for the pages of an origin that the operator allows."""
@@ -159,16 +172,25 @@ def _continued(traceparent: str) -> str:
     return f"00-{found[1]}-{secrets.token_hex(8)}-{found[2]}" if found else ""
 
 
-def _record(action: str, status: int) -> AuditRecord:
+def _is_refusal(status: int) -> bool:
+    """Of a token, or of somebody. To come without a token is how every client begins."""
+    return status == 403 or (status == 401 and "Authorization" in request.headers)
+
+
+def _record(action: str, response: Response) -> AuditRecord:
     who: Principal | None = g.get("principal")
     return AuditRecord(
         at=datetime.now(UTC),
         action=action,
         principal=who.id if who else "",
         principal_name=who.name if who else "",
-        target=str(next(iter((request.view_args or {}).values()), g.get("target", ""))),
+        target=str(next(iter((request.view_args or {}).values()), g.get("target", ""))) or shown(request.path),
         method=request.method,
-        status=status,
+        status=response.status_code,
         duration=round(time.monotonic() - g.began, 6),
+        bytes_in=g.get("received", 0),
+        bytes_out=response.content_length or 0,
         request_id=replies.request_id(),
+        peer=request.remote_addr or "",
+        detail=shown(g.get("refused", "")),
     )

@@ -22,7 +22,9 @@ log = logging.getLogger(__name__)
 async def body() -> bytes:
     """What was sent. Raises what Quart does when it is too large, or too slow."""
     sent = await request.get_data(as_text=False)
-    return sent if isinstance(sent, bytes) else sent.encode()
+    found = sent if isinstance(sent, bytes) else sent.encode()
+    g.received = len(found)
+    return found
 
 
 def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -76,6 +78,7 @@ def request_id() -> str:
 
 
 def _problem(error: GatewayError) -> Response:
+    g.refused = f"{error.slug}: {error.detail or error.title}"
     problem = as_problem(error, instance=request.path, request_id=request_id())
     response = Response(encode_problem(problem), status=error.status, content_type=MEDIA_TYPE)
     if (seconds := retry_after(error)) is not None:

@@ -141,11 +141,14 @@ class Accounts(Protocol):
         era: Era,
         body: bytes | None,
         *,
+        asking: Asking | None = None,
+        request_id: bytes = b"",
         is_stream: bool = False,
     ) -> "Account":
         """A request begins; `session` is the upstream's own id, None without one; body: what initialize said.
 
-        is_stream: a GET, which lasts as long as its client likes.
+        asking, request_id: what came, and its X-Request-Id, for the audit log. is_stream: a GET, which lasts as long as
+        its client likes.
         """
 
     def is_ended(self, session: bytes, endpoint: Endpoint) -> bool:
@@ -163,6 +166,19 @@ class Account(Protocol):
 
     def closed(self) -> None:
         """The session has ended: a DELETE succeeded, or the upstream no longer knows it."""
+
+
+class Witness(Protocol):
+    """What is told of requests that reach no adapter. Called on the loop, and must not wait."""
+
+    def refused(self, asking: Asking, principal: Principal | None, error: GatewayError, *, request_id: bytes) -> None:
+        """principal: None where it is not known."""
+
+    def answered(
+        self, asking: Asking, principal: Principal, *, status: int, bytes_out: int, request_id: bytes, began: float
+    ) -> None:
+        """The gateway's own server at /mcp has. status: 0 where the client left before one. began: seconds since the
+        epoch."""
 
 
 class Store[Stored = Desired](Protocol):

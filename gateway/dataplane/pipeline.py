@@ -10,6 +10,8 @@ from functools import partial
 from types import TracebackType
 from typing import Final, Self, assert_never
 
+import msgspec
+
 from gateway.bridge.decision import Way, way
 from gateway.bridge.sealing import Seals, is_sealed_here
 from gateway.core import access, inbound
@@ -18,7 +20,7 @@ from gateway.core.affinity import Sealer
 from gateway.core.errors import Challenge, GatewayError, Invalid, NotFound, NothingReady, SessionLost, Unauthenticated
 from gateway.core.hosts import Hosts
 from gateway.core.inbound import Legacy, Modern, Rejection
-from gateway.core.ports import Accounts, Assertions, Authenticator, Exchange, Tokens, ToolsDoor
+from gateway.core.ports import Accounts, Assertions, Authenticator, Exchange, Tokens, ToolsDoor, Witness
 from gateway.core.routes import TOOLS_PATH, Route, Routes, adapter_of, resource_of
 from gateway.dataplane import replies
 from gateway.dataplane.bridged import Bridges
@@ -29,6 +31,7 @@ from gateway.dataplane.plane import Plane, Target
 from gateway.dataplane.relay import Relay
 from gateway.dataplane.tasks import Tasks
 from gateway.dataplane.upstream import Upstream
+from gateway.dataplane.watched import Watched
 from gateway.wire import mcp
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
@@ -48,7 +51,8 @@ class Pipeline:
 
     challenge: what a token that is bound elsewhere is answered with. scheme: `https` where clients reach the gateway by
     it. upstream_tls: whom to trust as https instances; the platform's store without it. tick: seconds, how exactly
-    time-outs are kept. seals: what eras are bridged with; without it every request passes in its own.
+    time-outs are kept. seals: what eras are bridged with; without it every request passes in its own. witness: is told
+    of what reaches no adapter.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Pipeline:
         assertions: Assertions | None = None,
         tokens: Tokens | None = None,
         tools: ToolsDoor | None = None,
+        witness: Witness | None = None,
         challenge: Challenge | None = None,
         seals: Seals | None = None,
         scheme: str = "http",
@@ -86,9 +91,8 @@ class Pipeline:
         )
         self._bridges = Bridges(self._plane, routes, seals, clock=clock) if seals is not None else None
         self._routes, self._authenticator, self._hosts, self._tools = routes, authenticator, hosts, tools
-        self._bound_elsewhere = Unauthenticated(
-            "this token was issued for another resource of this gateway", challenge=challenge
-        )
+        self._bound_elsewhere = _bound_elsewhere(challenge or Challenge())
+        self._witness, self._clock = witness, clock
         self._tasks = Tasks()
 
     def serve(self, exchange: Exchange) -> None:
@@ -121,7 +125,8 @@ class Pipeline:
     def _forward(self, exchange: Exchange, principal: Principal, route: Route) -> None:
         endpoint = self._plane.choose(route)
         if endpoint is None:
-            self._refuse(exchange, NothingReady(route.reason or f"'{route.adapter}' has no ready instance"))
+            error = NothingReady(route.reason or f"'{route.adapter}' has no ready instance")
+            self._refuse(exchange, error, principal=principal)
         else:
             Relay(self._plane, exchange, Target(route, endpoint, principal, Era.MODERN)).begin()
 
@@ -150,7 +155,7 @@ class Pipeline:
             return
         request = exchange.request
         if principal.resource and access.is_bound_elsewhere(principal, resource_of(request.path)):
-            self._refuse(exchange, self._bound_elsewhere)
+            self._refuse(exchange, self._bound_elsewhere, principal=principal)
             return
         version = headers.get(mcp.VERSION_HEADER)
         call = inbound.classify(
@@ -161,7 +166,7 @@ class Pipeline:
         )
         match call:
             case Rejection():
-                self._refuse(exchange, call.error, call.request_id)
+                self._refuse(exchange, call.error, call.request_id, principal=principal)
             case Modern() | Legacy():
                 self._admit(exchange, principal, call)
             case other:
@@ -174,7 +179,7 @@ class Pipeline:
             return
         route = self._routes.table.routes.get(adapter)
         if route is None or not access.may_read(principal, route.ownership):
-            self._refuse(exchange, _no_adapter(adapter))
+            self._refuse(exchange, _no_adapter(adapter), principal=principal)
             return
         if route.grant is None or self._plane.has_token(route, principal):
             self._pass_on(exchange, principal, call, route)
@@ -190,7 +195,7 @@ class Pipeline:
         try:
             await self._plane.fetch_token(route, principal, exchange)
         except GatewayError as error:
-            self._refuse(exchange, error)
+            self._refuse(exchange, error, principal=principal)
         else:
             if not exchange.has_ended:
                 then()
@@ -199,7 +204,7 @@ class Pipeline:
         kept = _kept_here(call)
         target = self._target(route, principal, call if kept is None else Legacy(None))
         if isinstance(target, GatewayError):
-            self._refuse(exchange, target)
+            self._refuse(exchange, target, principal=principal)
         elif self._bridges is not None and (kept is not None or target.session is None):
             self._cross(exchange, target, kept, self._bridges)
         else:
@@ -213,13 +218,25 @@ class Pipeline:
         elif kept is None:
             Relay(self._plane, exchange, target).begin()
         else:
-            self._refuse(exchange, SessionLost("the adapter speaks this client's era now; begin anew with initialize"))
+            error = SessionLost("the adapter speaks this client's era now; begin anew with initialize")
+            self._refuse(exchange, error, principal=target.principal)
 
     def _serve_tools(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
         if self._tools is None:
-            self._refuse(exchange, NotFound(f"nothing is served at {TOOLS_PATH}; adapters are at /adapters/NAME/mcp"))
-        else:
+            error = NotFound(f"nothing is served at {TOOLS_PATH}; adapters are at /adapters/NAME/mcp")
+            self._refuse(exchange, error, principal=principal)
+        elif self._witness is None:
             self._tools.serve(exchange, principal, call)
+        else:
+            self._tools.serve(self._watched(exchange, principal, self._witness), principal, call)
+
+    def _watched(self, exchange: Exchange, principal: Principal, witness: Witness) -> Exchange:
+        began, request_id = self._clock(), replies.request_id_of(exchange)
+
+        def ended(status: int, sent: int) -> None:
+            witness.answered(exchange, principal, status=status, bytes_out=sent, request_id=request_id, began=began)
+
+        return Watched(exchange, ended)
 
     def _target(self, route: Route, principal: Principal, call: Modern | Legacy) -> Target | GatewayError:
         """The instance this call goes to: its session's, or any that is ready."""
@@ -235,11 +252,21 @@ class Pipeline:
             return Target(route, endpoint, principal, Era.MODERN)
         return Target(route, endpoint, principal, Era.LEGACY, is_initialize=call.is_initialize)
 
-    def _refuse(self, exchange: Exchange, error: GatewayError, raw_id: bytes | None = None) -> None:
+    def _refuse(
+        self,
+        exchange: Exchange,
+        error: GatewayError,
+        raw_id: bytes | None = None,
+        *,
+        principal: Principal | None = None,
+    ) -> None:
         if exchange.has_ended:
             return
         self.counters.answered(error.status)
-        replies.refuse(exchange, error, raw_id or inbound.request_id(exchange.request.body))
+        request_id = replies.request_id_of(exchange)
+        replies.refuse(exchange, error, raw_id or inbound.request_id(exchange.request.body), request_id=request_id)
+        if self._witness is not None:
+            self._witness.refused(exchange, principal, error, request_id=request_id)
 
     def stop_streams(self, *, only_lasting: bool) -> None:
         """End event streams because the gateway goes. only_lasting: those that have no end of their own."""
@@ -273,6 +300,13 @@ def _given_twice(headers: list[tuple[bytes, bytes]]) -> str:
 def _kept_here(call: Modern | Legacy) -> bytes | None:
     session = call.session if isinstance(call, Legacy) else None
     return session if is_sealed_here(session) else None
+
+
+def _bound_elsewhere(challenge: Challenge) -> Unauthenticated:
+    sentence = "this token was issued for another resource of this gateway"
+    return Unauthenticated(
+        sentence, challenge=msgspec.structs.replace(challenge, error="invalid_token", description=sentence)
+    )
 
 
 def _no_adapter(adapter: AdapterName) -> NotFound:

@@ -82,7 +82,7 @@ class Plane:
             ready = tuple(each for each in ready if each.uid not in tried)
         return affinity.choose(ready, self._load)
 
-    def opened(self, target: Target, exchange: Exchange) -> Account:
+    def opened(self, target: Target, exchange: Exchange, request_id: bytes) -> Account:
         """One more call in hand; `done` takes it off again."""
         uid = target.endpoint.uid
         self._load[uid] = self._load.get(uid, 0) + 1
@@ -94,6 +94,8 @@ class Plane:
             target.principal,
             target.era,
             request.body if target.is_initialize or target.era is Era.MODERN else None,  # where a client says its name
+            asking=exchange,
+            request_id=request_id,
             is_stream=request.method == "GET",
         )
 

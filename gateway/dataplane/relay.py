@@ -51,7 +51,7 @@ class Relay:
         self.deadline = 0.0  # of the next keep-alive comment
         self._plane, self._exchange, self._target = plane, exchange, target
         self._request_id = replies.request_id_of(exchange)
-        self._account: Account = plane.opened(target, exchange)
+        self._account: Account = plane.opened(target, exchange, self._request_id)
         self._connection: UpstreamConnection | None = None
         self._status = 0
         self._head: Headers = []
@@ -231,14 +231,15 @@ class Relay:
         self._account.ended(status=0, bytes_in=0, bytes_out=0)
         self._plane.done(target)
         self._target = msgspec.structs.replace(target, endpoint=endpoint)
-        self._account = self._plane.opened(self._target, self._exchange)
+        self._account = self._plane.opened(self._target, self._exchange, self._request_id)
         self._send()
         return True
 
     def _answer_with(self, error: GatewayError) -> None:
         self._status = error.status
         self._close()
-        replies.refuse(self._exchange, error, inbound.request_id(self._exchange.request.body))
+        raw_id = inbound.request_id(self._exchange.request.body)
+        replies.refuse(self._exchange, error, raw_id, request_id=self._request_id)
 
     def _break_off(self, error: GatewayError) -> None:
         """After the head: the error becomes the stream's last event where a client would take it for the answer."""

@@ -25,9 +25,11 @@ def request_id_of(exchange: Asking) -> bytes:
     return b"%b-%x" % (_prefix, next(_numbers))
 
 
-def refuse(exchange: Exchange, error: GatewayError, raw_id: bytes | None = None) -> None:
-    """Answer with an error. raw_id: the JSON-RPC request's, where it is known."""
-    headers = [JSON, (REQUEST_ID, request_id_of(exchange))]
+def refuse(
+    exchange: Exchange, error: GatewayError, raw_id: bytes | None = None, *, request_id: bytes | None = None
+) -> None:
+    """Answer with an error. raw_id: the JSON-RPC request's, where it is known. request_id: as request_id_of gave it."""
+    headers = [JSON, (REQUEST_ID, request_id or request_id_of(exchange))]
     retry = render.retry_after(error)
     if retry is not None:
         headers.append((b"retry-after", retry))

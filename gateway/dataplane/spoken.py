@@ -45,7 +45,7 @@ class Answered:
         self.deadline = 0.0
         self._plane, self._exchange, self._target = plane, exchange, target
         self._request_id = replies.request_id_of(exchange)
-        self._account: Account = plane.opened(target, exchange)
+        self._account: Account = plane.opened(target, exchange, self._request_id)
         self._is_stream = self._is_paused = self._has_ended = False
         self._unread = 0
         self._source: Hearing | None = None  # whose answer this client is getting
@@ -75,6 +75,10 @@ class Answered:
         self._end(status, len(message))
         headers = [replies.JSON, (REQUEST_ID, self._request_id), *self.headers]
         self._exchange.respond(status, headers, message)
+
+    def endpoint(self, uri: str) -> None:
+        """HTTP+SSE's first event: where this client is to post."""
+        self._write(b"event: endpoint\ndata: %b\n\n" % uri.encode())
 
     def open_stream(self) -> None:
         if self.is_open and not self._is_stream:
@@ -130,10 +134,6 @@ class Answered:
         else:
             self._end(error.status)
             replies.refuse(self._exchange, error, raw_id)
-
-    def hears(self, source: "Hearing") -> None:
-        """What comes next is from there."""
-        self._source = source
 
     # the exchange's side
 
@@ -262,6 +262,12 @@ class Instance:
     def token_refused(self) -> UpstreamBroke | None:
         return self._plane.token_refused(self._target)
 
+    def refusal(self, status: int) -> GatewayError | None:
+        """What is wrong where an answer of this status is about the gateway itself, and no client's to see."""
+        if 300 <= status < 400:
+            return UpstreamBroke(f"adapter answers with a redirect ({status}); redirects are not followed")
+        return self._plane.token_refused(self._target) if status == 401 else None
+
     def goes_elsewhere(self) -> bool:
         """After a connection that could not be made: whether there is another endpoint, taken from now on."""
         self._tried = (*self._tried, self._target.endpoint.uid)
@@ -322,8 +328,9 @@ class Hearing:
     def on_head(self, status: int, headers: Headers, length: int | None) -> None:  # noqa: ARG002 - as Answer has it
         if self._is_over:
             return
-        if 300 <= status < 400:
-            self._break(UpstreamBroke(f"adapter answers with a redirect ({status}); redirects are not followed"))
+        refusal = self._instance.refusal(status)
+        if refusal is not None:
+            self._break(refusal)
             return
         if status == 401 and (refusal := self._instance.token_refused()):
             self._break(refusal)

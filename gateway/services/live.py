@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from gateway.core.access import Principal
+from gateway.core.ports import Asking
 from gateway.core.routes import Endpoint
 from gateway.services.audit import AuditLog
+from gateway.services.called import Called, said_by
 from gateway.services.client_info import ClientInfo
-from gateway.wire.audit import AuditRecord
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 from gateway.wire.resources import LiveSession
@@ -86,6 +87,7 @@ class Call:
 
     __slots__ = (
         "_adapter",
+        "_asking",
         "_client",
         "_endpoint",
         "_era",
@@ -94,13 +96,16 @@ class Call:
         "_opened_at",
         "_owner",
         "_principal",
+        "_request_id",
     )
 
     def __init__(
         self, owner: Ledger, live: Live | None, adapter: AdapterName, endpoint: Endpoint, principal: Principal,
-        era: Era, client: ClientInfo, is_stream: bool, now: float,
+        era: Era, client: ClientInfo, is_stream: bool, now: float, asking: Asking | None,
+        request_id: bytes,
     ) -> None:  # fmt: skip
         self._owner, self._live, self._opened_at = owner, live, now
+        self._asking, self._request_id = asking, request_id
         self._adapter, self._endpoint, self._principal, self._era = adapter, endpoint, principal, era
         self._client, self._is_stream = client, is_stream
         if live is not None:
@@ -140,24 +145,28 @@ class Call:
         live.used_at = now
         owner.touch(live)
         if owner.audit is not None:
-            owner.audit.record(self._record(status, bytes_in, bytes_out, now))
+            owner.audit.record(self._called(status, bytes_in, bytes_out, now))
 
     def closed(self) -> None:
         if self._live is not None and self._live.session is not None:
             self._owner.drop(self._live)
 
-    def _record(self, status: int, bytes_in: int, bytes_out: int, now: float) -> AuditRecord:
-        return AuditRecord(
-            at=datetime.fromtimestamp(self._opened_at, UTC),
+    def _called(self, status: int, bytes_in: int, bytes_out: int, now: float) -> Called:
+        asking = self._asking
+        return Called(
             action="mcp.stream" if self._is_stream else "mcp.call",
-            principal=self._principal.id,
-            principal_name=self._principal.name,
+            opened_at=self._opened_at,
+            ended_at=now,
+            principal=self._principal,
             target=self._adapter,
             instance=self._endpoint.instance,
+            verb=asking.request.method if asking is not None else "",
+            said=said_by(asking.request) if asking is not None else b"",
             status=status,
-            duration=round(now - self._opened_at, 6),
             bytes_in=bytes_in,
             bytes_out=bytes_out,
+            request_id=self._request_id,
+            peer=asking.peer if asking is not None else "",
         )
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from gateway.core.access import Principal
 from gateway.core.errors import Forbidden, GatewayError, NotFound, Unsupported
 from gateway.core.observed import Observed
-from gateway.core.ports import Backend, Tokens
+from gateway.core.ports import Asking, Backend, Tokens
 from gateway.core.routes import Endpoint, Route, Routes
 from gateway.services.audit import AuditLog
 from gateway.services.client_info import UNKNOWN, ClientInfo, of_initialize, of_modern
@@ -68,7 +68,8 @@ class Sessions:
 
     def opened(
         self, session: bytes | None, adapter: AdapterName, endpoint: Endpoint, principal: Principal, era: Era,
-        body: bytes | None, *, is_stream: bool = False,
+        body: bytes | None, *, asking: Asking | None = None, request_id: bytes = b"",
+        is_stream: bool = False,
     ) -> Call:  # fmt: skip
         now = self.clock()
         live: Live | None = None
@@ -80,7 +81,7 @@ class Sessions:
             live = self.session(session, adapter, endpoint, principal, era, UNKNOWN, now)
         else:
             client = self._legacy_client(principal, adapter, body)
-        return Call(self, live, adapter, endpoint, principal, era, client, is_stream, now)
+        return Call(self, live, adapter, endpoint, principal, era, client, is_stream, now, asking, request_id)
 
     def is_ended(self, session: bytes, endpoint: Endpoint) -> bool:
         return (session, endpoint.uid) in self._ended

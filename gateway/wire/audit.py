@@ -17,8 +17,9 @@ START: Final = "0" * 64
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """One management action or MCP call. Never arguments, bodies or tokens.
 
-    action: `adapter.create`, `mcp.call`, …. target: what it was done to. status: the HTTP status that the caller got, 0
-    when it left before one. duration in seconds; sizes in bytes.
+    action: `adapter.create`, `mcp.call`, …. target: what it was done to. method: HTTP's, or of an MCP call JSON-RPC's;
+    name: which tool, prompt or resource. status: the HTTP status that the caller got, 0 when it left before one.
+    duration in seconds; sizes in bytes. peer: the address that the request came from. detail: why it was refused.
     """
 
     at: datetime
@@ -28,11 +29,13 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     target: str = ""
     instance: str = ""
     method: str = ""
+    name: str = ""
     status: int = 0
     duration: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
     request_id: str = ""
+    peer: str = ""
     detail: str = ""
 
 

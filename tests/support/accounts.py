@@ -3,6 +3,7 @@
 import asyncio
 
 from gateway.core.access import Principal
+from gateway.core.ports import Asking
 from gateway.core.routes import Endpoint
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
@@ -75,6 +76,8 @@ class CountingAccounts:
         era: Era,
         body: bytes | None,
         *,
+        asking: Asking | None = None,
+        request_id: bytes = b"",
         is_stream: bool = False,
     ) -> Call:
         call = Call(self, session, endpoint, era, body, is_stream)

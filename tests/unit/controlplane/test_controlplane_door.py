@@ -13,7 +13,7 @@ from gateway.core.hosts import Hosts
 from gateway.services.audit import open_audit
 from gateway.wire.audit import AuditRecord, read_line
 from gateway.wire.names import PrincipalId
-from tests.support.gateway_fakes import ADA, ADMIN, BEA, ControlPlane, control_plane, stdio
+from tests.support.gateway_fakes import ADA, ADMIN, BEA, EVE, ControlPlane, control_plane, stdio
 
 CHALLENGE = Challenge("https://gateway.example", scope="mcp.use")
 
@@ -292,3 +292,37 @@ async def test_every_write_is_audited_also_what_was_refused(tmp_path: Path) -> N
         ("adapter.delete", "bea", "weather", 403),
     ]
     assert records[0].request_id == "one"
+    assert records[0].bytes_in > 0
+    assert records[1].detail.startswith("forbidden: adapter 'weather' is ada's to change")
+
+
+async def test_read_that_is_refused_is_audited_and_a_missing_token_is_not() -> None:
+    async with open_audit("") as audit:
+        async with control_plane(audit=audit) as plane:
+            await plane.deploy()
+            assert (await plane.ask("GET", "/adapters/weather", EVE)).status == 403
+            assert (await plane.ask("GET", "/audit", EVE)).status == 403
+        async with control_plane(audit=audit, authenticator=Doorkeeper()) as plane:
+            assert (await plane.ask("GET", "/adapters", None)).status == 401
+            assert (await plane.ask("GET", "/adapters", None, headers={"Authorization": "Bearer x"})).status == 401
+        records = [(each.action, each.principal, each.target, each.status) for each in audit.remembered()]
+    assert records == [
+        ("access.refused", "", "/adapters", 401),
+        ("access.refused", "eve", "/audit", 403),
+        ("access.refused", "eve", "weather", 403),
+    ]
+
+
+async def test_administrators_read_the_audit_log_newest_first() -> None:
+    async with open_audit("") as audit, control_plane(audit=audit) as plane:
+        body = {"name": "weather", "stdio": {"command": "x", "args": ["--token", "hunter2"]}}
+        await plane.ask("POST", "/adapters", ADA, json=body)
+        await plane.ask("DELETE", "/adapters/weather", ADA)
+        answer = await plane.ask("GET", "/audit")
+        assert [each["action"] for each in answer.json] == ["adapter.delete", "adapter.create"]
+        assert b"hunter2" not in answer.body
+        found = await plane.ask("GET", "/audit?q=CREATE&limit=1&since=5m")
+        assert [each["action"] for each in found.json] == ["adapter.create"]
+        assert (await plane.ask("GET", "/audit?since=2999-01-01T00:00:00Z")).json == []
+        for query in ("limit=0", "limit=1001", "limit=x", "since=yesterday"):
+            assert (await plane.ask("GET", f"/audit?{query}")).status == 400, query
