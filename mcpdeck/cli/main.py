@@ -40,6 +40,8 @@ VERBS: Final = {
     "connect": _Verb("connect", "have an MCP client find an adapter"),
     "stdio": _Verb("stdio", "an adapter for clients that speak nothing but stdio"),
     "up": _Verb("up", "run the gateway on this machine"),
+    "install": _Verb("install", "the gateway into a Kubernetes cluster"),
+    "uninstall": _Verb("install", "the gateway out of a cluster"),
     "demo": _Verb("demo", "a gateway with sample servers and traffic, and the deck"),
     "tui": _Verb("tui", "the deck"),
     "contexts": _Verb("contexts", "the gateways that you know by name"),

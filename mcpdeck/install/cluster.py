@@ -1,0 +1,118 @@
+"""A cluster as `mcpdeck install` needs it: applies (server-side), reads and deletes any object. Decides nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import msgspec
+
+from mcpdeck.errors import Misconfigured, Unreachable
+
+type Json = dict[str, Any]
+
+MANAGER: Final = "mcpdeck-install"
+TIMEOUT: Final = 20.0  # seconds for one request
+# kind -> plural, for what the manifests hold; everything else would be a mistake of ours
+PLURALS: Final = {
+    "Namespace": "namespaces",
+    "CustomResourceDefinition": "customresourcedefinitions",
+    "ServiceAccount": "serviceaccounts",
+    "Role": "roles",
+    "RoleBinding": "rolebindings",
+    "NetworkPolicy": "networkpolicies",
+    "Job": "jobs",
+    "Deployment": "deployments",
+    "Service": "services",
+    "PodDisruptionBudget": "poddisruptionbudgets",
+    "HorizontalPodAutoscaler": "horizontalpodautoscalers",
+}
+
+
+class Refused(Exception):
+    """The cluster's own sentence on why not."""
+
+
+class Cluster:
+    """Raises Refused, Unreachable."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    async def apply(self, told: Json) -> str:
+        """`created`, `changed` or `unchanged`."""
+        before = await self.read(told)
+        query = {"fieldManager": MANAGER, "force": "true"}
+        answer = await self._send("PATCH", path_of(told), told, query, "application/apply-patch+yaml")
+        if before is None or answer is None:
+            return "created"
+        is_same = _version(before) == _version(answer)
+        return "unchanged" if is_same else "changed"
+
+    async def read(self, told: Json) -> Json | None:
+        return await self._send("GET", path_of(told))
+
+    async def delete(self, told: Json) -> bool:
+        """Whether there was one."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        return await self._send("DELETE", path_of(told), body) is not None
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        query: dict[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> Json | None:
+        """None for what is not there."""
+        import aiohttp
+
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        request = await self._client.param_serialize(
+            method,
+            path,
+            query_params=list((query or {}).items()),
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                response = await self._client.call_api(*request, _request_timeout=TIMEOUT)
+                answer = msgspec.json.decode(await response.read(), type=dict[str, Any])
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreachable(f"the cluster does not answer: {str(error) or type(error).__name__}") from error
+        if response.status == 404:
+            return None
+        if response.status >= 400:
+            raise Refused(f"{path}: {answer.get('message', response.status)}")
+        return answer
+
+
+def path_of(told: Json) -> str:
+    """Of one object."""
+    version, namespace = told["apiVersion"], told["metadata"].get("namespace")
+    root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    place = f"/namespaces/{namespace}" if namespace else ""
+    return f"{root}{place}/{PLURALS[told['kind']]}/{told['metadata']['name']}"
+
+
+@asynccontextmanager
+async def opened(context: str = "") -> AsyncIterator[Cluster]:
+    """By kubeconfig. context: "" for the current one. Raises Misconfigured."""
+    from kubernetes.aio import client, config
+
+    configuration = client.Configuration()
+    configuration.disable_strict_ssl_verification = True  # chain and name are verified; see gateway.cluster.api
+    try:
+        load: Any = config.load_kube_config
+        await load(context=context or None, client_configuration=configuration)
+    except (config.ConfigException, OSError) as error:
+        raise Misconfigured(f"no cluster to install into: {error}; set KUBECONFIG, or give --context") from error
+    async with client.ApiClient(configuration) as opened_client:
+        yield Cluster(opened_client)
+
+
+def _version(told: Json) -> str:
+    return str(told["metadata"].get("resourceVersion", ""))
