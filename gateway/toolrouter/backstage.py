@@ -27,7 +27,7 @@ from gateway.wire.names import AdapterName
 BROKEN: Final = frozenset({0, 502, 504})  # what a backend that fails is answered with; 503 is none that is ready
 CLIENT_LEFT: Final = 499  # where a status is due and there is none: nginx's word
 _IS_ERROR: Final = b'"isError":true'
-_OURS: Final = frozenset({b"mcp-session-id", b"content-length", b"authorization", b"cookie"})
+_OURS: Final = frozenset({b"mcp-session-id", b"content-length"})
 
 
 class Listener(Protocol):
@@ -124,7 +124,10 @@ class Backstage:
 
 
 def to_adapter(adapter: AdapterName, body: bytes, headers: Headers, *more: tuple[bytes, bytes]) -> Request:
-    """A client's message as it goes on to an adapter, with those of its headers that are not this server's own."""
+    """A client's message as it goes on to an adapter, with those of its headers that are not this server's own.
+
+    Its token goes as far as the data plane, which may exchange it for one of the adapter's issuer.
+    """
     return request_to(path_of(adapter), body, [*(pair for pair in headers if pair[0] not in _OURS), *more])
 
 

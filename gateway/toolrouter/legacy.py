@@ -303,6 +303,7 @@ class LegacyFace:
                     )
                     self._backstage.admit(call, asked.caller.principal)
 
+        link.authorization = asked.exchange.request.header(b"authorization")
         link.when_open(go)
 
     def _link(self, session: Session, adapter: AdapterName) -> Link:

@@ -57,12 +57,16 @@ class Greeting(msgspec.Struct, frozen=True):
 
 
 class Link:
-    """hear: what the adapter says on its GET stream, where the client has one of its own open."""
+    """hear: what the adapter says on its GET stream, where the client has one of its own open.
+
+    authorization: the client's, of its latest request: the data plane may exchange it for one of the adapter's issuer.
+    """
 
     def __init__(self, door: Door, adapter: AdapterName, principal: Principal, greeting: Greeting) -> None:
         self.adapter = adapter
         self.session: bytes | None = None
         self.hear: Callable[[sse.Event, Source], None] | None = None
+        self.authorization: bytes | None = None
         self._door, self._principal, self._greeting = door, principal, greeting
         self._waiting: list[Waiter] = []
         self._opening: Events | None = None
@@ -89,8 +93,12 @@ class Link:
             self._leave_stream()
 
     def headers(self) -> Headers:
-        found = [JSON, ACCEPT, (mcp.VERSION_HEADER, self._greeting.version.encode())]
+        found = [*self._first_headers(), (mcp.VERSION_HEADER, self._greeting.version.encode())]
         return [*found, (mcp.SESSION_HEADER, self.session)] if self.session else found
+
+    def _first_headers(self) -> Headers:
+        found = [JSON, ACCEPT]
+        return found if self.authorization is None else [*found, (b"authorization", self.authorization)]
 
     def post(self, body: bytes) -> None:
         """A notification, or an answer to what the adapter asked. What comes of it is of no interest."""
@@ -132,7 +140,7 @@ class Link:
         }
         body = b'{"jsonrpc":"2.0","id":%b,"method":"initialize","params":%b}' % (_FIRST_ID, msgspec.json.encode(params))
         answer = _Greeted(self._settle)
-        request = request_to(path_of(self.adapter), body, [JSON, ACCEPT])
+        request = request_to(path_of(self.adapter), body, self._first_headers())
         self._opening = Events(request, event=answer.event, over=answer.over, head=answer.head)
         self._timer = asyncio.get_running_loop().call_later(_PATIENCE, answer.late)
         self._door.admit(self._opening, self._principal)

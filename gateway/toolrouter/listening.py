@@ -131,6 +131,7 @@ class Listening:
         body = envelope.line(self._call.message | {"params": envelope.raw(params)})
         version = (mcp.VERSION_HEADER, mcp.MODERN_VERSION.encode())
         headers = [JSON, ACCEPT, version, (mcp.METHOD_HEADER, mcp.LISTEN.encode())]
+        headers += [pair for pair in self._exchange.request.headers if pair[0] == b"authorization"]
         request = request_to(path_of(source.adapter), body, headers)
         events = Events(request, event=source.event, over=source.over, peer=self._exchange.peer)
         self._backstage.admit(events, self._caller.principal)

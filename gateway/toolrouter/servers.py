@@ -18,7 +18,9 @@ from gateway.wire.http1 import Headers, Request
 MAX_BODY: Final = 16 * 1024 * 1024
 _TOLD: Final = 4000  # characters of an error's body
 _JSON: Final = b"application/json"
-_PASSED_ON: Final = frozenset({b"traceparent", b"tracestate", b"baggage", b"x-request-id", b"x-correlation-id"})
+_PASSED_ON: Final = frozenset(
+    {b"traceparent", b"tracestate", b"baggage", b"x-request-id", b"x-correlation-id", b"authorization"}
+)
 
 
 def request(offer: Offer, arguments: dict[str, Any], headers: Headers) -> Request:
