@@ -3,11 +3,13 @@
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
+from gateway.wire.audit import AuditRecord
 from gateway.wire.problems import Problem
 from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, LiveSession, WhoAmI
 from gateway.wire.tools import OfferedTool, Tool, Toolset, ToolsetSpec, ToolSpec, ToolStatus
@@ -82,6 +84,13 @@ def status(name: str) -> Ask[AdapterStatus]:
 
 def restart(name: str) -> Ask[None]:
     return Ask(method="POST", path=path("adapters", name, "restart"), kind=_NOTHING)
+
+
+def audit(*, limit: int, text: str = "", since: datetime | None = None) -> Ask[list[AuditRecord]]:
+    """Who did what, the newest first; for administrators. text: what any field contains."""
+    asked = {"limit": str(limit), "q": text, "since": since.isoformat() if since else ""}
+    query = urlencode({name: value for name, value in asked.items() if value})
+    return Ask(method="GET", path=f"/audit?{query}", kind=list[AuditRecord])
 
 
 def sessions() -> Ask[list[LiveSession]]:

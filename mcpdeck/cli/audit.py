@@ -1,25 +1,50 @@
-"""`mcpdeck audit verify`: whether an audit log is as it was written. Reads files, asks no gateway."""
+"""`mcpdeck audit list`: who did what, as the gateway has it. `verify`: whether its files are as they were written."""
 
 import argparse
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-OK: Final = 0
+from mcpdeck import control
+from mcpdeck.cli import output
+from mcpdeck.cli.desk import Desk
+from mcpdeck.cli.exits import OK, USAGE
+from mcpdeck.cli.words import seconds
+
+if TYPE_CHECKING:
+    from mcpdeck.cli.words import Words
+
 BROKEN: Final = 1
-USAGE: Final = 2
 
 
-def add_parser(commands: Any) -> None:
-    """commands: argparse's subparsers."""
-    about = "The gateway's audit log."
-    audit = commands.add_parser("audit", help=about, description=about)
-    line = "Check that no line of an audit log was changed, removed, added or moved."
-    verify = audit.add_subparsers(required=True).add_parser("verify", help=line, description=line)
+def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
+    line = "The gateway's audit log."
+    verbs = commands.add_parser("audit", help=line, description=line).nested()
+    line = "Who did what, the newest first. For administrators."
+    listed = verbs.add_parser("list", aliases=["ls"], help=line, description=line)
+    listed.add_argument("--limit", type=int, default=100, metavar="N", help="at most that many, up to 1000; 100")
+    listed.add_argument("--since", type=seconds, metavar="DURATION", help="only the last 30s, 5m, 2h")
+    listed.add_argument("--text", default="", metavar="TEXT", help="only what contains it, whatever its case")
+    output.add_options(listed)
+    listed.set_defaults(run=_list)
+    line = "Check that no line of an audit log's files was changed, removed, added or moved."
+    verify = verbs.add_parser("verify", help=line, description=line)
     verify.add_argument("file", type=Path, help="the newest file; rotated ones (FILE.1, FILE.2, …) are read before it")
     verify.add_argument("--expect", default="", metavar="HASH", help="what the last line's hash must be, or have been")
     verify.set_defaults(run=_verify)
+
+
+def _list(words: argparse.Namespace, desk: Desk) -> int:
+    from mcpdeck.cli.kinds import AUDIT
+
+    since = datetime.now(UTC) - timedelta(seconds=words.since) if words.since is not None else None
+    found = desk.target.do(control.audit(limit=words.limit, text=words.text, since=since))
+    desk.printer.many(AUDIT, found)
+    if not found:
+        desk.printer.tell("nothing is recorded" + (" of that kind" if words.text or since else ""))
+    return OK
 
 
 def _verify(words: argparse.Namespace, _desk: object = None) -> int:

@@ -1,14 +1,15 @@
-"""Adapters, sessions and contexts as they are printed. Asks nobody."""
+"""Adapters, sessions and what was done, as they are printed. Asks nobody."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
+from gateway.wire.audit import AuditRecord
 from gateway.wire.resources import Adapter, ChangeEvent, LiveSession
 from mcpdeck.cli.output import Column, View
 from mcpdeck.model.adapters import AdapterRow
-from mcpdeck.model.formatting import age, source
+from mcpdeck.model.formatting import age, milliseconds, source
 from mcpdeck.model.state import Changed, State, reduce_all
 from mcpdeck.model.words import Tone, sign_of
 from mcpdeck.model.yaml_lines import to_yaml
@@ -92,4 +93,33 @@ SESSIONS: Final = View[LiveSession](
                key=lambda session: session.bytes_out),
     ],
     name=lambda session: session.id,
+)  # fmt: skip
+
+
+def _outcome(record: AuditRecord) -> str:
+    return str(record.status) if record.status else "left"
+
+
+AUDIT: Final = View[AuditRecord](
+    kind="AuditRecord",
+    columns=[
+        Column("AT", lambda record: f"{record.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}", key=lambda record: record.at),
+        Column("WHO", lambda record: record.principal_name or record.principal or "-"),
+        Column("DID", lambda record: record.action),
+        Column("TO", lambda record: record.target),
+        Column("WHAT", lambda record: " ".join(filter(None, [record.method, record.name]))),
+        Column("OUTCOME", _outcome, tone=lambda record: _SGR[Tone.BAD] if record.status >= 400 else ""),
+        Column("TOOK", lambda record: milliseconds(record.duration), is_right=True,
+               key=lambda record: record.duration),
+        Column("WHY", lambda record: record.detail),
+        Column("ID", lambda record: record.principal, is_wide=True),
+        Column("FROM", lambda record: record.peer, is_wide=True),
+        Column("INSTANCE", lambda record: record.instance, is_wide=True),
+        Column("IN", lambda record: str(record.bytes_in), is_wide=True, is_right=True,
+               key=lambda record: record.bytes_in),
+        Column("OUT", lambda record: str(record.bytes_out), is_wide=True, is_right=True,
+               key=lambda record: record.bytes_out),
+        Column("REQUEST", lambda record: record.request_id, is_wide=True),
+    ],
+    name=lambda record: record.request_id,
 )  # fmt: skip

@@ -1,7 +1,6 @@
 # ruff: noqa: ASYNC240 - tests may read small files
 """`mcpdeck audit verify` on files as the gateway writes them."""
 
-import argparse
 import datetime as dt
 from pathlib import Path
 
@@ -10,11 +9,12 @@ import pytest
 from gateway.services.audit import open_audit
 from gateway.wire.audit import AuditRecord
 from mcpdeck.cli import audit
+from mcpdeck.cli.words import Words
 
 
 def verify(*words: str) -> int:
-    parser = argparse.ArgumentParser()
-    audit.add_parser(parser.add_subparsers())
+    parser = Words()
+    audit.add_parser(parser.nested())
     parsed = parser.parse_args(["audit", "verify", *words])
     return int(parsed.run(parsed))
 
