@@ -17,12 +17,20 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--view", default="adapters", help="where to begin: adapters, logs, detail")
+    parser.add_argument("--view", type=_view, default="adapters", help="where to begin: adapters, sessions, logs, …")
     parser.add_argument("--adapter", default="", metavar="NAME", help="whose log or description")
     parser.add_argument("--filter", default="", help="as typed after /")
     parser.add_argument("--theme", default="", help="dark, light, high-contrast, …")
     parser.add_argument("--read-only", action="store_true", help="nothing can be changed")
     parser.add_argument("--ascii", action="store_true", help="draw with ASCII alone")
+
+
+def _view(text: str) -> str:
+    from mcpdeck.model.commands import View
+
+    if text not in set(View):
+        raise argparse.ArgumentTypeError(f"{text!r} is no view; there are {', '.join(View)}")
+    return text
 
 
 def _show(words: argparse.Namespace, desk: Desk) -> int:

@@ -85,7 +85,12 @@ async def _status(gateway: "Child", url: str) -> None:
     """A line that says how it goes, drawn anew when that changes; until the gateway ends."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    gateway.on_end(lambda: loop.call_soon_threadsafe(ended.set))
+
+    def tell() -> None:
+        with suppress(RuntimeError):  # Ctrl-C came first, and nobody watches any more
+            loop.call_soon_threadsafe(ended.set)
+
+    gateway.on_end(tell)
     async with asyncio.TaskGroup() as tasks:
         drawing = tasks.create_task(_draw(url), name="status line")
         await ended.wait()
@@ -114,6 +119,8 @@ async def _draw(url: str) -> None:
 def _line(state: Any) -> str:
     from mcpdeck.model.formatting import plural
 
+    if not state.adapters:
+        return "  no adapters yet; Ctrl-C ends it"
     ready = sum(status.phase == "Ready" for status in state.statuses.values())
     faulty = [name for name, status in state.statuses.items() if status.phase in ("Failed", "Degraded")]
     told = [f"{ready} of {plural(len(state.adapters), 'adapter')} ready", plural(len(state.sessions), "session")]

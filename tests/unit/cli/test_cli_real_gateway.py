@@ -80,6 +80,19 @@ async def _everything_of_weather(folder: Path) -> None:
     assert "weather-0" in status.out
 
 
+async def test_up_on_a_terminal_keeps_it_calm(tmp_path: Path) -> None:
+    async with terminal("-m", "mcpdeck", "up", "--port", "0", environment=surroundings(tmp_path)) as it:
+        await it.sees("the gateway is up: http://127.0.0.1:", "no adapters yet; Ctrl-C ends it")
+        assert (await mcpdeck(tmp_path, "adapters", "create", "weather", *WEATHER)).code == 0
+        await it.sees("1 of 1 adapter ready")
+        await it.until(lambda: it.screen.cursor.y < 8)  # one line, drawn anew
+        it.write("\x03")
+        assert await it.ended(seconds=60) == 0
+        await it.sees("the gateway ends")
+        assert "Traceback" not in it.text
+    assert (tmp_path / "data" / "mcpdeck" / "gateway.log").exists()
+
+
 async def test_gateway_that_can_not_start_is_told_with_its_own_words(tmp_path: Path) -> None:
     ended = await mcpdeck(tmp_path, "up", "--port", "0", "--", "--max-body", "lots")
     assert ended.code == 1

@@ -163,6 +163,12 @@ async def test_deck_is_opened_where_it_was_asked_for(mcpdeck: Command, gateway: 
     assert (context.url, words.view, words.adapter, words.read_only) == (gateway.url, "logs", "weather", True)
 
 
+async def test_place_that_does_not_exist_is_told_before_the_deck_opens(mcpdeck: Command) -> None:
+    ended = await mcpdeck("tui", "--view", "kitchen")
+    assert (ended.code, mcpdeck.shown) == (2, [])
+    assert "'kitchen' is no view; there are adapters, " in ended.err
+
+
 async def test_words_that_make_no_sense_are_exit_2_with_the_way_to_help(mcpdeck: Command) -> None:
     for words in (["adapters"], ["adaptrs"], ["adapters", "list", "--nope"], ["version", "--", "x"], ["--context"]):
         ended = await mcpdeck(*words)
