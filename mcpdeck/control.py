@@ -129,6 +129,12 @@ def replace_tool(name: str, spec: ToolSpec, etag: str | None) -> Ask[Tool]:
     return Ask(method="PUT", path=path("tools", name), kind=Tool, body=body, headers=_JSON | _if_match(etag))
 
 
+def patch_tool(name: str, merge: Mapping[str, Any]) -> Ask[Tool]:
+    """RFC 7396."""
+    headers = {"content-type": "application/merge-patch+json"}
+    return Ask(method="PATCH", path=path("tools", name), kind=Tool, body=msgspec.json.encode(merge), headers=headers)
+
+
 def delete_tool(name: str) -> Ask[None]:
     return Ask(method="DELETE", path=path("tools", name), kind=_NOTHING)
 

@@ -27,7 +27,8 @@ def tool_definition() -> dict[str, Any]:
     spec = source_spec(ToolSpec)
     field(spec, "adapter").update(pattern=re2(names.DNS_LABEL, or_empty=True), maxLength=names.ADAPTER_NAME_LENGTH)
     field(spec, "toolName")["maxLength"] = tools.NAME_LENGTH
-    field(spec, "views")["maxProperties"] = tools.MAX_VIEWS
+    field(spec, "views")["maxProperties"] = field(spec, "locked")["maxProperties"] = tools.MAX_VIEWS
+    field(spec, "locked.{}")["pattern"] = re2(tools.DIGEST)
     for view in (field(spec, "view"), field(spec, "views.{}")):
         field(view, "name")["pattern"] = re2(toolnames.EXPORTED, or_empty=True)
         field(view, "description")["maxLength"] = resources.DESCRIPTION_LENGTH

@@ -24,12 +24,13 @@ from gateway.wire.tools import ToolSpec, ToolView
 class Offer:
     """One tool under its exported name. `quarantine` says why it is not offered; then it has no schema.
 
-    tool: the name by which it is registered. definition: what clients see, encoded; `plain`: the same decoded.
+    drift: how it is not what was locked. tool: the name by which it is registered. definition: what clients see,
+    encoded; `plain`: the same decoded.
     """
 
     __slots__ = (
-        "definition", "digest", "is_server", "made_of", "mirrored", "name", "naming", "original", "ownership", "plain",
-        "quarantine", "schema", "source", "tokens", "tool", "view",
+        "definition", "digest", "drift", "is_server", "made_of", "mirrored", "name", "naming", "original", "ownership",
+        "plain", "quarantine", "schema", "source", "tokens", "tool", "view",
     )  # fmt: skip
 
     def __init__(self, desired: DesiredTool, found: "_Found", exported: Exported) -> None:
@@ -40,7 +41,7 @@ class Offer:
         self.schema: Schema | None = None
         self.mirrored: tuple[Mirrored, ...] = ()
         self.plain: Definition = {}
-        self.definition, self.digest, self.tokens = b"", "", 0
+        self.definition, self.digest, self.tokens, self.drift = b"", "", 0, ""
         self.quarantine = found.fault or schemas.fault(found.definition) or ""
         if not self.quarantine:
             self._settle(found.definition)
@@ -64,6 +65,7 @@ class Offer:
         self.mirrored = mirrored.declarations(definition["inputSchema"])
         self.definition = msgspec.json.encode(self.plain)
         self.digest, self.tokens = toollock.digest(definition), cost.tokens(self.plain)
+        self.drift = _drift(self.made_of[0].spec.locked, self.original, self.digest)
 
 
 class Thing(msgspec.Struct, frozen=True):
@@ -180,6 +182,14 @@ def _no_tool(adapter: str, name: str, listed: Sequence[Item]) -> str:
     names = sorted(str(each.get("name")) for each in listed)
     told = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
     return f"adapter '{adapter}' has no tool {name!r}; it has {told or 'none'}"
+
+
+def _drift(locked: Mapping[str, str], original: str, digest: str) -> str:
+    if not locked or locked.get(original) == digest:
+        return ""
+    if original not in locked:
+        return "it was not there when its adapter's tools were locked"
+    return f"its definition is no longer the one that was locked ({locked[original][:18]}…, now {digest[:18]}…)"
 
 
 def _things(kind: str, whole: Sequence[DesiredTool], known: Mapping[AdapterName, Known]) -> list[Thing]:

@@ -200,6 +200,7 @@ class Router:
             bytes=len(offer.definition),
             digest=offer.digest,
             quarantine=offer.quarantine,
+            drift=offer.drift,
             calls=count.calls,
             errors=count.errors,
             last_called_at=count.last,

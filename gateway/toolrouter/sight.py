@@ -20,6 +20,7 @@ from gateway.toolrouter.toolsets import holds
 from gateway.wire import mcp
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
+from gateway.wire.tools import Drift
 
 MISSING: Final = "dev.mcpdeck/missing"  # in `_meta` of lists: what should be in them and is not, and why
 MEMBERS: Final = {"tools": "tools", "prompts": "prompts", "resources": "resources", "templates": "resourceTemplates"}
@@ -105,6 +106,8 @@ class Sight:
         return [each for each in things if self.sees(principal, each)]
 
     def _is_in(self, principal: Principal, offer: Offer, toolset: DesiredToolset | None) -> bool:
+        if offer.drift and (toolset is None or toolset.spec.drift is Drift.BLOCK):
+            return False
         if toolset is not None and not holds(toolset.spec, offer.name, offer.source, offer.original):
             return False
         return self.sees(principal, offer)

@@ -4,6 +4,7 @@ A tool is one of two: a server of its own that takes arguments over plain HTTP (
 tool of an adapter that speaks MCP already (`adapter` and `toolName`, "*" for all of them). Looks at no schema.
 """
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -18,13 +19,14 @@ from gateway.wire.toolnames import EXPORTED, LONGEST
 ALL: Final = "*"  # a toolName: every tool of the adapter, and its prompts and resources
 NAME_LENGTH: Final = 128
 MAX_VIEWS: Final = 1024
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Drift(StrEnum):
     """What becomes of a tool whose definition is no longer the one that was locked."""
 
-    WARN = "warn"
     BLOCK = "block"  # not offered until somebody accepts it
+    WARN = "warn"  # offered, and said of it in statuses and lists of tools
 
 
 class _Strict(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -57,13 +59,18 @@ class ToolDefinition(_Strict, frozen=True, kw_only=True):
 
 
 class ToolSpec(AdapterSpec, frozen=True, kw_only=True, omit_defaults=True, rename="camel", forbid_unknown_fields=True):
-    """Desired state of one tool, or with toolName "*" of all of an adapter's, each shown as its entry in `views`."""
+    """Desired state of one tool, or with toolName "*" of all of an adapter's, each shown as its entry in `views`.
+
+    locked: digests (`wire.toollock`) of what its tools were when somebody accepted them, by their own names. Empty:
+    whatever its server says is offered.
+    """
 
     tool_definition: ToolDefinition | None = None
     adapter: str = ""
     tool_name: str = ""
     view: ToolView = ToolView()
     views: dict[str, ToolView] = msgspec.field(default_factory=dict)
+    locked: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def is_server(self) -> bool:
@@ -95,6 +102,7 @@ class OfferedTool(_Returned, frozen=True, kw_only=True, omit_defaults=True):
 
     tool: the name by which it is registered; source: its adapter or server; original: its own name there. tokens: an
     estimate of what its definition costs a model (`toolrouter.cost`); digest: of its definition (`wire.toollock`).
+    drift: how it is not what was locked, "" where it is; such a tool is offered in toolsets alone that only warn.
     """
 
     name: str
@@ -131,7 +139,7 @@ class ToolsetSpec(_Strict, frozen=True, kw_only=True, omit_defaults=True):
     tools: list[str] = msgspec.field(default_factory=lambda: ["*"])
     exclude: list[str] = []
     discovery: bool = False
-    drift: Drift = Drift.WARN
+    drift: Drift = Drift.BLOCK
     token_budget: int = 0
 
 
@@ -169,7 +177,10 @@ def problems_of(spec: ToolSpec) -> Problems:
     _check_view(spec.view, "view", check)
     check(spec.is_all or not spec.views, "views", 'belong to toolName "*"; one tool has view')
     check(not spec.is_all or spec.view == ToolView(), "view", 'is of one tool; toolName "*" has views')
-    check(len(spec.views) <= MAX_VIEWS, "views", f"has more than {MAX_VIEWS} entries")
+    for field, entries in (("views", len(spec.views)), ("locked", len(spec.locked))):
+        check(entries <= MAX_VIEWS, field, f"has more than {MAX_VIEWS} entries")
+    for name, digest in spec.locked.items():
+        check(DIGEST.fullmatch(digest), f"locked.{name}", "is no digest as the lists of tools have them: sha256:…")
     for name, view in spec.views.items():
         _check_view(view, f"views.{name}", check)
     return found

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
 
 
+def _tone(offer: OfferedTool) -> str:
+    return "31" if offer.quarantine else "33" if offer.drift else ""
+
+
 def _origin(tool: Tool) -> str:
     return f"{tool.adapter}/{tool.tool_name}" if tool.adapter else tool.url or tool.image_name
 
@@ -40,7 +44,7 @@ OFFERS: Final = View[OfferedTool](
         Column("ERRORS", lambda each: str(each.errors), is_right=True, key=lambda each: each.errors),
         Column("ORIGINAL", lambda each: each.original if each.original != each.name else "", is_wide=True),
         Column("NAMING", lambda each: each.naming, is_wide=True),
-        Column("REASON", lambda each: each.quarantine, tone=lambda each: "31" if each.quarantine else ""),
+        Column("REASON", lambda each: each.quarantine or each.drift, tone=_tone),
     ],
     name=lambda each: each.name,
 )
@@ -66,7 +70,7 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     found.add_argument("adapter", nargs="?", default="", metavar="WHERE",
                        help="as that server lists them instead: an adapter, /mcp or /mcp/TOOLSET")  # fmt: skip
     found.add_argument("--unused", action="store_true", help="those never called since the gateway started")
-    found.add_argument("--quarantined", action="store_true", help="those that are not offered, and why")
+    found.add_argument("--quarantined", action="store_true", help="those that are not offered, or drifted, and why")
     add_reach(found)
     output.add_options(found)
     found.set_defaults(run=_list)
@@ -86,6 +90,7 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     add_consent(delete)
     delete.set_defaults(run=_delete)
     _add_lock(verbs)
+    _add_pin(verbs)
 
 
 def _add_register(verbs: "argparse._SubParsersAction[Words]") -> None:
@@ -116,12 +121,23 @@ def _add_lock(verbs: "argparse._SubParsersAction[Words]") -> None:
     lock.set_defaults(run=_lock)
 
 
+def _add_pin(verbs: "argparse._SubParsersAction[Words]") -> None:
+    line = "Have the gateway hold registrations to what they offer now: what changes is not offered until pinned again."
+    pin = verbs.add_parser("pin", help=line, description=line)
+    pin.add_argument("names", nargs="+", metavar="NAME", help="of registrations")
+    pin.set_defaults(run=_pin)
+    line = "Let registrations change again."
+    unpin = verbs.add_parser("unpin", help=line, description=line)
+    unpin.add_argument("names", nargs="+", metavar="NAME")
+    unpin.set_defaults(run=_unpin)
+
+
 def _list(words: argparse.Namespace, desk: Desk) -> int:
     if words.adapter:
         return print_listed(words, desk)
     found = [each for each in desk.target.do(control.offers()) if _is_wanted(each, words)]
     desk.printer.many(OFFERS, found)
-    offered = [each for each in found if not each.quarantine]
+    offered = [each for each in found if not each.quarantine and not each.drift]
     total = sum(each.tokens for each in offered)
     if not found:
         desk.printer.tell("no tools; mcpdeck tools register ADAPTER offers those of an adapter")
@@ -133,7 +149,7 @@ def _list(words: argparse.Namespace, desk: Desk) -> int:
 def _is_wanted(offer: OfferedTool, words: argparse.Namespace) -> bool:
     if words.unused and offer.calls:
         return False
-    return bool(offer.quarantine) if words.quarantined else True
+    return bool(offer.quarantine or offer.drift) if words.quarantined else True
 
 
 def _advice(total: int) -> str:
@@ -233,6 +249,36 @@ def _delete(words: argparse.Namespace, desk: Desk) -> int:
         desk.printer.tell(f"{name} is deleted")
 
     return each(desk, words.names, delete, str)
+
+
+def _pin(words: argparse.Namespace, desk: Desk) -> int:
+    from mcpdeck.cli.changes import each
+
+    desk.target.must_be_writable()
+
+    def pin(name: str) -> None:
+        offered = desk.target.do(control.tool_status(name)).offered
+        before = desk.target.do(control.tool(name)).locked
+        now = {offer.original: offer.digest for offer in offered if offer.digest}
+        if not now:
+            raise Failure(USAGE, f"{name} offers nothing to pin")
+        gone = dict.fromkeys(before.keys() - now.keys())
+        desk.target.do(control.patch_tool(name, {"locked": now | gone}))
+        desk.printer.tell(f"{name} is pinned: {', '.join(sorted(now))}")
+
+    return each(desk, words.names, pin, str)
+
+
+def _unpin(words: argparse.Namespace, desk: Desk) -> int:
+    from mcpdeck.cli.changes import each
+
+    desk.target.must_be_writable()
+
+    def unpin(name: str) -> None:
+        desk.target.do(control.patch_tool(name, {"locked": None}))
+        desk.printer.tell(f"{name} may change again")
+
+    return each(desk, words.names, unpin, str)
 
 
 def _lock(words: argparse.Namespace, desk: Desk) -> int:

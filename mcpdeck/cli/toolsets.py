@@ -49,7 +49,7 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     create.add_argument("--except", dest="exclude", action="append", default=[], metavar="PATTERN", help="repeat")
     create.add_argument("--discovery", action="store_true",
                         help="three tools that search, describe and call stand for the list")  # fmt: skip
-    create.add_argument("--drift", choices=list(Drift), default=Drift.WARN, help="of locked tools that changed; warn")
+    create.add_argument("--drift", choices=list(Drift), default=Drift.BLOCK, help="of pinned tools that changed; block")
     create.add_argument("--token-budget", type=int, default=0, metavar="N", help="a warning above; 0 for none")
     create.add_argument("--role", action="append", default=[], help="who else may use it; repeat")
     create.add_argument("--description", default="", help="what clients are told it is for")

@@ -62,6 +62,7 @@ def test_an_unknown_field_is_refused() -> None:
         (REFERENCE, {"views": {"search": {"name": "find"}}}, "views"),
         (REFERENCE | {"toolName": ALL}, {"view": {"name": "find"}}, "view"),
         (REFERENCE | {"toolName": ALL}, {"views": {"search": {"name": "a b"}}}, "views.search.name"),
+        (REFERENCE, {"locked": {"search": "sha256:1"}}, "locked.search"),
         (SERVER, {"toolDefinition": None}, "toolDefinition"),
         (SERVER, {"toolName": "x"}, "toolName"),
         (SERVER, {"toolDefinition": DEFINITION | {"path": "score"}}, "toolDefinition.path"),
