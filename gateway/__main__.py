@@ -54,7 +54,7 @@ async def serve(settings: Settings) -> None:
             on_stopping=house.on_stopping,
             tls=tls,
             limits=limits,
-            patience=server.Patience(drain=settings.drain),
+            patience=server.Patience(notice=settings.notice, drain=settings.drain),
         )
 
 

@@ -49,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     anonymous: frozenset[str] = frozenset()
     max_body: int = 4 * 1024 * 1024
     max_head: int = 32 * 1024
+    notice: float = 0.0
     drain: float = 10.0
     audit: str = ""
     tls_certificate: Path | None = None
@@ -96,6 +97,7 @@ OPTIONS: Final = (
     _Option("--anonymous", "PATH", "serve /metrics, /openapi.json or /docs without a token too; repeat", is_many=True),
     _Option("--max-body", "BYTES", "the largest request body; 4194304"),
     _Option("--max-head", "BYTES", "the largest request head; 32768"),
+    _Option("--notice", "SECONDS", "how long a stop still lets in, unready, until balancers have seen it; 0"),
     _Option("--drain", "SECONDS", "how long a stop waits for what is under way; 10"),
     _Option("--audit", "FILE", "keep an audit log in this file; - for stdout"),
     _Option("--tls-certificate", "FILE", "serve HTTPS (HTTP/2 and 1.1) with this PEM chain"),
@@ -240,6 +242,7 @@ _PARSERS: Final[Mapping[str, Any]] = {
     "anonymous": _names,
     "max_body": _bytes,
     "max_head": _bytes,
+    "notice": _seconds,
     "drain": _seconds,
     "audit": _text,
     "tls_certificate": _file,

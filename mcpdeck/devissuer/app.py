@@ -54,6 +54,8 @@ class Issuer:
                 "refresh_token",
                 "client_credentials",
                 "urn:ietf:params:oauth:grant-type:device_code",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+                "urn:ietf:params:oauth:grant-type:jwt-bearer",
             ],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],
@@ -87,10 +89,28 @@ class Issuer:
             case "client_credentials":
                 if client_id not in self.secrets_of:
                     raise GrantError("unauthorized_client")
-                return self._answer(self.minter.access_token(None, client_id, ()))
+                aud = form.get("audience") or form.get("resource") or self.minter.audience
+                return self._answer(self.minter.access_token(None, client_id, (), aud=aud))
+            case "urn:ietf:params:oauth:grant-type:token-exchange":
+                return self._exchanged(form.get("subject_token", ""), client_id, form)
+            case "urn:ietf:params:oauth:grant-type:jwt-bearer":
+                return self._exchanged(form.get("assertion", ""), client_id, form)
             case _:
                 raise GrantError("unsupported_grant_type")
         return self._for_user(grant)
+
+    def _exchanged(self, subject: str, client_id: str, form: Mapping[str, str]) -> dict[str, Any]:
+        """A token for somebody else's API, in a user's name and by a client that acts for them (RFC 8693)."""
+        if client_id not in self.secrets_of:
+            raise GrantError("unauthorized_client")
+        try:
+            user = self.users[str(self.minter.signer.verified(subject).get("sub", ""))]
+        except (ValueError, KeyError) as error:
+            raise GrantError("invalid_grant") from error
+        wanted = form.get("audience") or form.get("resource") or form.get("scope", "").rpartition("/")[0]
+        said = {"aud": wanted or self.minter.audience, "act": {"sub": client_id}}
+        token = self.minter.access_token(user, client_id, tuple(form.get("scope", "").split()), **said)
+        return self._answer(token) | {"issued_token_type": "urn:ietf:params:oauth:token-type:access_token"}
 
     def _for_user(self, grant: Grant) -> dict[str, Any]:
         wanted = tuple(each for each in grant.scopes if each not in ("openid", "profile", "offline_access", "email"))

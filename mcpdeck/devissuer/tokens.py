@@ -40,6 +40,15 @@ class Signer:
         key_id, key = self._keys[0]
         return jwt.encode(claims, key, algorithm="RS256", headers={"kid": key_id, **header})
 
+    def verified(self, token: str) -> dict[str, Any]:
+        """The claims of a token that one of the keys signed and that has not expired. Raises ValueError."""
+        for _, key in self._keys:
+            try:
+                return jwt.decode(token, key.public_key(), algorithms=["RS256"], options={"verify_aud": False})
+            except jwt.PyJWTError:
+                continue
+        raise ValueError("no token of this issuer, or one that has expired")
+
     def published(self) -> dict[str, Any]:
         """The JWKS document."""
         return {"keys": [self._public(key_id, key) for key_id, key in self._keys]}

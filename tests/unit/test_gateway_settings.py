@@ -86,6 +86,7 @@ def test_every_option_changes_a_setting() -> None:
         "anonymous": "/docs",
         "max_body": "2048",
         "max_head": "2048",
+        "notice": "1",
         "drain": "1",
         "audit": "-",
         "kubeconfig": "elsewhere",
