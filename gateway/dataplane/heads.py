@@ -31,17 +31,11 @@ _PERSISTENCE: Final = (b"keep-alive", b"close", b"")
 _KNOWN_NAMES: Final = 1024
 
 
-def upstream_request(
-    request: Request,
-    route: Route,
-    endpoint: Endpoint,
-    *,
-    session: bytes | None,
-    request_id: bytes,
-    identity: bytes,
+def upstream_opening(
+    request: Request, route: Route, endpoint: Endpoint, *, session: bytes | None, identity: bytes
 ) -> bytes:
-    """The whole request as an instance gets it. session: its own id. identity: header lines, as `identity_lines`."""
-    lines = [_request_line(request, endpoint), _host_lines(endpoint), identity, b"x-request-id: %b" % request_id]
+    """How a request with this head begins for an instance. session: its own id. identity: of `identity_lines`."""
+    lines = [_request_line(request, endpoint), _host_lines(endpoint), identity]
     if session is not None:
         lines.append(b"mcp-session-id: %b" % session)
     hidden = _hidden(request, route)
@@ -52,15 +46,26 @@ def upstream_request(
         if passes and name not in hidden:
             lines.append(b"%b: %b" % (name, value))
     lines += [b"%b: %b" % own for own in route.headers]
-    if request.body or request.method == "POST":
-        lines.append(b"content-length: %d" % len(request.body))
-    lines.append(b"\r\n" + request.body)
     return b"\r\n".join(lines)
+
+
+def upstream_request(opening: bytes, request: Request, *, request_id: bytes, fresh: bytes = b"") -> bytes:
+    """The whole request. fresh: header lines that are this request's own, each after a line break."""
+    body = request.body
+    if body or request.method == "POST":
+        return b"%b%b\r\nx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b" % (
+            opening,
+            fresh,
+            request_id,
+            len(body),
+            body,
+        )
+    return b"%b%b\r\nx-request-id: %b\r\n\r\n" % (opening, fresh, request_id)
 
 
 def client_headers(headers: Headers) -> Headers:
     """What passes of an answer's headers. Neither the length nor the session id: those are the gateway's to say."""
-    return [pair for pair in headers if pair[0] in _ALLOWED or _is_content(pair[0])]
+    return [pair for pair in headers if (_seen.get(pair[0]) if pair[0] in _seen else _look_at(pair[0]))]
 
 
 def media_type(headers: Headers) -> bytes:
@@ -146,8 +151,16 @@ def _hidden(request: Request, route: Route) -> frozenset[bytes]:
     return frozenset(hidden) if hidden else _NONE
 
 
+_seen: dict[bytes, bool] = {}
+
+
+def _look_at(name: bytes) -> bool:
+    """Whether an answer's header passes to the client, remembered as for `_passes`."""
+    passes = name in _ALLOWED or (name.startswith(_ALLOWED_PREFIX) and name != b"content-length")
+    if len(_seen) >= _KNOWN_NAMES:
+        _seen.clear()
+    _seen[name] = passes
+    return passes
+
+
 _NONE: Final[frozenset[bytes]] = frozenset()
-
-
-def _is_content(name: bytes) -> bool:
-    return name.startswith(_ALLOWED_PREFIX) and name != b"content-length"

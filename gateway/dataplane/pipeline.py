@@ -29,6 +29,7 @@ from gateway.dataplane.heads import session_in
 from gateway.dataplane.metrics import Counters
 from gateway.dataplane.plane import Plane, Target
 from gateway.dataplane.relay import Relay
+from gateway.dataplane.standing import Standings
 from gateway.dataplane.tasks import Tasks
 from gateway.dataplane.upstream import Upstream
 from gateway.dataplane.watched import Watched
@@ -89,6 +90,7 @@ class Pipeline:
             scheme=scheme,
             clock=clock,
         )
+        self._standings = Standings(self._plane, routes, authenticator, clock=clock)
         self._bridges = Bridges(self._plane, routes, seals, clock=clock) if seals is not None else None
         self._routes, self._authenticator, self._hosts, self._tools = routes, authenticator, hosts, tools
         self._bound_elsewhere = _bound_elsewhere(challenge or Challenge())
@@ -98,6 +100,8 @@ class Pipeline:
     def serve(self, exchange: Exchange) -> None:
         """Answer, now or later."""
         self.counters.requests += 1
+        if self._standings.serve(exchange):
+            return
         request = exchange.request
         headers = dict(request.headers)
         if len(headers) != len(request.headers) and (twice := _given_twice(request.headers)):
@@ -208,7 +212,7 @@ class Pipeline:
         elif self._bridges is not None and (kept is not None or target.session is None):
             self._cross(exchange, target, kept, self._bridges)
         else:
-            Relay(self._plane, exchange, target).begin()
+            self._standings.relay(exchange, target)
 
     def _cross(self, exchange: Exchange, target: Target, kept: bytes | None, bridges: Bridges) -> None:
         """Where the eras of client and adapter may differ. kept: a session's id that is only the gateway's."""
@@ -216,7 +220,7 @@ class Pipeline:
         if crossing is not Way.PASS:
             bridges.serve(exchange, target, crossing, kept)
         elif kept is None:
-            Relay(self._plane, exchange, target).begin()
+            self._standings.relay(exchange, target)
         else:
             error = SessionLost("the adapter speaks this client's era now; begin anew with initialize")
             self._refuse(exchange, error, principal=target.principal)

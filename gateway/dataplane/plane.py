@@ -13,7 +13,7 @@ from gateway.core.errors import Unsupported, UpstreamBroke
 from gateway.core.ports import Account, Accounts, Asking, Assertions, Exchange, Tokens
 from gateway.core.routes import Endpoint, Route, Routes
 from gateway.dataplane.deadlines import Deadlines
-from gateway.dataplane.heads import bearer_of, identity_lines, upstream_request
+from gateway.dataplane.heads import bearer_of, identity_lines, upstream_opening, upstream_request
 from gateway.dataplane.metrics import Counters
 from gateway.dataplane.upstream import Upstream
 from gateway.wire.mcp import Era
@@ -117,25 +117,26 @@ class Plane:
         self.counters.streams -= 1
         self.deadlines.forget(stream)
 
-    def request(self, target: Target, exchange: Asking, request_id: bytes) -> bytes:
-        """The call as its instance gets it."""
-        request, principal = exchange.request, target.principal
-        identity = identity_lines(principal, exchange.peer, request.header(b"host") or b"", self._scheme)
+    def opening(self, target: Target, exchange: Asking) -> bytes:
+        """How every request with this head begins for its instance."""
+        request = exchange.request
+        host = request.header(b"host") or b""
+        identity = identity_lines(target.principal, exchange.peer, host, self._scheme)
+        return upstream_opening(request, target.route, target.endpoint, session=target.session, identity=identity)
+
+    def request(self, target: Target, exchange: Asking, request_id: bytes, opening: bytes | None = None) -> bytes:
+        """The call as its instance gets it. opening: where it is known already."""
+        fresh = b""
         if self._assertions is not None:
-            identity += b"\r\nx-mcp-identity: " + self._assertions.assertion(principal, target.route.adapter)
+            fresh = b"\r\nx-mcp-identity: " + self._assertions.assertion(target.principal, target.route.adapter)
         grant = target.route.grant
         if grant is not None and self._tokens is not None:
-            authorization = self._tokens.last(grant, principal)
+            authorization = self._tokens.last(grant, target.principal)
             if authorization is not None:
-                identity += b"\r\nauthorization: " + authorization
-        return upstream_request(
-            request,
-            target.route,
-            target.endpoint,
-            session=target.session,
-            request_id=request_id,
-            identity=identity,
-        )
+                fresh += b"\r\nauthorization: " + authorization
+        if opening is None:
+            opening = self.opening(target, exchange)
+        return upstream_request(opening, exchange.request, request_id=request_id, fresh=fresh)
 
     def has_token(self, route: Route, principal: Principal) -> bool:
         """Whether a request can go to this adapter at once, as far as its access token is concerned."""
@@ -163,6 +164,10 @@ class Plane:
         """The id that the client gets for a session that the instance has just opened."""
         binding = Binding(target.endpoint.uid, minted, int(self._clock()) + SESSION_LIFETIME)
         return self._sealer.seal(binding, target.route.adapter, target.principal.id)
+
+    def is_ended(self, target: Target) -> bool:
+        """Whether its session was ended at the gateway meanwhile."""
+        return target.session is not None and self._accounts.is_ended(target.session, target.endpoint)
 
     def bound(self, route: Route, principal: Principal, sealed: bytes) -> tuple[Endpoint, bytes] | None:
         """The instance that a sealed id leads to, and its own id; None where the session can't go on."""

@@ -37,6 +37,7 @@ class Relay:
         "_is_leaving",
         "_is_paused",
         "_length",
+        "_opening",
         "_parts",
         "_plane",
         "_progress",
@@ -47,9 +48,9 @@ class Relay:
         "deadline",
     )
 
-    def __init__(self, plane: Plane, exchange: Exchange, target: Target) -> None:
+    def __init__(self, plane: Plane, exchange: Exchange, target: Target, opening: bytes | None = None) -> None:
         self.deadline = 0.0  # of the next keep-alive comment
-        self._plane, self._exchange, self._target = plane, exchange, target
+        self._plane, self._exchange, self._target, self._opening = plane, exchange, target, opening
         self._request_id = replies.request_id_of(exchange)
         self._account: Account = plane.opened(target, exchange, self._request_id)
         self._connection: UpstreamConnection | None = None
@@ -68,7 +69,7 @@ class Relay:
 
     def _send(self) -> None:
         target = self._target
-        request = self._plane.request(target, self._exchange, self._request_id)
+        request = self._plane.request(target, self._exchange, self._request_id, self._opening)
         self._plane.upstream.send(target.endpoint, request, self, target.route.timeouts)
 
     # the upstream's side
@@ -230,7 +231,7 @@ class Relay:
             return False
         self._account.ended(status=0, bytes_in=0, bytes_out=0)
         self._plane.done(target)
-        self._target = msgspec.structs.replace(target, endpoint=endpoint)
+        self._target, self._opening = msgspec.structs.replace(target, endpoint=endpoint), None
         self._account = self._plane.opened(self._target, self._exchange, self._request_id)
         self._send()
         return True

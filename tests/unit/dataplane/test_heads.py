@@ -5,7 +5,14 @@ import pytest
 
 from gateway.core.access import Ownership, Principal
 from gateway.core.routes import Endpoint, Route
-from gateway.dataplane.heads import authority, client_headers, identity_lines, session_in, upstream_request
+from gateway.dataplane.heads import (
+    authority,
+    client_headers,
+    identity_lines,
+    session_in,
+    upstream_opening,
+    upstream_request,
+)
 from gateway.wire.http1 import Headers, Request
 from gateway.wire.names import AdapterName, InstanceName, PrincipalId
 
@@ -23,7 +30,8 @@ def sent(
     request.headers = [(b"host", b"gw"), *headers]
     route = msgspec.structs.replace(ROUTE, headers=tuple((name.encode(), value) for name, value in own.items()))
     identity = identity_lines(ANN, "192.0.2.1", b"gw:80", "http")
-    whole = upstream_request(request, route, endpoint, session=b"s", request_id=b"r", identity=identity)
+    opening = upstream_opening(request, route, endpoint, session=b"s", identity=identity)
+    whole = upstream_request(opening, request, request_id=b"r")
     head, _, rest = whole.partition(b"\r\n\r\n")
     line, *lines = head.split(b"\r\n")
     return line, [(name, value) for name, _, value in (each.partition(b": ") for each in lines)], rest

@@ -1,0 +1,88 @@
+"""What was concluded from a request's head, kept for the next one with the same head while nothing it hangs on changes.
+
+A client says one head call after call, and what follows from it does not change by being worked out again: whether it
+may, whose session, which instance, what that is told. Who it is, is asked each time. Decides nothing by itself.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from gateway.core import inbound
+from gateway.core.ports import Authenticator, Exchange
+from gateway.core.routes import Routes, RoutingTable
+from gateway.dataplane.plane import Plane, Target
+from gateway.dataplane.relay import Relay
+from gateway.wire.mcp import Era
+
+LIFETIME: Final = 60.0  # seconds; a session's expiry and whatever else moves with the clock is looked at again then
+
+
+class Standing:
+    """Of a request that went to an instance of its own era. `by_instance`: how it goes to each that it went to."""
+
+    __slots__ = ("by_instance", "first", "headers", "table", "until")
+
+    def __init__(self, first: Target, headers: Mapping[bytes, bytes], table: RoutingTable, until: float) -> None:
+        self.first, self.headers, self.table, self.until = first, headers, table, until
+        self.by_instance: dict[str, tuple[Target, bytes]] = {}
+
+
+class Standings:
+    """Kept with each connection, as the note of its requests' shape; gone with it."""
+
+    def __init__(
+        self, plane: Plane, routes: Routes, authenticator: Authenticator, *, clock: Callable[[], float]
+    ) -> None:
+        self._plane, self._routes, self._authenticator, self._clock = plane, routes, authenticator, clock
+
+    def serve(self, exchange: Exchange) -> bool:
+        """Whether it went as the one before; else it is to be decided upon."""
+        shape = exchange.request.shape
+        standing = shape.note if shape is not None else None
+        if not isinstance(standing, Standing) or not self._holds(standing, exchange):
+            return False
+        first = standing.first
+        uid: str | None = first.endpoint.uid
+        if first.session is None:
+            endpoint = self._plane.choose(first.route)
+            uid = endpoint.uid if endpoint is not None else None
+        elif self._plane.is_ended(first):
+            return False
+        known = standing.by_instance.get(uid or "")
+        if known is None:
+            return False
+        Relay(self._plane, exchange, *known).begin()
+        return True
+
+    def relay(self, exchange: Exchange, target: Target) -> None:
+        """Pass a request on that was decided upon, and remember how."""
+        request = exchange.request
+        opening, shape = self._plane.opening(target, exchange), request.shape
+        if shape is not None and target.route.grant is None and not target.is_initialize:
+            standing = shape.note
+            if not isinstance(standing, Standing) or not self._is_same(standing, target):
+                until = self._clock() + LIFETIME
+                standing = shape.note = Standing(target, dict(request.headers), self._routes.table, until)
+            standing.by_instance[target.endpoint.uid] = (target, opening)
+        Relay(self._plane, exchange, target, opening).begin()
+
+    def _holds(self, standing: Standing, exchange: Exchange) -> bool:
+        first = standing.first
+        return (
+            standing.table is self._routes.table
+            and self._clock() < standing.until
+            and self._authenticator.known(standing.headers) is first.principal
+            and (first.era is Era.MODERN or not inbound.is_initialize(exchange.request.body))
+        )
+
+    def _is_same(self, standing: Standing, target: Target) -> bool:
+        """Whether a decision is one more of the same, for another instance."""
+        first = standing.first
+        return (
+            first.session is None
+            and target.session is None
+            and standing.table is self._routes.table
+            and self._clock() < standing.until
+            and first.principal is target.principal
+            and first.era is target.era
+        )
