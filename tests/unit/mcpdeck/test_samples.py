@@ -17,7 +17,7 @@ META = {f"{dice.PREFIX}protocolVersion": dice.VERSION, f"{dice.PREFIX}clientCapa
 def test_samples_need_nothing_but_python(name: str) -> None:
     code = (
         f"import sys, mcpdeck.samples.{name}; "
-        "print(sorted({it.partition('.')[0] for it in sys.modules} - sys.stdlib_module_names - {'__main__'}))"
+        "print(sorted({it.partition('.')[0] for it, found in sys.modules.items() if found} - sys.stdlib_module_names - {'__main__'}))"
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"],
                           capture_output=True, text=True, check=True)  # fmt: skip
@@ -45,10 +45,9 @@ def test_handshake_agrees_on_a_version_that_both_speak() -> None:
 
 
 def test_dice_speak_one_version_and_name_it_to_all_others() -> None:
-    for method, params in (
-        ("initialize", {}),
-        ("tools/list", {"_meta": META | {f"{dice.PREFIX}protocolVersion": "x"}}),
-    ):
+    other: dict[str, Any] = {"_meta": META | {f"{dice.PREFIX}protocolVersion": "x"}}
+    asked: list[tuple[str, dict[str, Any]]] = [("initialize", {}), ("tools/list", other)]
+    for method, params in asked:
         with pytest.raises(RpcError) as error:
             dice.handle(method, params)
         assert error.value.error["code"] == -32022
