@@ -13,7 +13,7 @@ class RpcError(Exception):
 
     def __init__(self, code: int, message: str, data: Any = None) -> None:
         super().__init__(message)
-        self.error = {"code": code, "message": message} | ({} if data is None else {"data": data})
+        self.error: dict[str, Any] = {"code": code, "message": message} | ({} if data is None else {"data": data})
 
 
 def send(**message: Any) -> None:
