@@ -113,6 +113,11 @@ class GatewayClient:
             if rest:
                 yield plain(rest)
 
+    async def metrics(self) -> str:
+        """The gateway's counters, as Prometheus has them."""
+        async with self._stream("/metrics", accept="text/plain", silence=ANSWER_SECONDS) as answer:
+            return plain((await answer.aread()).decode(errors="replace"))
+
     async def events(self, last_event_id: str | None = None) -> AsyncGenerator[ChangeEvent | Synced]:
         """What there is, `Synced`, then changes; with an id, what came after it. Ends when the gateway ends it.
 

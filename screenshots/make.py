@@ -7,6 +7,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,15 +16,17 @@ from msgspec.structs import replace
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 
-from gateway.wire.resources import WhoAmI  # noqa: E402
+from gateway.wire.resources import Phase, WhoAmI  # noqa: E402
 from mcpdeck.config.contexts import Context, Contexts  # noqa: E402
 from mcpdeck.config.running import Running  # noqa: E402
 from mcpdeck.errors import Unreachable  # noqa: E402
+from mcpdeck.model.pulse import parse_metrics  # noqa: E402
+from mcpdeck.model.state import PulseTaken, SessionsListed  # noqa: E402
 from mcpdeck.tui.identity import SignedIn  # noqa: E402
 from screenshots.picture import tidy, to_png  # noqa: E402  (only found with the line above)
 from tests.support import scenes  # noqa: E402
 from tests.support.deck import Driver, deck_on  # noqa: E402
-from tests.support.fake_gateway import Fault, Scene  # noqa: E402
+from tests.support.fake_gateway import NOW, Fault, Scene, stored  # noqa: E402
 from tests.support.identity import FakeIdentity  # noqa: E402
 
 LATENCY = 0.012
@@ -89,6 +92,56 @@ def four_gateways() -> dict[str, Any]:
     return {"contexts": book, "reach": answer, "identity": identity}
 
 
+async def beating(deck: Driver) -> None:
+    """Forty samples at once, since nobody waits eighty seconds for a picture."""
+    deck.gateway.hold("GET", "/metrics")
+    sessions = dict(deck.app.state.sessions)
+    total = failed = out = 0
+    for beat in range(45):
+        total += 60 + beat * beat * 7 % 53 + (beat % 9) * 5
+        failed += beat % 11 == 0
+        out += 180_000 + beat * 37_000 % 90_000
+        text = (
+            f'mcpdeck_requests_total {total}\nmcpdeck_answers_total{{class="5xx"}} {failed}\n'
+            f'mcpdeck_answers_total{{class="4xx"}} {total // 90}\nmcpdeck_requests_in_flight {6 + beat * 5 % 11}\n'
+            f"mcpdeck_streams 41\nmcpdeck_bytes_in_total {total * 412}\nmcpdeck_bytes_out_total {out}\n"
+        )
+        for number, (name, session) in enumerate(sorted(sessions.items())):
+            calls = session.calls + (number * 7 + beat) % 5 // (1 + number % 3)
+            sessions[name] = replace(session, calls=calls, errors=session.errors + (number == 3 and beat % 9 == 0))
+        deck.app.apply(SessionsListed(tuple(sessions.values())))
+        deck.app.apply(PulseTaken(NOW + beat * timedelta(seconds=2), parse_metrics(text)))
+    await deck.until(lambda: len(deck.app.state.pulse.beats) == 44)
+
+
+async def changes(deck: Driver) -> None:
+    """What a quarter of an hour brings."""
+    gateway, team = deck.gateway, deck.gateway.scene
+    gateway.put(stored(scenes.stdio("forecasts", "uvx", "mcp-server-weather", "--site", "north"), owner="kim"))
+    starting = scenes.status(Phase.STARTING, [scenes.instance("forecasts-0", Phase.STARTING)])
+    gateway.put_status("forecasts", starting)
+    gateway.put_status("forecasts", scenes.status(Phase.READY, [scenes.instance("forecasts-0")]))
+    ids = sorted(team.sessions)
+    gateway.put_session(replace(team.sessions[ids[4]], errors=team.sessions[ids[4]].errors + 3))
+    gateway.remove_session(ids[7])
+    gateway.put(replace(team.adapters["weather"], replica_count=5, etag='"2"'))
+    killed = [scenes.instance("search-0", restarts=2), scenes.instance("search-1", Phase.FAILED, restarts=3)]
+    gateway.put_status("search", scenes.status(Phase.FAILED, killed, reason="OOMKilled"))
+    gateway.put_session(scenes.session(99, "forecasts", "forecasts-0"))
+    gateway.remove("memory")
+    await deck.until(lambda: "memory" not in deck.app.state.adapters)
+
+
+async def deeds(deck: Driver) -> None:
+    """A few things done, one of them refused."""
+    deck.gateway.fail("POST", "/adapters/time/restart", Fault(403, "restarts of time are the platform team's"))
+    await deck.type(":restart sentry<enter>:scale sentry 4<enter>:restart time<enter><right><enter>")
+    await deck.until(lambda: len(deck.app.state.deeds) == 3)
+    await deck.type("/fetch<enter><ctrl+d><right><enter><esc>")
+    await deck.until(lambda: len(deck.app.state.deeds) == 4)
+    deck.app.clear_notifications()
+
+
 SHOTS = {
     "adapters-80x24": Shot((80, 24), "", ("weather", "● live")),
     "adapters-120x40": Shot((120, 40), "jjjj", ("weather", "● live")),
@@ -120,6 +173,10 @@ SHOTS = {
     "protected-100x30": Shot(
         (100, 30), "/weather<enter><ctrl+d>weat", ("Type weather",), surroundings=four_gateways, protected=True
     ),
+    "pulse-80x24": Shot((80, 24), "9", ("Busiest",), before=beating),
+    "pulse-120x40": Shot((120, 40), "9", ("Busiest",), before=beating),
+    "events-120x40": Shot((120, 40), ":events<enter>", ("memory is deleted",), before=changes),
+    "audit-120x40": Shot((120, 40), ":audit<enter>", ("Audit 4",), before=deeds),
     "help-120x40": Shot((120, 40), "?", ("Keys in Adapters",)),
 }
 

@@ -6,18 +6,12 @@ from typing import Final
 
 import msgspec
 
-from gateway.wire.resources import Adapter, AdapterStatus, InstanceStatus, Phase
+from gateway.wire.resources import Adapter, AdapterStatus, InstanceStatus
 from mcpdeck.model.filters import Fields
 from mcpdeck.model.formatting import age, count, moment, plural, source
 from mcpdeck.model.state import State
 from mcpdeck.model.table import Column, TableSpec
-from mcpdeck.model.words import FAULTY, UNICODE, Cell, Glyphs, Tone, sign_of
-
-# What needs a reader soonest comes first.
-_URGENCY: Final = (
-    *(Phase.FAILED, Phase.DEGRADED, None, Phase.PENDING, Phase.STARTING, Phase.ROLLING, Phase.STOPPING),
-    *(Phase.READY, Phase.STOPPED),
-)
+from mcpdeck.model.words import FAULTY, UNICODE, URGENCY, Cell, Glyphs, Tone, sign_of
 
 
 class AdapterRow(msgspec.Struct, frozen=True):
@@ -108,7 +102,7 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[AdapterRow]:
         Column(
             id="status", title="STATUS", minimum=10, maximum=14,
             cell=lambda item, _now: _status(item, glyphs),
-            order=lambda item: _URGENCY.index(item.status.phase if item.status else None),
+            order=lambda item: URGENCY.index(item.status.phase if item.status else None),
         ),
         Column(
             id="ready", title="READY", minimum=5, maximum=7, priority=1, right=True,

@@ -20,13 +20,22 @@ class View(StrEnum):
     SESSIONS = "sessions"
     LOGS = "logs"
     CONTEXTS = "contexts"
+    PULSE = "pulse"
+    EVENTS = "events"
+    AUDIT = "audit"
     DETAIL = "detail"  # one adapter
     SESSION = "session"  # one session
 
 
-MAIN_VIEWS: Final = (View.ADAPTERS, View.SESSIONS, View.LOGS, View.CONTEXTS)
-PARENTS: Final = {View.DETAIL: View.ADAPTERS, View.SESSION: View.SESSIONS}  # where the others are reached from
-TABLES: Final = (View.ADAPTERS, View.SESSIONS, View.CONTEXTS)
+MAIN_VIEWS: Final = (View.ADAPTERS, View.SESSIONS, View.LOGS, View.CONTEXTS, View.PULSE)
+PARENTS: Final = {  # where the others are reached from
+    View.DETAIL: View.ADAPTERS,
+    View.SESSION: View.SESSIONS,
+    View.EVENTS: View.PULSE,
+    View.AUDIT: View.PULSE,
+}
+TABLES: Final = (View.ADAPTERS, View.SESSIONS, View.CONTEXTS, View.AUDIT)
+LINES: Final = (View.LOGS, View.EVENTS)
 ADAPTER_VIEWS: Final = (View.ADAPTERS, View.DETAIL)
 SESSION_VIEWS: Final = (View.SESSIONS, View.SESSION)
 EVERY_VIEW: Final = tuple(View)
@@ -34,6 +43,7 @@ COMMAND_AREAS: Final = (
     "adapter",
     "session",
     "context",
+    "deed",
     "log",
     "table",
     "view",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import groupby
 
-from mcpdeck.model.commands import COMMAND_AREAS, Command, View, key_name
+from mcpdeck.model.commands import Command, View, key_name
 from mcpdeck.model.registry import commands_of
 from mcpdeck.model.words import Cell, Tone
 
@@ -17,7 +17,7 @@ MOVING = (
 
 def help_lines(view: View, *, wide: bool) -> Iterator[list[Cell]]:
     """The view's commands by area: key, title, what to type if there is room for it, what it does."""
-    commands = sorted(commands_of(view), key=_rank)
+    commands = commands_of(view)
     rows = {it.id: ("  ".join(map(key_name, it.keys)), it.title, _typed(it)) for it in commands}
     widths = [max(len(row[column]) for row in rows.values()) + 2 for column in range(3)]
     for area, group in groupby(commands, key=lambda command: command.area):
@@ -34,7 +34,3 @@ def help_lines(view: View, *, wide: bool) -> Iterator[list[Cell]]:
 
 def _typed(command: Command) -> str:
     return f":{command.words[0]} {command.usage}".rstrip() if command.words else ""
-
-
-def _rank(command: Command) -> int:
-    return COMMAND_AREAS.index(command.area)

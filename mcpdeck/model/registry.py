@@ -3,16 +3,18 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from mcpdeck.model.commands import Command, View
-from mcpdeck.model.verbs import adapters, contexts, deck, identity, lines, sessions, tables, views
+from mcpdeck.model.commands import COMMAND_AREAS, Command, View
+from mcpdeck.model.verbs import adapters, contexts, deck, deeds, identity, lines, pulse, sessions, tables, views
 
 COMMANDS: Final[tuple[Command, ...]] = (
     *views.COMMANDS,
     *adapters.COMMANDS,
     *sessions.COMMANDS,
     *contexts.COMMANDS,
+    *deeds.COMMANDS,
     *tables.COMMANDS,
     *lines.COMMANDS,
+    *pulse.COMMANDS,
     *identity.COMMANDS,
     *deck.COMMANDS,
 )
@@ -20,7 +22,9 @@ BY_ID: Final = {command.id: command for command in COMMANDS}
 
 
 def commands_of(view: View) -> list[Command]:
-    return [command for command in COMMANDS if view in command.views]
+    """By area, in the order of the help page."""
+    there = [command for command in COMMANDS if view in command.views]
+    return sorted(there, key=lambda command: COMMAND_AREAS.index(command.area))
 
 
 def footer_of(view: View) -> list[Command]:

@@ -13,6 +13,10 @@ from msgspec.structs import replace
 from gateway.wire.resources import Adapter, AdapterStatus, ChangeEvent, LiveSession, WhoAmI
 from mcpdeck.config.contexts import Context
 from mcpdeck.model.contexts import ContextEntry, Reach
+from mcpdeck.model.deeds import CAPACITY, Deed
+from mcpdeck.model.formatting import age
+from mcpdeck.model.happenings import Known, News, happening
+from mcpdeck.model.pulse import Metrics, Pulse, taken
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -60,6 +64,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     sessions: Mapping[str, LiveSession] = NOTHING
     fresh_at: datetime | None = None
     mentioned: frozenset[str] = frozenset()
+    is_whole: bool = False  # a snapshot has ended: what comes from now on is news
+    news: tuple[News, ...] = ()  # of the last events alone
+    pulse: Pulse = Pulse()
+    deeds: tuple[Deed, ...] = ()  # what was done from here, whatever the context; the latest last
 
     @property
     def here(self) -> Context:
@@ -112,6 +120,26 @@ class ContextReached(msgspec.Struct, frozen=True):
     reach: Reach
 
 
+class DeedsRead(msgspec.Struct, frozen=True):
+    """What was done before this deck was opened."""
+
+    deeds: tuple[Deed, ...]
+
+
+class DeedDone(msgspec.Struct, frozen=True):
+    """Well or not."""
+
+    deed: Deed
+
+
+class PulseTaken(msgspec.Struct, frozen=True):
+    """The gateway's counters were read, or could not be."""
+
+    at: datetime
+    metrics: Metrics | None
+    trouble: str = ""
+
+
 class SigningBegan(msgspec.Struct, frozen=True):
     told: str = ""
 
@@ -149,7 +177,9 @@ class Disconnected(msgspec.Struct, frozen=True):
     link: Link
 
 
-type OwnEvent = ContextsRead | ContextReached | SigningBegan | SigningTold | SigningEnded  # of this side alone
+type OwnEvent = (  # of this side alone
+    ContextsRead | ContextReached | PulseTaken | DeedsRead | DeedDone | SigningBegan | SigningTold | SigningEnded
+)
 type DeckEvent = (
     OwnEvent
     | Restored
@@ -185,6 +215,7 @@ class _Draft:
         self.statuses = dict(state.statuses)
         self.sessions = dict(state.sessions)
         self.mentioned = set(state.mentioned)
+        self.news: list[News] = []
 
     def finished(self) -> State:
         return replace(
@@ -193,6 +224,7 @@ class _Draft:
             statuses=MappingProxyType(self.statuses),
             sessions=MappingProxyType(self.sessions),
             mentioned=frozenset(self.mentioned),
+            news=tuple(self.news),
         )
 
     def apply(self, event: DeckEvent) -> None:
@@ -203,27 +235,32 @@ class _Draft:
                 self.state = replace(self.state, fresh_at=event.at)
             case Addressed():
                 self.state = replace(self.state, url=event.url)
-            case ContextsRead() | ContextReached() | SigningBegan() | SigningTold() | SigningEnded():
-                self._apply_own(event)
             case Recognised():
                 self.state = replace(self.state, principal=event.principal, latency=event.latency)
             case StreamOpened():
                 self.mentioned.clear()
+                if self.state.is_whole:
+                    self._tell(event.at, "", f"live again after {age(self.state.fresh_at, event.at)}")
                 self.state = replace(self.state, link=Link(standing=Standing.LIVE), fresh_at=event.at)
             case Changed():
+                if self.state.is_whole:
+                    text = happening(event.change, Known(self.adapters, self.statuses, self.sessions))
+                    self._tell(event.at, event.change.kind.lower(), text)
                 self._change(event.change)
                 self.state = replace(self.state, fresh_at=event.at)
             case SnapshotEnded():
                 self.adapters = {name: it for name, it in self.adapters.items() if name in self.mentioned}
                 self.statuses = {name: it for name, it in self.statuses.items() if name in self.mentioned}
                 self.mentioned.clear()
-                self.state = replace(self.state, fresh_at=event.at)
+                self.state = replace(self.state, fresh_at=event.at, is_whole=True)
             case SessionsListed():
                 self.sessions = {session.id: session for session in event.sessions}
             case Disconnected():
+                if not self.state.is_stale and self.state.fresh_at is not None:
+                    self._tell(self.state.fresh_at, "", f"lost: {event.link.reason}")
                 self.state = replace(self.state, link=event.link)
-            case other:
-                assert_never(other)
+            case _:
+                self._apply_own(event)
 
     def _apply_own(self, event: OwnEvent) -> None:
         match event:
@@ -231,12 +268,23 @@ class _Draft:
                 self.state = replace(self.state, contexts={entry.name: entry for entry in event.entries})
             case ContextReached():
                 self._reached(event)
+            case PulseTaken():
+                pulse = taken(self.state.pulse, event.at, event.metrics, dict(self.sessions))
+                self.state = replace(self.state, pulse=replace(pulse, trouble=event.trouble))
+            case DeedsRead():
+                self.state = replace(self.state, deeds=(*event.deeds, *self.state.deeds)[-CAPACITY:])
+            case DeedDone():
+                self.state = replace(self.state, deeds=(*self.state.deeds, event.deed)[-CAPACITY:])
             case SigningBegan() | SigningTold():
                 self.state = replace(self.state, signing=Signing(event.told))
             case SigningEnded():
                 self.state = replace(self.state, signing=None)
             case other:
                 assert_never(other)
+
+    def _tell(self, at: datetime, kind: str, text: str) -> None:
+        if text:
+            self.news.append(News(at, kind, text))
 
     def _reached(self, event: ContextReached) -> None:
         contexts = self.state.contexts

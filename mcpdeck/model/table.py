@@ -60,13 +60,16 @@ def arrange[Item](
     return kept
 
 
-def natural_widths[Item](spec: TableSpec[Item], items: Sequence[Item], now: datetime) -> list[int]:
-    """How wide each column would like to be; 0 for one that has nothing to say."""
+def natural_widths[Item](
+    spec: TableSpec[Item], items: Sequence[Item], now: datetime, *, sorted_by: str = ""
+) -> list[int]:
+    """How wide each column would like to be, with the arrow of the sort; 0 for one that has nothing to say."""
     sample = items[:MEASURED_ROWS]
     widths = []
     for column in spec.columns:
         longest = max((len(column.cell(item, now).text) for item in sample), default=0)
-        widths.append(max(longest, len(column.title)) if longest or not items else 0)
+        title = len(column.title) + (column.id == sorted_by)
+        widths.append(max(longest, title) if longest or not items else 0)
     return widths
 
 
@@ -77,7 +80,7 @@ def fit[Item](spec: TableSpec[Item], natural: Sequence[int], available: int) -> 
 
     def least(index: int) -> int:
         column = columns[index]
-        return min(column.minimum, max(natural[index], len(column.title)))
+        return min(max(column.minimum, len(column.title) + 1), natural[index])
 
     while len(shown) > 1 and sum(map(least, shown)) + GAP * (len(shown) - 1) > available:
         shown.remove(max(shown, key=lambda index: (columns[index].priority, index)))

@@ -45,6 +45,11 @@ PHASES: Final[Mapping[Phase, Sign]] = {
     Phase.STOPPING: Sign("◌", "[..]", "Stopping", Tone.DIM),
 }
 UNKNOWN: Final = Sign("?", "[??]", "Unknown", Tone.DIM)
+# What needs a reader soonest comes first; None stands for what nothing is known of.
+URGENCY: Final = (
+    *(Phase.FAILED, Phase.DEGRADED, None, Phase.PENDING, Phase.STARTING, Phase.ROLLING, Phase.STOPPING),
+    *(Phase.READY, Phase.STOPPED),
+)
 FAULTY: Final = frozenset({Phase.DEGRADED, Phase.FAILED})
 
 
@@ -68,11 +73,12 @@ class Glyphs(NamedTuple):
     bar: str
     crumb: str
     yes: str
+    bars: str
     no: str
 
     def sign(self, sign: Sign) -> str:
         return f"{sign.plain if self.cursor == '>' else sign.glyph} {sign.word}"
 
 
-UNICODE: Final = Glyphs("❯", "◆", "↑", "↓", "·", "●", "◌", "✖", "─", "…", "│", "›", "✓", "✖")
-ASCII: Final = Glyphs(">", "*", "^", "v", "-", "[on]", "[..]", "[XX]", "-", "~", "|", ">", "ok", "--")
+UNICODE: Final = Glyphs("❯", "◆", "↑", "↓", "·", "●", "◌", "✖", "─", "…", "│", "›", "✓", "▁▂▃▄▅▆▇█", "✖")
+ASCII: Final = Glyphs(">", "*", "^", "v", "-", "[on]", "[..]", "[XX]", "-", "~", "|", ">", "ok", "_.:-=+*#", "--")

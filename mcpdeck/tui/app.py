@@ -5,17 +5,21 @@ import sys
 from collections.abc import Callable
 from typing import ClassVar
 
-import platformdirs
 from textual.command import Provider
 
 from mcpdeck.config.contexts import Context
+from mcpdeck.config.places import Places
 from mcpdeck.model.commands import View
+from mcpdeck.model.deeds import Deed
 from mcpdeck.model.prompt import Order
 from mcpdeck.tui.actions.performing import perform
 from mcpdeck.tui.cache import Cache
 from mcpdeck.tui.contexts import read_contexts
 from mcpdeck.tui.deck import Deck
+from mcpdeck.tui.deeds import read_journal, write_journal
 from mcpdeck.tui.identity import Identity
+from mcpdeck.tui.journal import Journal
+from mcpdeck.tui.pulse import watch_pulse
 from mcpdeck.tui.surroundings import Book, Connect, Opening, Surroundings
 
 
@@ -30,6 +34,16 @@ class DeckApp(Deck):
 
     def begun(self) -> None:
         read_contexts(self, ask=False)
+        read_journal(self)
+
+    def arrived(self) -> None:
+        if self.place.view is View.CONTEXTS:
+            read_contexts(self, ask=True)
+        elif self.place.view is View.PULSE:
+            watch_pulse(self)
+
+    def record(self, deed: Deed) -> None:
+        write_journal(self, deed)
 
     def perform(self, order: Order) -> None:
         perform(self, order)
@@ -41,6 +55,7 @@ def run(
     connect: Connect,
     identity: Identity | None = None,
     contexts: Book | None = None,
+    places: Places,
     view: str = View.ADAPTERS,
     adapter: str = "",
     filter: str = "",  # noqa: A002  (the command line's word)
@@ -56,8 +71,9 @@ def run(
         connect=connect,
         identity=identity,
         contexts=contexts,
-        cache=Cache(platformdirs.user_cache_path("mcpdeck")),
-        dump_folder=platformdirs.user_data_path("mcpdeck") / "logs",
+        cache=Cache(places.cache),
+        journal=Journal(places.data / "deeds.jsonl"),
+        dump_folder=places.logs,
     )
     opening = Opening(
         context=context,

@@ -1,6 +1,6 @@
 """Changing an adapter through the gateway, and what its answer means for who asked. Asks no questions first."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,6 +9,7 @@ from textual.app import SuspendNotSupported
 from gateway.wire.resources import Adapter, AdapterSpec
 from mcpdeck.errors import NoEditor
 from mcpdeck.model.commands import Command
+from mcpdeck.model.deeds import Deed, line_of
 from mcpdeck.model.editing import rounds
 from mcpdeck.model.form import Errors
 from mcpdeck.model.yaml_lines import to_yaml
@@ -35,29 +36,49 @@ def named(name: str) -> Target:
     return Target(name, name)
 
 
-def start(deck: Deck, command: Command, target: Target, change: Callable[[], Awaitable[object]], said: str) -> None:
-    """Send the request from a worker of its own; asking the same again replaces one that is under way."""
+def start(
+    deck: Deck,
+    command: Command,
+    target: Target,
+    *,
+    change: Callable[[], Awaitable[object]],
+    said: str,
+    arguments: Sequence[str] = (),
+) -> None:
+    """Send the request from a worker of its own; asking the same again replaces one that is under way.
+
+    arguments: what the command line wants besides the target.
+    """
 
     async def send() -> None:
-        if await attempt(deck, command, target, change):
+        error = await attempt(deck, command, target, change)
+        _record(deck, command, target.name, error=error, arguments=arguments)
+        if not error:
             deck.say(f"{target.label} {said}")
 
     deck.begin(send, group=f"{command.id} {target.name}")
 
 
-async def attempt(deck: Deck, command: Command, target: Target, change: Callable[[], Awaitable[object]]) -> bool:
-    """Whether it was done. If not, a toast says why and what helps."""
+def _record(deck: Deck, command: Command, target: str, *, error: str, arguments: Sequence[str] = ()) -> None:
+    context = deck.state.context
+    line = line_of(command.id, target, context, arguments)
+    at = deck.surroundings.clock()
+    deck.record(Deed(at=at, context=context, title=command.title, target=target, line=line, error=error))
+
+
+async def attempt(deck: Deck, command: Command, target: Target, change: Callable[[], Awaitable[object]]) -> str:
+    """Empty if it was done. If not, why; a toast says so, and what helps."""
     from mcpdeck.errors import ProblemError, Unreachable
 
     try:
         await change()
     except Unreachable as error:
         deck.say(f"{command.title} {target.label}: {error}", "error")
+        return str(error)
     except ProblemError as error:
         _tell_problem(deck, command, target, error)
-    else:
-        return True
-    return False
+        return str(error)
+    return ""
 
 
 def _tell_problem(deck: Deck, command: Command, target: Target, error: "ProblemError") -> None:
@@ -83,13 +104,16 @@ async def send_spec(deck: Deck, command: Command, spec: AdapterSpec) -> Errors:
     try:
         await deck.client.create(spec)
     except Unreachable as error:
+        _record(deck, command, spec.name, error=str(error))
         return {"": [str(error)]}
     except ProblemError as error:
+        _record(deck, command, spec.name, error=str(error))
         problem = error.problem
         if problem.status == 403:
             deck.refuse(command, "", problem.detail or problem.title)
         field = "name" if problem.status == 409 else ""
         return problem.errors or {field: [problem.detail or problem.title]}
+    _record(deck, command, spec.name, error="")
     deck.say(f"{spec.name} is deployed")
     deck.look_at(spec.name)
     return {}
@@ -116,12 +140,7 @@ def edit_adapter(deck: Deck, command: Command, adapter: Adapter) -> None:
 
     def answered(yes: bool | None) -> None:
         if yes:
-            start(
-                deck,
-                command,
-                named(adapter.name),
-                partial(deck.client.replace, adapter.name, spec, adapter.etag),
-                "is changed",
-            )
+            change = partial(deck.client.replace, adapter.name, spec, adapter.etag)
+            start(deck, command, named(adapter.name), change=change, said="is changed")
 
     deck.open_above(DifferenceScreen(f"Change {adapter.name}?", before=original, after=to_yaml(spec)), answered)

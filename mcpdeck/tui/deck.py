@@ -24,6 +24,7 @@ from textual.worker import Worker, WorkerState
 from gateway.wire.resources import Adapter
 from mcpdeck.model.commands import PARENTS, Command, Situation, Takes, View, obstacle
 from mcpdeck.model.contexts import ContextEntry
+from mcpdeck.model.deeds import Deed
 from mcpdeck.model.form import Entries
 from mcpdeck.model.prompt import Misunderstood, Order, complete, parse, resolve
 from mcpdeck.model.registry import BY_ID
@@ -37,10 +38,14 @@ from mcpdeck.tui.surroundings import Opening, Surroundings
 from mcpdeck.tui.tail import Tail
 from mcpdeck.tui.themes import DEFAULTS, THEMES
 from mcpdeck.tui.views.adapters import AdaptersView
+from mcpdeck.tui.views.audit import AuditView
 from mcpdeck.tui.views.contexts import ContextsView
 from mcpdeck.tui.views.detail import DetailView
+from mcpdeck.tui.views.events import EventsView
+from mcpdeck.tui.views.lines_place import LinesPlace
 from mcpdeck.tui.views.logs import LogsView
 from mcpdeck.tui.views.place import Place
+from mcpdeck.tui.views.pulse import PulseView
 from mcpdeck.tui.views.session import SessionView
 from mcpdeck.tui.views.sessions import SessionsView
 from mcpdeck.tui.views.table_place import TablePlace
@@ -59,6 +64,7 @@ OPENS: Final = {  # by a second click on a row
     View.ADAPTERS: "adapter.describe",
     View.SESSIONS: "session.describe",
     View.CONTEXTS: "context.switch",
+    View.AUDIT: "deed.describe",
 }
 
 
@@ -110,6 +116,9 @@ class Deck(App[None]):
             yield SessionsView(glyphs=glyphs, clock=clock)
             yield LogsView(glyphs=glyphs, clock=clock)
             yield ContextsView(glyphs=glyphs, clock=clock)
+            yield PulseView(glyphs=glyphs, clock=clock)
+            yield EventsView(glyphs=glyphs, clock=clock)
+            yield AuditView(glyphs=glyphs, clock=clock)
             yield SessionView(glyphs=glyphs, clock=clock)
             yield DetailView(glyphs=glyphs, clock=clock)
         yield Prompt(self._complete)
@@ -154,6 +163,10 @@ class Deck(App[None]):
         return self.run_worker(bound, group=group, exclusive=exclusive, exit_on_error=False)
 
     @property
+    def is_connected(self) -> bool:
+        return self._connection.client is not None
+
+    @property
     def client(self) -> "GatewayClient":
         """Of the present context. Commands that need it are barred while there is none."""
         assert self._connection.client is not None  # noqa: S101
@@ -164,7 +177,7 @@ class Deck(App[None]):
         self._remember()
         entry = self.state.contexts.get(context)
         url = entry.context.url if entry else ""
-        self.state = State(context=context, url=url, contexts=self.state.contexts)
+        self.state = State(context=context, url=url, contexts=self.state.contexts, deeds=self.state.deeds)
         self._pending.clear()
         self._refused.clear()
         self._connection.hurry()
@@ -206,6 +219,7 @@ class Deck(App[None]):
             return  # on the way out
         pending, self._pending = self._pending, []
         self.state = reduce_all(self.state, pending)
+        self._root.query_one(EventsView).hear(self.state.news)
         self.show_state()
         if self._wanted_row and self.adapters_view.table.go_to(self._wanted_row):
             self._wanted_row = ""
@@ -273,6 +287,16 @@ class Deck(App[None]):
         return self._root.query_one(Prompt)
 
     @property
+    def audit_view(self) -> AuditView:
+        return self._root.query_one(AuditView)
+
+    @property
+    def lines_place(self) -> LinesPlace:
+        """The place that is shown. Commands that need it are barred where it shows no lines."""
+        assert isinstance(self.place, LinesPlace)  # noqa: S101
+        return self.place
+
+    @property
     def table_place(self) -> TablePlace[object]:
         """The place that is shown. Commands that need it are barred where it is no table."""
         assert isinstance(self.place, TablePlace)  # noqa: S101
@@ -292,6 +316,7 @@ class Deck(App[None]):
                 self._trail.append(here)
             self._root.query_one(ContentSwitcher).current = view
             self.place.show_state(self.state)
+            self.arrived()
         self.place.focus_content()
         self._show_shell()
 
@@ -370,6 +395,14 @@ class Deck(App[None]):
     @abstractmethod
     def begun(self) -> None:
         """The first frame stands; whatever else is to be read may be."""
+
+    @abstractmethod
+    def arrived(self) -> None:
+        """Another place is shown: what it alone needs is to be read."""
+
+    @abstractmethod
+    def record(self, deed: Deed) -> None:
+        """Something was done from here, or failed."""
 
     @abstractmethod
     def perform(self, order: Order) -> None:

@@ -29,7 +29,7 @@ class CommandsProvider(Provider):
     def _entries(self) -> Iterator[_Entry]:
         deck = self._deck
         for command in commands_of(deck.place.view):
-            if deck.obstacle(command) or command.id in {"deck.palette", "deck.back", "deck.theme", "deck.context"}:
+            if deck.obstacle(command) or command.id in {"deck.palette", "deck.back", "deck.theme", "context.switch"}:
                 continue
             keys = f"  {key_name(command.keys[0])}" if command.keys else ""
             title = f"{command.area}: {command.title.lower()}{keys}"

@@ -14,6 +14,7 @@ from mcpdeck.config.contexts import Context
 from mcpdeck.model.commands import View
 from mcpdeck.tui.cache import Cache
 from mcpdeck.tui.identity import Identity
+from mcpdeck.tui.journal import Journal
 
 if TYPE_CHECKING:
     from mcpdeck.client import GatewayClient
@@ -58,6 +59,7 @@ class Surroundings:
     cache: Cache | None = None
     identity: Identity | None = None
     contexts: Book | None = None
+    journal: Journal | None = None
     reach: Callable[[Context], Awaitable[float]] = over_the_network
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Random = field(default_factory=Random)

@@ -51,6 +51,7 @@ class Scene:
     statuses: dict[str, AdapterStatus] = field(default_factory=dict)
     sessions: dict[str, LiveSession] = field(default_factory=dict)
     logs: dict[str, list[str]] = field(default_factory=dict)
+    metrics: list[str] = field(default_factory=list)  # one for each time it is asked; the last stays
 
 
 class _Cut(Exception):
@@ -207,6 +208,10 @@ class FakeGateway:
     async def _ping(self, _request: Request, writer: asyncio.StreamWriter) -> None:
         _respond(writer, 200, b"pong", "text/plain")
 
+    async def _metrics(self, _request: Request, writer: asyncio.StreamWriter) -> None:
+        text = self.scene.metrics.pop(0) if len(self.scene.metrics) > 1 else "".join(self.scene.metrics)
+        _respond(writer, 200, text.encode(), "text/plain; version=0.0.4")
+
     async def _whoami(self, _request: Request, writer: asyncio.StreamWriter) -> None:
         _json(writer, 200, self.scene.whoami)
 
@@ -333,6 +338,7 @@ type _Answer = Callable[..., Awaitable[None]]
 _NAME = "([a-z0-9-]+)"
 _ROUTES: dict[tuple[str, str], _Answer] = {
     ("GET", "/ping"): FakeGateway._ping,
+    ("GET", "/metrics"): FakeGateway._metrics,
     ("GET", "/whoami"): FakeGateway._whoami,
     ("GET", "/adapters"): FakeGateway._list,
     ("POST", "/adapters"): FakeGateway._create,

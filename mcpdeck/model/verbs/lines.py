@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from mcpdeck.model.commands import Command, View
+from mcpdeck.model.commands import LINES, Command, View
 
 COMMANDS: Final = (
     Command(
@@ -10,7 +10,7 @@ COMMANDS: Final = (
         title="Follow",
         area="log",
         keys=("s",),
-        views=(View.LOGS,),
+        views=LINES,
         footer=1,
         help="Stay at the end; scrolling up stops it.",
     ),
@@ -19,7 +19,7 @@ COMMANDS: Final = (
         title="Wrap",
         area="log",
         keys=("w",),
-        views=(View.LOGS,),
+        views=LINES,
         footer=2,
         help="Wrap long lines, or scroll sideways.",
     ),
@@ -28,7 +28,7 @@ COMMANDS: Final = (
         title="Time",
         area="log",
         keys=("t",),
-        views=(View.LOGS,),
+        views=LINES,
         footer=3,
         help="When each line was written.",
     ),
@@ -37,7 +37,7 @@ COMMANDS: Final = (
         title="Highlight",
         area="log",
         keys=("h",),
-        views=(View.LOGS,),
+        views=LINES,
         footer=4,
         help="Mark the matches, or show nothing else.",
     ),
@@ -46,7 +46,7 @@ COMMANDS: Final = (
         title="Next match",
         area="log",
         keys=("n",),
-        views=(View.LOGS,),
+        views=LINES,
         help="To the next line that matches.",
     ),
     Command(
@@ -54,7 +54,7 @@ COMMANDS: Final = (
         title="Previous match",
         area="log",
         keys=("N",),
-        views=(View.LOGS,),
+        views=LINES,
         help="To the line before that matches.",
     ),
     Command(
@@ -62,7 +62,7 @@ COMMANDS: Final = (
         title="Mark",
         area="log",
         keys=("m",),
-        views=(View.LOGS,),
+        views=LINES,
         footer=5,
         help="Draw a line with the time.",
     ),
@@ -126,7 +126,7 @@ COMMANDS: Final = (
         title="Save",
         area="log",
         keys=("ctrl+s",),
-        views=(View.LOGS,),
+        views=LINES,
         words=("save",),
         footer=7,
         help="What is shown, to a file.",
@@ -136,7 +136,7 @@ COMMANDS: Final = (
         title="Copy",
         area="log",
         keys=("c",),
-        views=(View.LOGS,),
+        views=LINES,
         help="What is shown, to the clipboard.",
     ),
     Command(
@@ -144,7 +144,7 @@ COMMANDS: Final = (
         title="Clear",
         area="log",
         keys=("C",),
-        views=(View.LOGS,),
+        views=LINES,
         help="Empty the screen; the log stays.",
     ),
 )

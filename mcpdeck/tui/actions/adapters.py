@@ -145,7 +145,9 @@ def _each(
 
     def run() -> None:
         for adapter in adapters:
-            start(deck, order.command, named(adapter.name), partial(change, adapter), said)
+            more = order.arguments[1:]
+            change_one = partial(change, adapter)
+            start(deck, order.command, named(adapter.name), change=change_one, said=said, arguments=more)
 
     return run
 

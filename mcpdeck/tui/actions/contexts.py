@@ -8,7 +8,7 @@ from mcpdeck.model.contexts import ContextEntry, care
 from mcpdeck.model.prompt import Order
 from mcpdeck.tui.actions.asking import ask
 from mcpdeck.tui.actions.handlers import do_plainly, does
-from mcpdeck.tui.contexts import change_contexts, read_contexts
+from mcpdeck.tui.contexts import change_contexts
 from mcpdeck.tui.deck import Deck
 from mcpdeck.tui.surroundings import Book
 
@@ -18,7 +18,6 @@ def show_contexts(deck: Deck, order: Order) -> None:
     deck.go(View.CONTEXTS)
     if order.filter is not None:
         deck.place.set_filter(order.filter)
-    read_contexts(deck, ask=True)
 
 
 @does("context.switch")

@@ -1,4 +1,4 @@
-"""What the log does: follow, wrap, look for, save. Changes nothing at the gateway."""
+"""What a place of lines does: follow, wrap, look for, save. Changes nothing at the gateway."""
 
 from functools import partial
 
@@ -9,9 +9,9 @@ from mcpdeck.tui.deck import Deck
 
 
 def _match(deck: Deck, step: int) -> None:
-    if not deck.logs_view.filter_text:
+    if not deck.lines_place.filter_text:
         deck.say("nothing is looked for; / begins", "warning")
-    elif not deck.logs_view.next_match(step):
+    elif not deck.lines_place.next_match(step):
         deck.say("no further match " + ("below" if step > 0 else "above"))
 
 
@@ -25,16 +25,16 @@ def _since(key: str, deck: Deck) -> None:
 
 
 def _copy(deck: Deck) -> None:
-    deck.copy(deck.logs_view.lines.plain_text(), plural(len(deck.logs_view.book), "line"))
+    deck.copy(deck.lines_place.lines.plain_text(), plural(len(deck.lines_place.book), "line"))
 
 
 def _save(deck: Deck) -> None:
-    """What is shown, to a file named after the adapter and the time."""
-    view = deck.logs_view
-    if view.wish is None:
+    """What is shown, to a file named after what it is and the time."""
+    view = deck.lines_place
+    if not view.file_name:
         return
     folder = deck.surroundings.dump_folder
-    path = folder / f"{view.wish.adapter}-{deck.surroundings.clock():%Y%m%d-%H%M%S}.log"
+    path = folder / f"{view.file_name}-{deck.surroundings.clock():%Y%m%d-%H%M%S}.log"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(view.lines.plain_text(), encoding="utf-8")
@@ -46,17 +46,17 @@ def _save(deck: Deck) -> None:
 
 do_plainly(
     {
-        "log.follow": lambda deck: deck.logs_view.toggle_follow(),
-        "log.wrap": lambda deck: deck.logs_view.toggle_wrap(),
-        "log.timestamps": lambda deck: deck.logs_view.toggle_timestamps(),
-        "log.highlight": lambda deck: deck.logs_view.toggle_highlight(),
+        "log.follow": lambda deck: deck.lines_place.toggle_follow(),
+        "log.wrap": lambda deck: deck.lines_place.toggle_wrap(),
+        "log.timestamps": lambda deck: deck.lines_place.toggle_timestamps(),
+        "log.highlight": lambda deck: deck.lines_place.toggle_highlight(),
         "log.next": lambda deck: _match(deck, 1),
         "log.previous-match": lambda deck: _match(deck, -1),
-        "log.mark": lambda deck: deck.logs_view.mark(),
+        "log.mark": lambda deck: deck.lines_place.mark(),
         "log.previous": _previous_run,
         "log.save": _save,
         "log.copy": _copy,
-        "log.clear": lambda deck: deck.logs_view.clear(),
+        "log.clear": lambda deck: deck.lines_place.clear(),
         **{f"log.since-{key}": partial(_since, key) for key in SINCE},
     }
 )

@@ -3,11 +3,12 @@
 from typing import Final
 
 from mcpdeck.model.prompt import Order
-from mcpdeck.tui.actions import adapters, contexts, identity, lines, sessions, shell, tables
+from mcpdeck.tui.actions import adapters, contexts, identity, lines, sessions, shell, tables, watching
 from mcpdeck.tui.actions.handlers import HANDLERS
 from mcpdeck.tui.deck import Deck
 
-_REGISTERED: Final = (adapters, contexts, identity, lines, sessions, shell, tables)  # each has entered its own
+# Each has entered its own.
+_REGISTERED: Final = (adapters, contexts, identity, lines, sessions, shell, tables, watching)
 KNOWN: Final = frozenset(HANDLERS)
 
 

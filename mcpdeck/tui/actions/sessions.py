@@ -47,7 +47,7 @@ def end(deck: Deck, order: Order) -> None:
     def run() -> None:
         for it in found:
             change = partial(_end, deck, it.id)
-            start(deck, order.command, Target(it.id, f"session {it.id[:8]}"), change, "has ended")
+            start(deck, order.command, Target(it.id, f"session {it.id[:8]}"), change=change, said="has ended")
 
     name = found[0].id[:8] if len(found) == 1 else plural(len(found), "session")
     lost = _LOST.get(found[0].era, "") if len(found) == 1 else "Their clients must begin anew."

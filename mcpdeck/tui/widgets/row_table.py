@@ -153,7 +153,7 @@ class RowTable[Item](ScrollView, can_focus=True):
         items = self._items if self.faults is None else [item for item in self._items if self.faults(item)]
         now = self._clock()
         self._shown = arrange(self.spec, items, keep=self.keep, sort=self.sort, now=now)
-        self._natural = natural_widths(self.spec, self._shown, now)
+        self._natural = natural_widths(self.spec, self._shown, now, sorted_by=self.sort.column)
         self._fit()
         if held is not None:
             keys = [self.spec.key(item) for item in self._shown]

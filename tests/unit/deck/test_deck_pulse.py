@@ -1,0 +1,142 @@
+"""Counters and sessions as rates: nothing is guessed, and a gateway that starts anew is no burst."""
+
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from gateway.wire.resources import LiveSession
+from mcpdeck.model.pulse import Metrics, Pulse, parse_metrics, per_second, taken
+from mcpdeck.model.pulse_lines import pulse_lines, spark
+from mcpdeck.model.state import State
+from mcpdeck.model.words import ASCII, UNICODE
+from tests.support import scenes
+from tests.support.fake_gateway import NOW
+
+SECOND = timedelta(seconds=1)
+TEXT = """\
+# HELP mcpdeck_requests_total MCP requests that came in.
+# TYPE mcpdeck_requests_total counter
+mcpdeck_requests_total 1200
+mcpdeck_answers_total{class="0xx"} 1
+mcpdeck_answers_total{class="2xx"} 1180
+mcpdeck_answers_total{class="4xx"} 12
+mcpdeck_answers_total{class="5xx"} 7
+mcpdeck_requests_in_flight 4
+mcpdeck_streams 9
+mcpdeck_bytes_in_total 1e6
+mcpdeck_bytes_out_total 2.5e+06
+another_thing{a="b"} 3 1700000000
+"""
+
+
+def metrics(requests: float, **fields: float) -> Metrics:
+    defaults: dict[str, float] = {"in_flight": 0.0, "streams": 0.0, "bytes_in": 0.0, "bytes_out": 0.0}
+    answers = {name: fields.pop(name) for name in ("a5xx", "a4xx") if name in fields}
+    told = {name.removeprefix("a"): value for name, value in answers.items()}
+    return Metrics(requests=requests, answers=told, **(defaults | fields))
+
+
+def sessions(**calls: int) -> dict[str, LiveSession]:
+    return {
+        name: scenes.session(0, name, f"{name}-0", id=name, calls=number, principal_name=f"user of {name}")
+        for name, number in calls.items()
+    }
+
+
+def test_counters_are_read_and_others_left_alone() -> None:
+    found = parse_metrics(TEXT)
+    assert found is not None
+    assert (found.requests, found.answers["5xx"], found.in_flight, found.streams) == (1200, 7, 4, 9)
+    assert (found.bytes_in, found.bytes_out) == (1_000_000, 2_500_000)
+
+
+@pytest.mark.parametrize("text", ["", "<html>no</html>", "go_goroutines 7\n"])
+def test_what_is_not_a_gateways_is_none(text: str) -> None:
+    assert parse_metrics(text) is None
+
+
+def test_rates_are_differences_over_the_time_between() -> None:
+    pulse = taken(Pulse(), NOW, metrics(100, a5xx=1.0, a4xx=4.0), {})
+    pulse = taken(pulse, NOW + 2 * SECOND, metrics(180, a5xx=2.0, a4xx=8.0, bytes_out=4000, in_flight=3), {})
+    [beat] = pulse.beats
+    assert (beat.calls, beat.failures, beat.refusals, beat.bytes_out, beat.in_flight) == (40, 0.5, 2, 2000, 3)
+
+
+def test_counters_that_went_back_are_a_new_gateway_and_no_rate() -> None:
+    pulse = taken(Pulse(), NOW, metrics(1000), {})
+    pulse = taken(pulse, NOW + 2 * SECOND, metrics(5, in_flight=1), {})
+    assert pulse.beats[-1].calls is None
+    assert pulse.beats[-1].in_flight == 1
+
+
+def test_time_in_which_nobody_looked_is_not_averaged() -> None:
+    pulse = taken(Pulse(), NOW, metrics(0), {})
+    pulse = taken(pulse, NOW + 300 * SECOND, metrics(1000), {})
+    assert pulse.beats == ()
+
+
+def test_talkers_are_those_whose_sessions_called_meanwhile() -> None:
+    pulse = taken(Pulse(), NOW, None, sessions(weather=10, time=3, gone=7))
+    pulse = taken(pulse, NOW + 2 * SECOND, None, sessions(weather=30, time=3, fresh=4))
+    assert per_second(pulse.beats, "adapters") == [("weather", 10.0), ("fresh", 2.0)]
+    assert per_second(pulse.beats, "users") == [("user of weather", 10.0), ("user of fresh", 2.0)]
+
+
+def test_errors_of_adapters_are_counted() -> None:
+    before = sessions(weather=1)
+    after = {name: replace(it, errors=it.errors + 6, calls=2) for name, it in before.items()}
+    pulse = taken(taken(Pulse(), NOW, None, before), NOW + 2 * SECOND, None, after)
+    assert per_second(pulse.beats, "errors") == [("weather", 3.0)]
+
+
+def test_bars_grow_with_what_they_mean() -> None:
+    assert spark([0, 1, 4, 8], 4, UNICODE) == "▁▂▅█"
+    assert spark([None, 2.0], 4, UNICODE) == "   █"
+    assert spark([0.0, 0.0], 2, UNICODE) == "▁▁"
+    assert spark([1.0] * 9, 3, ASCII) == "###"
+
+
+def text(state: State, pulse: Pulse, width: int, glyphs: object = UNICODE) -> str:
+    lines = pulse_lines(state, pulse, now=NOW, width=width, glyphs=glyphs)  # type: ignore[arg-type]
+    return "\n".join("".join(cell.text for cell in line) for line in lines)
+
+
+def busy() -> tuple[State, Pulse]:
+    scene = scenes.team()
+    state = State(adapters=scene.adapters, statuses=scene.statuses, sessions=scene.sessions)
+    after = {name: replace(it, calls=it.calls + 5) for name, it in scene.sessions.items()}
+    pulse = taken(Pulse(), NOW, metrics(100), scene.sessions)
+    return state, taken(pulse, NOW + 2 * SECOND, metrics(500, a5xx=3.0, in_flight=2), after)
+
+
+def test_pulse_counts_what_there_is() -> None:
+    shown = text(*busy(), 118)
+    for part in (
+        "Adapters          14",
+        "▲ Degraded 1",
+        "✖ Failed 1",
+        "20 ready",
+        "9 restarts",
+        "Sessions          80",
+    ):
+        assert part in shown
+    for part in ("200.0/s", "1.5/s", "Busiest adapters", "github", "Busiest users", "Busiest clients", "claude-code"):
+        assert part in shown
+
+
+@pytest.mark.parametrize("width", [58, 78, 118, 198])
+def test_pulse_fits_its_width(width: int) -> None:
+    for line in text(*busy(), width).splitlines():
+        assert len(line) <= width + 2, line
+
+
+def test_gateway_without_counters_is_told_and_its_sessions_still_count() -> None:
+    state, pulse = busy()
+    shown = text(state, replace(pulse, trouble="metrics are off"), 100)
+    assert "the gateway gives none: metrics are off" in shown
+    assert "github" in shown
+
+
+def test_plain_terminal_gets_a_plain_pulse() -> None:
+    assert text(*busy(), 118, ASCII).isascii()
