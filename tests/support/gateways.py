@@ -46,6 +46,14 @@ class Gateway:
             raise AssertionError(f"{name} is not ready in {PATIENCE} s: {now}\n{self.program.said}") from None
         raise AssertionError(f"/events ended before {name} was ready:\n{self.program.said}")
 
+    async def failed(self, name: str) -> dict[str, Any]:
+        """Wait until it has failed, by /events. The status."""
+        async with asyncio.timeout(PATIENCE):
+            async for status in self._statuses(name):
+                if status["phase"] == "Failed":
+                    return status
+        raise AssertionError(f"/events ended before {name} had failed:\n{self.program.said}")
+
     async def _statuses(self, name: str) -> AsyncIterator[dict[str, Any]]:
         decoder = sse.Decoder()
         async with self.client.stream("GET", "/events", timeout=None) as answer:
