@@ -11,12 +11,14 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import yaml
 
 from gateway.cluster.api import Api, open_api
@@ -82,8 +84,15 @@ def as_json(*words: str) -> Any:
 
 
 def install_definitions() -> None:
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "manifests" / "crds"))
-    kubectl("wait", "--for=condition=Established", "crd/adapters.mcpdeck.dev", "crd/tools.mcpdeck.dev", "--timeout=30s")
+    kubectl("apply", "--server-side", "--force-conflicts", "-k", str(ROOT / "manifests" / "crds"))
+    kubectl(
+        "wait",
+        "--for=condition=Established",
+        "crd/adapters.mcpdeck.dev",
+        "crd/tools.mcpdeck.dev",
+        "crd/toolsets.mcpdeck.dev",
+        "--timeout=30s",
+    )
 
 
 def runner_image() -> None:
@@ -108,6 +117,51 @@ def _run(*argv: str) -> str:
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_START)
     assert done.returncode == 0, f"{' '.join(argv)}: {done.stderr[-2000:]}"
     return done.stdout
+
+
+def kill_container(pod: str, namespace: str) -> None:
+    """SIGKILL to all of its processes, which run on this very machine: a crash, without a word to anyone."""
+    (status,) = as_json("get", "pod", pod, "-n", namespace)["status"]["containerStatuses"]
+    _, _, container = status["containerID"].rpartition("/")
+    killed = 0
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.NoSuchProcess):
+            if container in Path(f"/proc/{process.pid}/cgroup").read_text():
+                process.kill()
+                killed += 1
+    assert killed, f"no process of {pod} is found"
+
+
+@asynccontextmanager
+async def without_api_server() -> AsyncIterator[None]:
+    """Killed, and started anew as it was at the end. Only for who has the cluster alone."""
+    pid_file = STATE / "run" / "kube-apiserver.pid"
+    process = psutil.Process(int(pid_file.read_text()))
+    argv = process.cmdline()
+    process.kill()
+    process.wait(30)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(_start_api_server, argv, pid_file)
+
+
+def _start_api_server(argv: list[str], pid_file: Path) -> None:
+    log = str(STATE / "log" / "kube-apiserver.log")
+    onto_log = [(os.POSIX_SPAWN_OPEN, fd, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) for fd in (1, 2)]
+    from_nothing = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+    program = str(PROGRAMS / "kube-apiserver")
+    pid = os.posix_spawn(program, argv, os.environ, file_actions=[from_nothing, *onto_log], setsid=True)
+    pid_file.write_text(f"{pid}\n")
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            kubectl("get", "--raw", "/readyz")
+        except AssertionError:
+            assert time.monotonic() < deadline, "the API server does not come back"
+            time.sleep(0.2)
+        else:
+            return
 
 
 @asynccontextmanager

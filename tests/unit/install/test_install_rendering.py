@@ -13,7 +13,7 @@ from mcpdeck.install.rendering import Wishes, manifests, rendered
 from mcpdeck.install.steps import _unready
 from tests.support import testcluster
 
-BLANKS = {"REGISTRY": "reg.example", "TENANT": "t", "CLIENT": "c", "URL": "https://mcp.example", "IDENTITY": "i"}
+BLANKS = {"REGISTRY": "reg.example", "TENANT": "t", "CLIENT": "c", "URL": "https://mcp.example", "IDENTITY": "i", "ISSUER": "https://i", "AUDIENCE": "a"}
 KUBECTL = next(
     (found for each in (str(testcluster.PROGRAMS / "kubectl"), "kubectl") if (found := shutil.which(each))), ""
 )
@@ -77,12 +77,12 @@ def test_what_an_overlay_leaves_open_is_asked_for_by_name() -> None:
 
 
 def test_an_overlay_that_is_not_there_is_told_with_those_that_are() -> None:
-    with pytest.raises(ValueError, match="no overlay 'gke'; there are aks, local"):
+    with pytest.raises(ValueError, match="no overlay 'gke'; there are aks, local, oidc"):
         rendered(Wishes(overlay="gke"))
 
 
 def test_no_secret_comes_with_the_manifests() -> None:
-    for overlay in ("local", "aks"):
+    for overlay in ("local", "aks", "oidc"):
         assert not [each for each in rendered(Wishes(overlay=overlay, blanks=BLANKS)) if each["kind"] == "Secret"]
 
 

@@ -1,0 +1,228 @@
+"""From nothing to a gateway of two replicas in a cluster, and what its clients notice when parts of all that die."""
+
+import asyncio
+import contextlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import httpx2
+import msgspec
+import pytest
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+
+from mcpdeck.install import steps
+from mcpdeck.install.cluster import opened
+from mcpdeck.install.rendering import Wishes, rendered
+from tests.support import testcluster
+from tests.support.cluster_gateway import PATIENCE, SCRIPTED, SMALL
+from tests.support.cluster_issuer import AUDIENCE, Running, running_issuer
+from tests.support.crowd import Crowd, crowd
+from tests.support.testcluster import as_json, kubectl
+
+CLIENTS = 50
+ADAPTER = {
+    "name": "many",
+    "stdio": {"command": "python3", "args": ["-c", SCRIPTED]},
+    "session": {"isolation": "shared"},
+    "replicaCount": 3,
+    "requiredRoles": ["mcp.user"],
+    "resources": msgspec.to_builtins(SMALL),
+}
+
+
+class Installed(msgspec.Struct, frozen=True):
+    """url: of the gateway's Service, which this machine reaches as pods do."""
+
+    namespace: str
+    url: str
+    issuer: Running
+
+    @property
+    def adapters(self) -> str:
+        return f"{self.namespace}-adapters"
+
+    def gateways(self) -> list[tuple[str, str]]:
+        """Names and addresses of those that are ready and stay."""
+        pods = as_json("get", "pods", "-n", self.namespace, "-l", "app.kubernetes.io/name=mcpdeck-gateway")["items"]
+        staying = [each for each in pods if "deletionTimestamp" not in each["metadata"] and _is_ready(each)]
+        return [(each["metadata"]["name"], each["status"]["podIP"]) for each in staying]
+
+
+def _is_ready(pod: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
+    conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions", [])}
+    return conditions.get("Ready") == "True"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _images(kubeconfig: Path) -> None:
+    testcluster.runner_image()
+    testcluster.image("gateway", "mcpdeck/gateway:local")
+
+
+@asynccontextmanager
+async def installed(kubeconfig: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Installed]:
+    namespace = f"mcp-{secrets.token_hex(3)}"
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    monkeypatch.setattr("kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+    async with running_issuer(folder) as issuer:
+        wishes = Wishes(
+            overlay="oidc",
+            namespace=namespace,
+            blanks={"ISSUER": issuer.url, "AUDIENCE": AUDIENCE, "URL": "https://mcp.example"},
+            env={
+                "MCPDECK_OIDC_CA_FILE": "/etc/mcpdeck/trust/ca.pem",
+                "MCPDECK_GATEWAY_ALLOW_PRIVATE_URLS": "yes",  # the issuer is a neighbour
+            },
+        )
+        objects = rendered(wishes)
+        kubectl("create", "namespace", namespace)
+        kubectl("create", "configmap", "mcpdeck-trust", "-n", namespace, f"--from-file=ca.pem={issuer.authority}")
+        try:
+            async with opened() as cluster:
+                async for _ in steps.install(cluster, objects):
+                    pass
+                await steps.wait(cluster, objects, 120)
+                again = [(each["kind"], outcome) async for each, outcome in steps.install(cluster, objects)]
+                assert {outcome for _, outcome in again} == {"unchanged"}, again
+            service = as_json("get", "service", "mcpdeck-gateway", "-n", namespace)
+            yield Installed(namespace, f"http://{service['spec']['clusterIP']}", issuer)
+            async with opened() as cluster:
+                async for _ in steps.uninstall(
+                    cluster, objects, adapters_namespace=wishes.adapters_namespace, with_adapters=False
+                ):
+                    pass
+            assert as_json("get", "adapters", "-n", wishes.adapters_namespace)["items"]
+        finally:
+            for each in (namespace, f"{namespace}-adapters"):
+                kubectl("delete", "namespace", each, "--wait=false", "--ignore-not-found")
+
+
+async def deploy(house: Installed) -> str:
+    """The adapter's URL, once all of it is ready."""
+    headers = house.issuer.headers()
+    async with httpx.AsyncClient(timeout=30, trust_env=False, headers=headers) as http:
+        await _answers(http, f"{house.url}/readyz")
+        answer = await http.post(f"{house.url}/adapters", json=ADAPTER)
+        assert answer.status_code == 201, answer.text
+    words = ("wait", "adapter/many", "--for=condition=Ready", "-n", house.adapters, f"--timeout={PATIENCE}s")
+    await asyncio.to_thread(kubectl, *words)
+    return f"{house.url}/adapters/many/mcp"
+
+
+async def _answers(http: httpx.AsyncClient, url: str) -> None:
+    """A Service's address works a moment after its pods are ready: when the node's proxy has heard of them."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if (await http.get(url)).status_code == 200:
+                    return
+            await asyncio.sleep(0.05)
+
+
+async def test_from_nothing_to_calls_through_either_gateway(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with installed(shared, tmp_path, monkeypatch) as house:
+        url = await deploy(house)
+        headers = house.issuer.headers("grace", "mcp.user")
+        async with (
+            httpx2.AsyncClient(timeout=30, trust_env=False, headers=headers) as http,
+            streamable_http_client(url, http_client=http) as (read, write),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            assert "echo" in {tool.name for tool in (await session.list_tools()).tools}
+
+        addresses = [address for _, address in house.gateways()]
+        assert len(addresses) == 2
+        async with crowd(url, headers, 12) as clients:
+            await clients.calls(200)
+            assert clients.strayed == 0
+            assert set(clients.taken()) == {"ok"}
+        async with httpx.AsyncClient(timeout=30, trust_env=False) as nobody:
+            for address in addresses:
+                refused = await nobody.post(f"http://{address}:8700/adapters/many/mcp", json={})
+                assert refused.status_code == 401
+
+
+async def test_what_clients_notice_when_parts_die(
+    kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with testcluster.alone():
+        async with installed(kubeconfig, tmp_path, monkeypatch) as house:
+            url = await deploy(house)
+            async with crowd(url, house.issuer.headers("grace", "mcp.user"), CLIENTS) as clients:
+                await clients.calls(500)
+                report = {"nothing": clients.taken()}
+                for what, fault in FAULTS.items():
+                    report[what] = await _after(clients, house, fault)
+                report["the API server away"] = await _after(clients, house, _api_server_away(clients))
+                with capsys.disabled():
+                    print(f"\nwhat {CLIENTS} calling clients saw, by fault: {json.dumps(report, indent=1)}")
+            assert set(report["nothing"]) == {"ok"}
+            assert set(report["the API server away"]) == {"ok"}  # the last table serves on
+            assert set(report["a gateway's pod deleted"]) == {"ok"}  # it drains, and sessions are sealed, not stored
+            assert "session lost" not in report["a gateway crashed"]
+            assert clients.strayed == 0
+            for what in ("an adapter's instance crashed", "an adapter's pod deleted"):
+                assert 0 < report[what].get("session lost", 0) <= CLIENTS  # those of that instance, each of them once
+
+
+type Fault = Callable[[Installed], Awaitable[None]]
+
+
+async def _after(clients: Crowd, house: Installed, fault: Fault) -> dict[str, int]:
+    await fault(house)
+    await clients.calls(500)
+    return clients.taken()
+
+
+async def _crash_adapter(house: Installed) -> None:
+    await asyncio.to_thread(testcluster.kill_container, "many-1", house.adapters)
+    await _whole(house)
+
+
+async def _delete_adapter_pod(house: Installed) -> None:
+    await asyncio.to_thread(kubectl, "delete", "pod", "many-2", "-n", house.adapters, "--grace-period=0", "--force")
+    await _whole(house)
+
+
+async def _crash_gateway(house: Installed) -> None:
+    name, _ = house.gateways()[0]
+    await asyncio.to_thread(testcluster.kill_container, name, house.namespace)
+    await _whole(house)
+
+
+async def _delete_gateway_pod(house: Installed) -> None:
+    name, _ = house.gateways()[0]
+    await asyncio.to_thread(kubectl, "delete", "pod", name, "-n", house.namespace)
+    await _whole(house)
+
+
+async def _whole(house: Installed) -> None:
+    """Until everything runs again."""
+    words = ("wait", "adapter/many", "--for=jsonpath={.status.readyReplicas}=3", "-n", house.adapters)
+    await asyncio.to_thread(kubectl, *words, f"--timeout={PATIENCE}s")
+    words = ("rollout", "status", "deployment/mcpdeck-gateway", "-n", house.namespace)
+    await asyncio.to_thread(kubectl, *words, f"--timeout={PATIENCE}s")
+
+
+FAULTS: dict[str, Fault] = {
+    "an adapter's instance crashed": _crash_adapter,
+    "an adapter's pod deleted": _delete_adapter_pod,
+    "a gateway crashed": _crash_gateway,
+    "a gateway's pod deleted": _delete_gateway_pod,
+}
+
+
+def _api_server_away(clients: Crowd) -> Fault:
+    async def fault(_: Installed) -> None:
+        async with testcluster.without_api_server():
+            await clients.calls(2000)
+
+    return fault
