@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from mcpdeck.auth.account import origin_of
-from mcpdeck.auth.errors import AuthError
+from mcpdeck.auth.errors import AuthError, NothingPublished
 
 PATH: Final = "/.well-known/oauth-protected-resource"
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -34,7 +34,7 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 def discover(gateway_url: str, *, verify: Any = True) -> Offer:
-    """verify: as httpx has it. Raises AuthError."""
+    """verify: as httpx has it. Raises AuthError, NothingPublished among them."""
     import httpx
 
     origin = origin_of(gateway_url)
@@ -44,7 +44,7 @@ def discover(gateway_url: str, *, verify: Any = True) -> Offer:
     except httpx.HTTPError as error:
         raise AuthError(f"{origin} can't be reached: {error}") from error
     if answer.status_code == 404:
-        raise AuthError(
+        raise NothingPublished(
             f"{origin} publishes nothing about signing in; it may need none, or give --issuer and --client-id"
         )
     if answer.status_code != 200:

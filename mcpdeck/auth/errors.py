@@ -9,5 +9,9 @@ class SignInNeeded(AuthError):
     """No token can be had silently: somebody must sign in."""
 
 
+class NothingPublished(AuthError):
+    """The gateway says nothing about signing in: perhaps it needs none."""
+
+
 class VaultUnavailable(AuthError):
     """The OS keyring is locked, gone or refuses."""

@@ -18,10 +18,10 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     identity.add_parsers(commands, target=_target, accounts=places().accounts_file)
 
 
-def _target(words: argparse.Namespace) -> tuple[str, str]:
+def _target(words: argparse.Namespace) -> identity.Aim:
     here = places()
     contexts = Contexts(here.contexts_file, Running(here.running))
     context = contexts.chosen(name=getattr(words, "context", ""), url=getattr(words, "gateway", ""), environ=os.environ)
     if not context.url:
         raise Failure(UNREACHABLE, f"no gateway of context {context.name!r} runs on this machine", hint="mcpdeck up")
-    return context.name, context.url
+    return identity.Aim(context.name, context.url, context.ca_file)

@@ -5,18 +5,22 @@ import asyncio
 import json
 import logging
 import os
+import ssl
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from mcpdeck.auth.account import Account, Accounts, Method, origin_of
-from mcpdeck.auth.errors import AuthError, SignInNeeded
+import msgspec
 
-OK: Final = 0
-USAGE: Final = 2
-SIGN_IN: Final = 3
-UNREACHABLE: Final = 4
+from mcpdeck.auth.account import TOKEN_VARIABLE, Account, Accounts, Method, origin_of
+from mcpdeck.auth.errors import AuthError, NothingPublished, SignInNeeded
+from mcpdeck.cli.exits import OK, SIGN_IN, UNREACHABLE, USAGE
+
+if TYPE_CHECKING:
+    import httpx
+
+DEV: Final = "dev"  # what /whoami calls an authentication that believes whoever calls
 
 NO_KEYRING: Final = (
     "no OS keyring here, and tokens are never put on disk in clear unasked: this sign-in would end with this command.\n"
@@ -25,8 +29,21 @@ NO_KEYRING: Final = (
 )
 
 
-def add_parsers(commands: Any, *, target: Callable[[argparse.Namespace], tuple[str, str]], accounts: Path) -> None:
-    """commands: argparse's subparsers. target: the words' context and gateway URL. accounts: the accounts file."""
+class Aim(NamedTuple):
+    """The gateway that is meant. ca_file: one more authority to trust as it."""
+
+    context: str
+    url: str
+    ca_file: str = ""
+
+    @property
+    def verify(self) -> Any:
+        """As httpx has it."""
+        return ssl.create_default_context(cafile=self.ca_file) if self.ca_file else True
+
+
+def add_parsers(commands: Any, *, target: Callable[[argparse.Namespace], Aim], accounts: Path) -> None:
+    """commands: argparse's subparsers. target: the gateway that the words mean. accounts: the accounts file."""
 
     def add(name: str, run: Callable[..., int], line: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = commands.add_parser(name, help=line, description=line)
@@ -53,10 +70,10 @@ def add_parsers(commands: Any, *, target: Callable[[argparse.Namespace], tuple[s
 
 
 def _run(run: Callable[..., int], words: argparse.Namespace, *, target: Any, accounts: Accounts) -> int:
-    context, url = target(words)
+    aim = target(words)
     logging.getLogger("azure").setLevel(logging.CRITICAL)  # it logs what it raises, and we say it
     try:
-        return run(words, context, url, accounts=accounts)
+        return run(words, aim, accounts=accounts)
     except SignInNeeded as error:
         _tell(str(error))
         return SIGN_IN
@@ -65,17 +82,24 @@ def _run(run: Callable[..., int], words: argparse.Namespace, *, target: Any, acc
         return USAGE
 
 
-def _login(words: argparse.Namespace, context: str, url: str, *, accounts: Accounts) -> int:
+def _login(words: argparse.Namespace, aim: Aim, *, accounts: Accounts) -> int:
     from mcpdeck.auth.discovery import discover, require_safe
     from mcpdeck.auth.login import Wish, account_of
     from mcpdeck.auth.session import sign_in_of
     from mcpdeck.auth.vault import open_vault
 
-    require_safe(origin_of(url))
+    origin = origin_of(aim.url)
+    require_safe(origin)
     names = ("method", "issuer", "tenant", "authority", "client_id", "scope", "ca_file", "token_file")
     wish = Wish(**{name: getattr(words, name) for name in names})
-    offer = discover(url) if wish.needs_the_gateway else None
-    account = account_of(context, url, wish, offer)
+    try:
+        offer = discover(aim.url, verify=aim.verify) if wish.needs_the_gateway else None
+    except NothingPublished:
+        if not _believes_everyone(aim):
+            raise
+        _tell(f"{origin} needs no sign-in: by dev authentication it believes whoever calls from its own machine")
+        return OK
+    account = account_of(aim.context, aim.url, wish, offer)
     if account.method.asks_a_person and not open_vault(account.token_file).is_lasting:
         _tell(NO_KEYRING)
         return USAGE
@@ -83,78 +107,94 @@ def _login(words: argparse.Namespace, context: str, url: str, *, accounts: Accou
     if not is_believed and not _confirmed(account):
         return USAGE
     name = sign_in_of(account, tell=_tell).sign_in()
-    accounts.put(account)
+    accounts.put(msgspec.structs.replace(account, username=name))
     _tell(f"signed in to {account.gateway}" + (f" as {name}" if name else f" by {account.method}"))
     return OK
 
 
-def _logout(_words: argparse.Namespace, context: str, url: str, *, accounts: Accounts) -> int:
+def _logout(_words: argparse.Namespace, aim: Aim, *, accounts: Accounts) -> int:
     from mcpdeck.auth.session import sign_out
 
-    account = accounts.find(context, origin_of(url))
+    account = accounts.find(aim.context, origin_of(aim.url))
     if account is None:
-        _tell(f"nobody is signed in to {origin_of(url)}")
+        _tell(f"nobody is signed in to {origin_of(aim.url)}")
         return OK
     sign_out(account, accounts)
     _tell(f"signed out of {account.gateway}; the browser may still be signed in at the issuer")
     return OK
 
 
-def _token(_words: argparse.Namespace, context: str, url: str, *, accounts: Accounts) -> int:
+def _token(_words: argparse.Namespace, aim: Aim, *, accounts: Accounts) -> int:
     from mcpdeck.auth.session import source_of
 
-    source = source_of(context, url, os.environ, accounts)
+    source = source_of(aim.context, aim.url, os.environ, accounts)
     if source is None:
-        raise SignInNeeded(f"nobody is signed in to {origin_of(url)}; run: mcpdeck login")
+        raise SignInNeeded(f"nobody is signed in to {origin_of(aim.url)}; run: mcpdeck login")
     print(source.token().text)
     return OK
 
 
-def _whoami(words: argparse.Namespace, context: str, url: str, *, accounts: Accounts) -> int:
-    answer = asyncio.run(_asked(context, url, accounts, os.environ))
+def _whoami(words: argparse.Namespace, aim: Aim, *, accounts: Accounts) -> int:
+    from mcpdeck.auth.session import BearerAuth, source_of
+
+    source = source_of(aim.context, aim.url, os.environ, accounts)
+    answer = asyncio.run(_asked(aim, BearerAuth(source, aim.url) if source else None))
     if isinstance(answer, int):
         return answer
     if words.output == "json":
         print(json.dumps(answer))  # escapes whatever a terminal would obey
         return OK
-    account = accounts.find(context, origin_of(url))
-    for line in described(answer, account, url):
+    account = accounts.find(aim.context, origin_of(aim.url))
+    for line in described(answer, _how(account, os.environ), aim.url):
         print(line)
     return OK
 
 
-async def _asked(context: str, url: str, accounts: Accounts, environ: Mapping[str, str]) -> Any:
+async def _asked(aim: Aim, auth: "httpx.Auth | None") -> Any:
+    """What the gateway says to /whoami, or an exit status."""
     import httpx
 
-    from mcpdeck.auth.session import BearerAuth, source_of
+    from mcpdeck.client import open_http
 
-    source = source_of(context, url, environ, accounts)
-    auth = BearerAuth(source, url) if source else None
+    origin = origin_of(aim.url)
     try:
-        async with httpx.AsyncClient(auth=auth, timeout=10) as client:
-            answer = await client.get(f"{url.rstrip('/')}/whoami")
+        async with open_http(aim.url, auth=auth, ca_file=aim.ca_file) as client:
+            answer = await client.get("/whoami")
     except httpx.HTTPError as error:
-        _tell(f"{origin_of(url)} can't be reached: {error}")
+        _tell(f"{origin} can't be reached: {error}")
         return UNREACHABLE
     if answer.status_code == 401:
-        raise SignInNeeded(f"{origin_of(url)} wants you signed in; run: mcpdeck login")
+        raise SignInNeeded(f"{origin} wants you signed in; run: mcpdeck login")
     if answer.status_code != 200:
-        _tell(f"{origin_of(url)}/whoami answered {answer.status_code}")
+        _tell(f"{origin}/whoami answered {answer.status_code}")
         return UNREACHABLE
     return answer.json()
 
 
-def described(who: Mapping[str, Any], account: Account | None, url: str) -> list[str]:
-    """Whom the gateway sees, and why a verb may be grey."""
+def _believes_everyone(aim: Aim) -> bool:
+    """Whether a gateway that publishes nothing about signing in says itself that it needs none."""
+    answer = asyncio.run(_asked(aim, None))
+    return isinstance(answer, dict) and answer.get("authentication") == DEV
+
+
+def _how(account: Account | None, environ: Mapping[str, str]) -> str:
+    """How the token was got."""
+    if environ.get(TOKEN_VARIABLE):
+        return f"the token in {TOKEN_VARIABLE}"
+    return f"{account.method} at {account.issuer or account.authority}" if account else "no sign-in of this context"
+
+
+def described(who: Mapping[str, Any], how: str, url: str) -> list[str]:
+    """Whom the gateway sees, and why a verb may be grey. how: the token was got."""
     roles, permissions = who.get("roles", []), who.get("permissions", [])
     is_admin, may_create = "admin" in permissions, "create" in permissions
-    how = f"{account.method} at {account.issuer or account.authority}" if account else "no sign-in of this context"
+    by = "dev authentication: whoever calls is believed" if who.get("authentication") == DEV else how
     create = "yes" if may_create else "no: needs mcp.admin, mcp.engineer, or a role the gateway was given for it"
     use = "everything" if is_admin else "what you made, and adapters whose requiredRoles name a role of yours"
     lines = [
         f"gateway   {origin_of(url)}",
         f"you       {who.get('name') or who.get('id')} ({who.get('id')})",
-        f"by        {who.get('authentication', '')}, {how}",
+        f"by        {by}",
         f"roles     {', '.join(roles) or 'none'}",
         f"create    {create}",
         f"see, use  {use}",

@@ -24,7 +24,7 @@ RESULTS: dict[str, Any] = {
     "tools/call": {"content": [{"type": "text", "text": "done"}]},
 }
 SECRET = {"secret": "idp", "key": "gateway"}
-VARIABLES = {"MCPDECK_SECRET_IDP_GATEWAY": "s3cret"}
+VARIABLES: dict[str, Any] = {"MCPDECK_SECRET_IDP_GATEWAY": "s3cret"}
 CRM = "https://crm.example"
 HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 
@@ -132,7 +132,7 @@ async def test_token_endpoint_that_is_no_issuers_gets_no_callers_token(tmp_path:
 
 async def test_secret_that_is_wrong_is_said_in_the_status_and_to_callers(tmp_path: Path) -> None:
     crm = Crm()
-    wrong = {"MCPDECK_SECRET_IDP_GATEWAY": "wrong"}
+    wrong: dict[str, Any] = {"MCPDECK_SECRET_IDP_GATEWAY": "wrong"}
     async with identified(tmp_path / "data", **wrong) as house, answering(crm) as server:
         crm.issuer = house.issuer
         spec = {"name": "crm", "url": f"http://127.0.0.1:{server.port}/mcp"}

@@ -30,7 +30,7 @@ from pathlib import Path
 from mcpdeck.cli import dev_issuer, identity
 parser = argparse.ArgumentParser()
 commands = parser.add_subparsers(required=True)
-identity.add_parsers(commands, target=lambda _: ("test", "https://gateway.example"), accounts=Path(sys.argv[1]))
+identity.add_parsers(commands, target=lambda _: identity.Aim("test", "https://gateway.example"), accounts=Path(sys.argv[1]))
 dev_issuer.add_parser(commands)
 words = parser.parse_args(sys.argv[2:])
 raise SystemExit(words.run(words))
@@ -92,11 +92,11 @@ def test_what_is_missing_is_said_with_what_to_give(said: Any, reason: str) -> No
 
 def test_whoami_explains_why_a_verb_is_grey_and_shows_no_escape() -> None:
     who = {"id": "ada@idp", "name": "A\x1b[31mda", "roles": ["operators"], "permissions": [], "authentication": "oidc"}
-    lines = "\n".join(identity.described(who, None, GATEWAY))
+    lines = "\n".join(identity.described(who, "browser at idp", GATEWAY))
     assert "create    no: needs mcp.admin, mcp.engineer" in lines
     assert "requiredRoles name a role of yours" in lines
     assert "\x1b" not in lines
-    admin = "\n".join(identity.described(who | {"permissions": ["admin", "create"]}, None, GATEWAY))
+    admin = "\n".join(identity.described(who | {"permissions": ["admin", "create"]}, "browser at idp", GATEWAY))
     assert "see, use  everything" in admin
 
 
@@ -189,7 +189,7 @@ def test_commands_need_no_heavy_library_to_be_known(tmp_path: Path) -> None:
         from pathlib import Path
         from mcpdeck.cli import dev_issuer, identity
         commands = argparse.ArgumentParser().add_subparsers()
-        identity.add_parsers(commands, target=lambda _: ("", ""), accounts=Path("x"))
+        identity.add_parsers(commands, target=lambda _: identity.Aim("", ""), accounts=Path("x"))
         dev_issuer.add_parser(commands)
         heavy = {"azure.identity", "msal", "keyring", "httpx", "quart", "hypercorn", "jwt", "cryptography", "textual"}
         print(sorted(heavy & set(sys.modules)))
@@ -252,12 +252,13 @@ def test_signed_in_token_is_in_the_real_keyring_and_logout_takes_it_out(tmp_path
 
 
 def test_confirmation_is_not_assumed_without_a_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("mcpdeck.auth.discovery.discover", lambda *_: offer())
+    monkeypatch.setattr("mcpdeck.auth.discovery.discover", lambda *_args, **_options: offer())
     parser = argparse.ArgumentParser()
-    target = ("t", GATEWAY)
-    identity.add_parsers(parser.add_subparsers(), target=lambda _: target, accounts=tmp_path / "accounts.json")
+    identity.add_parsers(
+        parser.add_subparsers(), target=lambda _: identity.Aim("t", GATEWAY), accounts=tmp_path / "accounts.json"
+    )
     dev_issuer.add_parser(argparse.ArgumentParser().add_subparsers())
     words = parser.parse_args(["login", "--token-file", str(tmp_path / "token")])
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     assert words.run(words) == 2
-    assert Accounts(tmp_path / "accounts.json").find(*target) is None
+    assert Accounts(tmp_path / "accounts.json").find("t", GATEWAY) is None
