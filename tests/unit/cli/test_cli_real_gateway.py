@@ -86,7 +86,8 @@ async def test_up_on_a_terminal_keeps_it_calm(tmp_path: Path) -> None:
         assert (await mcpdeck(tmp_path, "adapters", "create", "weather", *WEATHER)).code == 0
         await it.sees("1 of 1 adapter ready")
         await it.until(lambda: it.screen.cursor.y < 8)  # one line, drawn anew
-        it.write("\x03")
+        assert it.process is not None
+        it.process.send_signal(signal.SIGINT)
         assert await it.ended(seconds=60) == 0
         await it.sees("the gateway ends")
         assert "Traceback" not in it.text
