@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from gateway.cluster.definitions import adapter_definition
-from gateway.cluster.tool_definitions import tool_definition, toolset_definition
+from gateway.cluster.tool_definitions import policy_definition, tool_definition, toolset_definition
 
 HERE = Path(__file__).parent
 NOTICE = "# Made by manifests/make.py from gateway/cluster/definitions.py; edit that.\n"
@@ -22,7 +22,12 @@ class _Plain(yaml.SafeDumper):
 
 def made() -> dict[Path, str]:
     """What the files should hold."""
-    definitions = {"adapters": adapter_definition(), "tools": tool_definition(), "toolsets": toolset_definition()}
+    definitions = {
+        "adapters": adapter_definition(),
+        "tools": tool_definition(),
+        "toolsets": toolset_definition(),
+        "policies": policy_definition(),
+    }
     return {HERE / "crds" / f"{name}.yaml": NOTICE + _yaml(each) for name, each in definitions.items()}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.backends.kubernetes.backend import KubernetesBackend, kubernetes_backend
 from gateway.backends.kubernetes.shape import Shape
 from gateway.cluster.api import Api
-from gateway.cluster.desires import open_desires
+from gateway.cluster.desires import Desires, open_desires
 from gateway.core.observed import Observed
 from gateway.services.workloads import workloads
 from gateway.stores.kubernetes import Stores, stores
@@ -32,7 +32,8 @@ def is_ready(seen: Observed) -> bool:
 class ClusterHalf:
     """apply follows every change of the store, as the reconciler does."""
 
-    def __init__(self, kept: Stores, backend: KubernetesBackend) -> None:
+    def __init__(self, desires: Desires, kept: Stores, backend: KubernetesBackend) -> None:
+        self.adapters = desires.adapters
         self.stores, self.store, self.backend = kept, kept.adapters, backend
         self.workloads = workloads(kept.adapters, kept.tools)
         self._news = asyncio.Condition()
@@ -67,7 +68,7 @@ async def cluster_half(api: Api, shape: Shape | None = None, **options: Any) -> 
         open_desires(api) as desires,
         kubernetes_backend(api, desires, shape or shape_of(), **options) as backend,
     ):
-        half = ClusterHalf(stores(api, desires), backend)
+        half = ClusterHalf(desires, stores(api, desires), backend)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(half.keep_applying()), tasks.create_task(half.keep_listening())]
             try:

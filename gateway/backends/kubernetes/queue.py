@@ -24,6 +24,11 @@ class Queue:
         self._failures: dict[AdapterName, int] = {}
         self._waiting = asyncio.Event()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is worked on, or due now."""
+        return bool(self._due or self._busy)
+
     def add(self, name: AdapterName, *, is_thorough: bool = False) -> None:
         self._due[name] = self._due.get(name, False) or is_thorough
         self._waiting.set()

@@ -41,7 +41,13 @@ class Statuses:
     ) -> None:
         self._api, self._desires, self._wanted, self._observed = api, desires, wanted, observed
         self._due: dict[AdapterName, None] = {}  # in order
+        self._writing: set[AdapterName] = set()  # now, or a moment ago
         self._news = asyncio.Event()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is still to be looked at."""
+        return bool(self._due or self._writing)
 
     def look(self, name: AdapterName) -> None:
         """What is observed of it may have changed."""
@@ -59,18 +65,22 @@ class Statuses:
             while not self._due:
                 self._news.clear()
                 await self._news.wait()
-            name = next(iter(self._due))
+            name = next((each for each in self._due if each not in self._writing), None)
+            if name is None:
+                await asyncio.sleep(PAUSE)
+                continue
             del self._due[name]
+            self._writing.add(name)
             try:
                 await self._write(name)
             except NotFound:
                 continue
             except GatewayError as error:
-                log.warning("the status of adapter '%s' can't be written: %s", name, error)
+                log.warning("the status of '%s' can't be written: %s", name, error)
                 await asyncio.sleep(RETRY)
                 self.look(name)
-            else:
-                await asyncio.sleep(PAUSE / AT_ONCE)
+            finally:
+                asyncio.get_running_loop().call_later(PAUSE, self._writing.discard, name)
 
     async def _write(self, name: AdapterName) -> None:
         desired = self._wanted(name)
