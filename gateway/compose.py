@@ -23,13 +23,14 @@ from gateway.core.errors import GatewayError
 from gateway.core.hosts import Hosts, host_name, is_loopback_name
 from gateway.core.ports import Store, Tokens
 from gateway.core.routes import Routes
-from gateway.core.tools import DesiredTool, DesiredToolset
+from gateway.core.tools import DesiredPolicy, DesiredTool, DesiredToolset
 from gateway.dataplane import exposition
 from gateway.dataplane.pipeline import Pipeline
 from gateway.services.adapters import Adapters
 from gateway.services.audit import open_audit
 from gateway.services.events import Hub
 from gateway.services.logs import Logs, open_logs
+from gateway.services.policies import Policies
 from gateway.services.reconcile import Reconciler
 from gateway.services.registry import Registry
 from gateway.services.sessions import Sessions
@@ -38,7 +39,7 @@ from gateway.services.witness import Witness
 from gateway.services.workloads import workloads
 from gateway.settings import BackendKind, Misconfigured, Settings
 from gateway.stores.keys import load_keys
-from gateway.stores.kinds import TOOLS, TOOLSETS
+from gateway.stores.kinds import POLICIES, TOOLS, TOOLSETS
 from gateway.stores.kubernetes import stores
 from gateway.stores.sqlite import open_sqlite
 from gateway.toolrouter.router import Router
@@ -88,7 +89,8 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
         held.sessions = sessions = Sessions(routes, backend, hub=hub, audit=audit, tokens=tokens)
         logs = await enter(open_logs(backend))
         sealer = Sealer(keys)
-        router = Router(routes, sealer)
+        witness = Witness(audit)
+        router = Router(routes, sealer, witness=witness)
         reconciler = Reconciler(
             workloads(store, tool_store),
             backend,
@@ -96,7 +98,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
             hub=hub,
             listeners=(sessions.observed, logs.observed, router.heed),
         )
-        registry = Registry(tool_store, toolset_store, offers=router, reconciler=reconciler, hub=hub)
+        registry = Registry(tool_store, toolset_store, ground.policies, offers=router, reconciler=reconciler, hub=hub)
         router.on_change = registry.stir
         pipeline = await enter(
             Pipeline(
@@ -107,7 +109,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
                 seals=Seals(keys),
                 hosts=hosts,
                 tools=router,
-                witness=Witness(audit),
+                witness=witness,
                 assertions=identified.assertions,
                 tokens=tokens,
                 challenge=identified.challenge,
@@ -130,7 +132,9 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
                 identity_roles=identity_roles,
             ),
             toolsets=Toolsets(toolset_store, registry=registry, create_roles=create_roles),
+            policies=Policies(ground.policies, registry=registry),
             offers=router,
+            in_force=router,
             reconciler=reconciler,
             hub=hub,
             sessions=sessions,
@@ -161,6 +165,7 @@ class _Ground(msgspec.Struct, frozen=True):
     adapters: Store
     tools: Store[DesiredTool]
     toolsets: Store[DesiredToolset]
+    policies: Store[DesiredPolicy]
     backend: ProcessBackend | KubernetesBackend
 
 
@@ -181,7 +186,7 @@ async def _ground(
                 folder, environ=variables, passed=settings.pass_env, max_body=settings.max_body, **reach
             )
             async with open_sqlite(folder / "state.sqlite") as store, running as backend:
-                yield _Ground(store, store.beside(TOOLS), store.beside(TOOLSETS), backend)
+                yield _Ground(store, store.beside(TOOLS), store.beside(TOOLSETS), store.beside(POLICIES), backend)
         case BackendKind.KUBERNETES:
             namespace, context = settings.cluster_namespace, settings.cluster_context
             async with (
@@ -190,7 +195,7 @@ async def _ground(
                 kubernetes_backend(api, desires, _shape(settings), **reach) as pods,
             ):
                 kept = stores(api, desires)
-                yield _Ground(kept.adapters, kept.tools, kept.toolsets, pods)
+                yield _Ground(kept.adapters, kept.tools, kept.toolsets, kept.policies, pods)
         case other:
             assert_never(other)
 

@@ -1,4 +1,4 @@
-"""The Adapter, Tool and Toolset objects of a namespace as desired state, whoever wrote them. Writes none; stores do.
+"""The objects of a namespace that hold desired state (Adapter, Tool, …), whoever wrote them. Writes none; stores do.
 
 An etag has to survive writes of the status, which change an object's resourceVersion as well. So a revision is the
 resourceVersion with which the desired state last changed; the status carries it on for gateways that start later.
@@ -18,10 +18,11 @@ from gateway.cluster.api import FIELD_MANAGER, Api
 from gateway.cluster.definitions import CREATED_AT, CREATED_BY, EDITION, RESTARTED_AT, UPDATED_AT
 from gateway.cluster.errors import ClusterUnreachable
 from gateway.cluster.mirror import Mirror, version_of
-from gateway.cluster.objects import ADAPTER, TOOL, TOOLSET, CustomObject, Kind, Metadata
+from gateway.cluster.objects import ADAPTER, POLICY, TOOL, TOOLSET, CustomObject, Kind, Metadata
 from gateway.core.desired import Desired, Revision
-from gateway.core.tools import DesiredTool, DesiredToolset, Kept
+from gateway.core.tools import DesiredPolicy, DesiredTool, DesiredToolset, Kept
 from gateway.wire.names import AdapterName
+from gateway.wire.policies import PolicySpec
 from gateway.wire.resources import AdapterSpec
 from gateway.wire.tools import ToolsetSpec, ToolSpec
 
@@ -45,6 +46,7 @@ class Form[Stored: Kept](msgspec.Struct, frozen=True):
 ADAPTERS: Final = Form(ADAPTER, "adapter", AdapterSpec, Desired)
 TOOLS: Final = Form(TOOL, "tool", ToolSpec, DesiredTool)
 TOOLSETS: Final = Form(TOOLSET, "toolset", ToolsetSpec, DesiredToolset, restarts=False)
+POLICIES: Final = Form(POLICY, "policy", PolicySpec, DesiredPolicy, restarts=False)
 
 
 class Objects[Stored: Kept]:
@@ -110,6 +112,7 @@ class Desires(msgspec.Struct, frozen=True):
     adapters: Objects[Desired]
     tools: Objects[DesiredTool]
     toolsets: Objects[DesiredToolset]
+    policies: Objects[DesiredPolicy]
 
     def owner(self, desired: Desired) -> Owner | None:
         """None where it is gone, or has been changed since: another is wanted in a moment."""
@@ -135,8 +138,8 @@ class Desires(msgspec.Struct, frozen=True):
 @asynccontextmanager
 async def open_desires(api: Api) -> AsyncIterator[Desires]:
     """Synced when it opens. Raises ClusterUnreachable after FIRST_SYNC seconds."""
-    desires = Desires(Objects(api, ADAPTERS), Objects(api, TOOLS), Objects(api, TOOLSETS))
-    kept: list[Objects[Any]] = [desires.adapters, desires.tools, desires.toolsets]
+    desires = Desires(Objects(api, ADAPTERS), Objects(api, TOOLS), Objects(api, TOOLSETS), Objects(api, POLICIES))
+    kept: list[Objects[Any]] = [desires.adapters, desires.tools, desires.toolsets, desires.policies]
     async with asyncio.TaskGroup() as tasks:
         keeping = [tasks.create_task(each.mirror.keep(), name=f"watch {each.form.kind.plural}") for each in kept]
         try:

@@ -24,6 +24,7 @@ class Kind(msgspec.Struct, frozen=True):
 ADAPTER: Final = Kind("Adapter", "adapters", API_VERSION)
 TOOL: Final = Kind("Tool", "tools", API_VERSION)
 TOOLSET: Final = Kind("Toolset", "toolsets", API_VERSION)
+POLICY: Final = Kind("Policy", "policies", API_VERSION)
 POD: Final = Kind("Pod", "pods", "v1")
 STATEFUL_SET: Final = Kind("StatefulSet", "statefulsets", "apps/v1")
 SERVICE: Final = Kind("Service", "services", "v1")

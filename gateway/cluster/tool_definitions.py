@@ -1,4 +1,4 @@
-"""The custom resources Tool and Toolset: schema, rules, columns. Pure; `manifests/make.py` writes them down.
+"""The custom resources Tool, Toolset and Policy: schema, rules, columns. Pure; `manifests/make.py` writes them down.
 
 The rules are those of `wire.tools`; what hangs on a tool's own JSON Schema stays with the gateway.
 """
@@ -15,11 +15,13 @@ from gateway.cluster.definitions import (
     status_schema,
 )
 from gateway.cluster.schema import Schema, field, re2, schema_of
-from gateway.wire import names, resources, toolnames, tools
+from gateway.wire import names, policies, resources, toolnames, tools
+from gateway.wire.policies import Effect, PolicySpec
 from gateway.wire.tools import ToolsetSpec, ToolSpec
 
 _HAS_ADAPTER: Final = "has(self.adapter) && self.adapter != ''"
 _IS_ALL: Final = "has(self.toolName) && self.toolName == '*'"
+_CREATED: Final = ".metadata.creationTimestamp"
 _EMPTY: Final = "(!has(self.{0}) || self.{0}.size() == 0)"
 
 
@@ -64,6 +66,23 @@ def toolset_definition() -> dict[str, Any]:
         column("Age", ".metadata.creationTimestamp", "date"),
     ]
     return definition("Toolset", "toolsets", ["mcptools"], spec=spec, status={}, columns=columns, scale=False)
+
+
+def policy_definition() -> dict[str, Any]:
+    """Its expressions are compiled by the gateway alone; one that is none refuses every call that it concerns."""
+    spec = schema_of(PolicySpec, without=frozenset({"name"}))
+    field(spec, "description")["maxLength"] = resources.DESCRIPTION_LENGTH
+    field(spec, "toolset").update(pattern=re2(names.DNS_LABEL, or_empty=True), maxLength=names.ADAPTER_NAME_LENGTH)
+    field(spec, "default")["enum"] = [Effect.ALLOW.value, Effect.DENY.value]
+    field(spec, "approval.expires").update(minimum=0, exclusiveMinimum=True, maximum=policies.LONGEST_WAIT)
+    for kind in ("rules", "limits"):
+        field(spec, kind)["maxItems"] = policies.MAX_RULES
+        field(spec, f"{kind}.[].name")["minLength"] = 1
+        field(spec, f"{kind}.[].when")["maxLength"] = policies.MAX_EXPRESSION
+    for bound in ("perMinute", "concurrent"):
+        field(spec, f"limits.[].{bound}")["minimum"] = 0
+    columns = [column("Mode", ".spec.mode"), column("Default", ".spec.default"), column("Age", _CREATED, "date")]
+    return definition("Policy", "policies", ["mcppolicy"], spec=spec, status={}, columns=columns, scale=False)
 
 
 def _bound_definition(described: Schema) -> None:

@@ -14,6 +14,7 @@ from gateway.controlplane.contract import ACTIONS
 from gateway.controlplane.door import Door
 from gateway.controlplane.health import Check, health_routes, metric_routes, whoami_routes
 from gateway.controlplane.openapi import document
+from gateway.controlplane.policies import approval_routes, policy_routes
 from gateway.controlplane.sessions import session_routes
 from gateway.controlplane.streams import event_routes, log_routes
 from gateway.controlplane.tools import tool_routes, toolset_routes
@@ -23,6 +24,7 @@ from gateway.services.adapters import Adapters
 from gateway.services.audit import AuditLog
 from gateway.services.events import Hub
 from gateway.services.logs import Logs
+from gateway.services.policies import InForce, Policies
 from gateway.services.reconcile import Reconciler
 from gateway.services.sessions import Sessions
 from gateway.services.tools import Tools, Toolsets
@@ -37,7 +39,9 @@ def make_app(
     adapters: Adapters,
     tools: Tools,
     toolsets: Toolsets,
+    policies: Policies,
     offers: Offers,
+    in_force: InForce,
     reconciler: Reconciler,
     hub: Hub,
     sessions: Sessions,
@@ -71,6 +75,8 @@ def make_app(
         adapter_routes(adapters),
         tool_routes(tools, offers),
         toolset_routes(toolsets),
+        policy_routes(policies, in_force),
+        approval_routes(in_force),
         log_routes(adapters, tools, logs, door),
         session_routes(adapters, tools, sessions),
         event_routes(hub, door),

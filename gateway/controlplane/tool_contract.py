@@ -12,12 +12,15 @@ from gateway.controlplane.operations import (
     Operation,
     Parameter,
 )
+from gateway.wire.policies import ApprovalDecision, PendingApproval, Policy, PolicySpec, Question, Tested
 from gateway.wire.resources import LiveSession, Page
 from gateway.wire.tools import OfferedTool, Tool, Toolset, ToolsetSpec, ToolSpec, ToolStatus
 
 TOOL_TAGS: Final[Mapping[str, str]] = {
     "tools": "What is offered at /mcp: HTTP tool servers, and tools of adapters.",
     "toolsets": "Named parts of it, at /mcp/{name}.",
+    "policies": "Which calls go out there, and which don't.",
+    "approvals": "Calls that wait for somebody's word.",
 }
 
 
@@ -163,4 +166,35 @@ TOOL_OPERATIONS: Final = (
         action="tool.restart",
     ),
     *_managed("toolset", "toolsets", ToolsetSpec, Toolset, parameters=()),
+    *_managed("policy", "policies", PolicySpec, Policy, parameters=(Parameter("mode", "`enforce` or `shadow`."),)),
+    Operation(
+        method="POST",
+        path="/policies/test",
+        endpoint="policies.test",
+        summary="What policies make of calls",
+        description="Of the policies in force, and with a draft besides. Calls nothing. Administrators' alone.",
+        body=Question,
+        answer=list[Tested],
+        refusals=(400, 413),
+        action="policy.test",
+    ),
+    Operation(
+        method="GET",
+        path="/approvals",
+        endpoint="approvals.listing",
+        summary="Calls that wait for approval",
+        description="Those that the caller may decide, and its own; of this gateway alone.",
+        answer=list[PendingApproval],
+    ),
+    Operation(
+        method="POST",
+        path="/approvals/{approval_id}",
+        endpoint="approvals.decide",
+        summary="Approve a call, or don't",
+        description="`digest` is the pending approval's: it stands for the arguments that were looked at.",
+        body=ApprovalDecision,
+        answer=PendingApproval,
+        refusals=(400, 404, 412, 413),
+        action="approval.decide",
+    ),
 )

@@ -9,7 +9,7 @@ from gateway.controlplane import lists, replies
 from gateway.controlplane.door import principal
 from gateway.core.access import may_write
 from gateway.core.ports import Offers
-from gateway.core.tools import DesiredTool, DesiredToolset
+from gateway.core.tools import DesiredTool, DesiredToolset, Kept
 from gateway.services.decoding import decode, decode_merge
 from gateway.services.managed import Managed, is_match
 from gateway.services.tools import Tools, Toolsets
@@ -33,7 +33,7 @@ def tool_routes(tools: Tools, offers: Offers) -> Blueprint:
         names = {each.name for each in await tools.visible(principal())}
         return replies.json([each for each in offers.offered() if each.tool in names])
 
-    _manage(routes, tools, "tools", ToolSpec, filters=_TOOL_FILTERS, searched=_tool_texts)
+    manage(routes, tools, "tools", ToolSpec, filters=_TOOL_FILTERS, searched=_tool_texts)
 
     @routes.get("/tools/<name>/status")
     async def status(name: str) -> Response:
@@ -48,11 +48,11 @@ def tool_routes(tools: Tools, offers: Offers) -> Blueprint:
 
 def toolset_routes(toolsets: Toolsets) -> Blueprint:
     routes = Blueprint("toolsets", __name__)
-    _manage(routes, toolsets, "toolsets", ToolsetSpec, filters=_TOOLSET_FILTERS, searched=_toolset_texts)
+    manage(routes, toolsets, "toolsets", ToolsetSpec, filters=_TOOLSET_FILTERS, searched=_toolset_texts)
     return routes
 
 
-def _manage(
+def manage(
     routes: Blueprint, managed: Managed[Any, Any], plural: str, kind: Any, *, filters: Any, searched: Any
 ) -> None:
     """Create, list, get, replace, patch, delete: the same for each kind."""
@@ -111,13 +111,11 @@ def _toolset_texts(desired: DesiredToolset) -> tuple[str, ...]:
     return desired.spec.name, desired.spec.description, desired.created_by
 
 
-def _resource(desired: DesiredTool | DesiredToolset) -> Any:
+def _resource(desired: Kept) -> Any:
     return desired.shown(to_writer=may_write(principal(), desired.ownership))
 
 
-def _shown(
-    desired: DesiredTool | DesiredToolset, status: int = 200, headers: Mapping[str, str] | None = None
-) -> Response:
+def _shown(desired: Kept, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return replies.json(_resource(desired), status, {"ETag": desired.etag, **(headers or {})})
 
 

@@ -30,10 +30,13 @@ class Expression:
         if self.is_constant:
             return True
         try:
-            value = self._compiled.eval(data=facts).value()
+            found = self._compiled.eval(data=facts)
+            value = found.value()
         except _UNEVALUATED as error:
             return _first_line(error)
-        return value if isinstance(value, bool) else _first_line(value)
+        if isinstance(value, bool):
+            return value
+        return _first_line(value) if str(found.type()) == "ERROR" else f"gives {found.type()}, not true or false"
 
 
 class CompiledPolicy:

@@ -1,4 +1,4 @@
-"""What should be offered at /mcp: tools and toolsets as stored, who made them and when. Knows no store, no backend."""
+"""What is offered at /mcp: tools, toolsets, policies as stored, who made them and when. Knows no store, no backend."""
 
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -8,6 +8,7 @@ import msgspec
 from gateway.core.access import Ownership, folded
 from gateway.core.desired import Desired, Revision
 from gateway.wire.names import AdapterName
+from gateway.wire.policies import Policy, PolicySpec
 from gateway.wire.resources import AdapterSpec
 from gateway.wire.tools import Tool, Toolset, ToolsetSpec, ToolSpec
 
@@ -109,11 +110,46 @@ class DesiredToolset(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class DesiredPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy on tool calls. Administrators' alone, to read as well: it says what is kept from whom."""
+
+    spec: PolicySpec
+    created_by: str
+    created_at: datetime
+    last_updated_at: datetime
+    revision: Revision = Revision(0)
+
+    @property
+    def name(self) -> AdapterName:
+        return AdapterName(self.spec.name)
+
+    @property
+    def ownership(self) -> Ownership:
+        return Ownership(self.created_by)
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.revision}"'
+
+    def shown(self, *, to_writer: bool) -> Policy:  # noqa: ARG002 - who may read it may write it
+        fields = {name: getattr(self.spec, name) for name in PolicySpec.__struct_fields__}
+        return Policy(
+            **fields,
+            id=self.spec.name,
+            created_by=self.created_by,
+            created_at=self.created_at,
+            last_updated_at=self.last_updated_at,
+            etag=self.etag,
+        )
+
+
 class Registered(msgspec.Struct, frozen=True):
     """All that is registered, as of one reading of the stores. Swapped whole."""
 
     tools: tuple[DesiredTool, ...] = ()
     toolsets: tuple[DesiredToolset, ...] = ()
+    policies: tuple[DesiredPolicy, ...] = ()
 
 
-type Kept = Desired | DesiredTool | DesiredToolset  # what a store keeps: each with a name, and a revision of its giving
+# What a store keeps: each with a name, and a revision of the store's giving.
+type Kept = Desired | DesiredTool | DesiredToolset | DesiredPolicy

@@ -28,6 +28,7 @@ class Managed[Stored: Kept, Spec]:
 
     noun: ClassVar[str]
     a_noun: ClassVar[str]
+    plural: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -117,7 +118,7 @@ class Managed[Stored: Kept, Spec]:
         except ValueError:  # nothing can have such a name
             found = None
         if found is None:
-            raise NotFound(f"there is no {self.noun} '{name}'; see: mcpdeck {self.noun}s list")
+            raise NotFound(f"there is no {self.noun} '{name}'; see: mcpdeck {self.plural or f'{self.noun}s'} list")
         return found
 
     async def _writable(self, principal: Principal, name: str) -> Stored:

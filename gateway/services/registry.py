@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.core.errors import GatewayError
 from gateway.core.ports import Offers, Store
-from gateway.core.tools import DesiredTool, DesiredToolset, Registered
+from gateway.core.tools import DesiredPolicy, DesiredTool, DesiredToolset, Registered
 from gateway.services.events import Hub
 from gateway.services.reconcile import Reconciler
 from gateway.wire.names import AdapterName
@@ -34,6 +34,7 @@ class Registry:
         self,
         tools: Store[DesiredTool],
         toolsets: Store[DesiredToolset],
+        policies: Store[DesiredPolicy],
         *,
         offers: Offers,
         reconciler: Reconciler,
@@ -41,7 +42,7 @@ class Registry:
         period: float = PERIOD,
     ) -> None:
         self.trouble = "nothing has been read from the store yet"
-        self._tools, self._toolsets = tools, toolsets
+        self._tools, self._toolsets, self._policies = tools, toolsets, policies
         self._offers, self._reconciler, self._hub = offers, reconciler, hub
         self._period = period
         self._registered = Registered()
@@ -58,7 +59,8 @@ class Registry:
         """Raises what the stores raise."""
         async with asyncio.timeout(BOUND):
             tools, toolsets = await self._tools.list(), await self._toolsets.list()
-        registered = Registered(tuple(tools), tuple(toolsets))
+            policies = await self._policies.list()
+        registered = Registered(tuple(tools), tuple(toolsets), tuple(policies))
         if registered != self._registered or self.trouble:
             self._registered, self.trouble = registered, ""
             self._offers.publish(registered)

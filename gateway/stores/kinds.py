@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.core.desired import Desired
-from gateway.core.tools import DesiredTool, DesiredToolset, Kept
+from gateway.core.tools import DesiredPolicy, DesiredTool, DesiredToolset, Kept
 
 
 class Kind[Stored: Kept](msgspec.Struct, frozen=True):
@@ -22,5 +22,7 @@ class Kind[Stored: Kept](msgspec.Struct, frozen=True):
 ADAPTERS: Final = Kind("adapter", "adapters", Desired)
 TOOLS: Final = Kind("tool", "tools", DesiredTool)
 TOOLSETS: Final = Kind("toolset", "toolsets", DesiredToolset)
+POLICIES: Final = Kind("policy", "policies", DesiredPolicy)
+_ALL: Final[tuple[Kind[Any], ...]] = (ADAPTERS, TOOLS, TOOLSETS, POLICIES)
 
-_decoders: Final[dict[str, Any]] = {each.table: msgspec.json.Decoder(each.type) for each in (ADAPTERS, TOOLS, TOOLSETS)}
+_decoders: Final[dict[str, Any]] = {each.table: msgspec.json.Decoder(each.type) for each in _ALL}

@@ -17,7 +17,7 @@ from gateway.cluster.mirror import version_of
 from gateway.cluster.objects import CustomObject
 from gateway.core.desired import Desired, Revision
 from gateway.core.errors import Conflict, NotFound
-from gateway.core.tools import DesiredTool, DesiredToolset, Kept
+from gateway.core.tools import DesiredPolicy, DesiredTool, DesiredToolset, Kept
 from gateway.stores.expectations import check_delete, check_put
 from gateway.wire.names import AdapterName
 
@@ -129,6 +129,7 @@ class Stores(msgspec.Struct, frozen=True):
     adapters: KubernetesStore[Desired]
     tools: KubernetesStore[DesiredTool]
     toolsets: KubernetesStore[DesiredToolset]
+    policies: KubernetesStore[DesiredPolicy]
 
 
 def stores(api: Api, desires: Desires) -> Stores:
@@ -136,6 +137,7 @@ def stores(api: Api, desires: Desires) -> Stores:
         KubernetesStore(api, desires.adapters, also=[desires.tools]),
         KubernetesStore(api, desires.tools),
         KubernetesStore(api, desires.toolsets),
+        KubernetesStore(api, desires.policies),
     )
 
 

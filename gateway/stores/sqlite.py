@@ -35,6 +35,7 @@ MIGRATIONS: Final = (  # the file's user_version counts those it has had; one th
         "CREATE TABLE tools (name TEXT PRIMARY KEY, revision INTEGER NOT NULL, desired BLOB NOT NULL) WITHOUT ROWID",
         "CREATE TABLE toolsets (name TEXT PRIMARY KEY, revision INTEGER NOT NULL, desired BLOB NOT NULL) WITHOUT ROWID",
     ),
+    ("CREATE TABLE policies (name TEXT PRIMARY KEY, revision INTEGER NOT NULL, desired BLOB NOT NULL) WITHOUT ROWID",),
 )
 
 _encode = msgspec.json.Encoder().encode

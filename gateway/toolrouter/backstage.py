@@ -18,14 +18,14 @@ from gateway.toolrouter.asking import path_of
 from gateway.toolrouter.breaker import Breaker
 from gateway.toolrouter.calls import Ready
 from gateway.toolrouter.catalog import Catalog, Offer
-from gateway.toolrouter.inner import Inner, request_to
+from gateway.toolrouter.guard import Guard
+from gateway.toolrouter.inner import CLIENT_LEFT, Inner, request_to
 from gateway.toolrouter.sight import Sight
 from gateway.toolrouter.usage import Usage
 from gateway.wire.http1 import Headers, Request
 from gateway.wire.names import AdapterName
 
 BROKEN: Final = frozenset({0, 502, 504})  # what a backend that fails is answered with; 503 is none that is ready
-CLIENT_LEFT: Final = 499  # where a status is due and there is none: nginx's word
 _IS_ERROR: Final = b'"isError":true'
 _OURS: Final = frozenset({b"mcp-session-id", b"content-length"})
 
@@ -45,7 +45,8 @@ class Listener(Protocol):
 class Backstage:
     """`door` is given once there is one: data plane and tools need each other."""
 
-    def __init__(self, routes: Routes) -> None:
+    def __init__(self, routes: Routes, guard: Guard) -> None:
+        self.guard = guard
         self.door: AdaptersDoor | None = None
         self.usage = Usage()
         self.listeners: set[Listener] = set()
@@ -80,10 +81,11 @@ class Backstage:
         sentence = f"'{source}' failed {breaker.limit} times in a row and is left alone for {seconds:.0f} s"
         return NothingReady(sentence, retry=seconds)
 
-    def watched(self, offer: Offer) -> Callable[[int, bytes], None]:
-        """For the end of a call: what it says of its tool and of its backend."""
+    def watched(self, offer: Offer, release: Callable[[], None]) -> Callable[[int, bytes], None]:
+        """For the end of a call: what it says of its tool and of its backend. release: called then as well."""
 
         def done(status: int, body: bytes) -> None:
+            release()
             if status == CLIENT_LEFT:
                 return
             self.judged(offer.source, status)
@@ -95,17 +97,26 @@ class Backstage:
         breaker = self.breakers.get(source)
         if status in BROKEN:
             self.breakers.setdefault(source, Breaker()).failed()
-        elif breaker is not None:
+        elif breaker is not None and status != CLIENT_LEFT:
             breaker.succeeded()
 
-    def call_server(self, exchange: Exchange, principal: Principal, ready: Ready, say: Callable[[bytes], None]) -> None:
+    def call_server(
+        self,
+        exchange: Exchange,
+        principal: Principal,
+        ready: Ready,
+        *,
+        release: Callable[[], None],
+        say: Callable[[bytes], None],
+    ) -> None:
         """An HTTP tool server. say: gets the result, as a dict encoded."""
         offer = ready.offer
         route = self.sight.table.tools.get(offer.source)
         if route is None:
+            release()
             say(msgspec.json.encode(_away(offer)))
             return
-        done = self.watched(offer)
+        done = self.watched(offer, release)
 
         def answered(status: int, result: dict[str, Any]) -> None:
             encoded = msgspec.json.encode(result)
@@ -114,7 +125,12 @@ class Backstage:
 
         request = servers.request(offer, ready.arguments, ready.headers)
         call = servers.Call(request, exchange.peer, offer, done=answered)
-        exchange.on_leave = call.leave
+
+        def left() -> None:
+            call.leave()
+            done(CLIENT_LEFT, b"")
+
+        exchange.on_leave = left
         assert self.door is not None  # noqa: S101 - nothing is served before
         self.door.forward(call, principal, route)
 

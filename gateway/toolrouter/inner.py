@@ -11,6 +11,7 @@ from gateway.wire import sse
 from gateway.wire.http1 import Headers, Request
 
 JSON: Final = (b"content-type", b"application/json")
+CLIENT_LEFT: Final = 499  # where a status is due and there is none: nginx's word
 EVENT_STREAM: Final = b"text/event-stream"
 ACCEPT: Final = (b"accept", b"application/json, text/event-stream")
 
@@ -91,13 +92,18 @@ class Inner:
 class Passing(Inner):
     """Passes everything on to a client's exchange, its patience included.
 
-    done: called once with the status; 0 where the answer broke off.
+    done: called once with the status, and the body where it came whole; 0 where the answer broke off.
     """
 
     def __init__(self, outer: Exchange, request: Request, done: Callable[[int, bytes], None] | None = None) -> None:
         super().__init__(request, outer.peer)
         self._outer, self._done = outer, done
         outer.on_leave = self.leave
+
+    def leave(self) -> None:
+        if not self.has_ended:
+            super().leave()
+            self._tell(CLIENT_LEFT, b"")
 
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         self._tell(status, body)

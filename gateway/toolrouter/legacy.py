@@ -18,7 +18,7 @@ from gateway.toolrouter import replies, resources
 from gateway.toolrouter.asking import IDENTITY, path_of
 from gateway.toolrouter.backstage import Backstage
 from gateway.toolrouter.calls import Answered, Caller, Ready, Refused, prepare
-from gateway.toolrouter.inner import JSON, request_to
+from gateway.toolrouter.inner import CLIENT_LEFT, JSON, request_to
 from gateway.toolrouter.links import Failed, Greeting, Link, LinkedCall, Opened, Outcome, set_level
 from gateway.toolrouter.modern import CAPABILITIES, LISTS, completed, instructions, renamed
 from gateway.toolrouter.peer import KINDS
@@ -199,17 +199,26 @@ class LegacyFace:
                 asked.error(code, sentence)
             case Answered(result):
                 asked.answer(result)
-            case Ready() as ready if ready.offer.is_server:
-                self._call_server(asked, ready)
             case Ready() as ready:
-                self._pass(asked, [ready.offer.source], ready.body, self._backstage.watched(ready.offer))
+                meta = envelope.members(envelope.members(asked.message.get("params")).get("_meta"))
+                token, go = meta.get("progressToken"), partial(self._go, asked, ready)
+                self._backstage.guard.admit(
+                    asked.exchange, asked.caller, ready, raw_id=asked.raw_id, token=token, go=go
+                )
 
-    def _call_server(self, asked: Asked, ready: Ready) -> None:
+    def _go(self, asked: Asked, ready: Ready, exchange: Exchange, release: Callable[[], None]) -> None:
+        """exchange: the request's own, or what stands for it after a wait."""
+        asked.exchange = exchange
         refusal = self._backstage.refusal(ready.offer.source)
         if refusal is not None:
-            replies.refuse(asked.exchange, refusal, asked.raw_id)
+            release()
+            replies.refuse(exchange, refusal, asked.raw_id)
+        elif ready.offer.is_server:
+            principal = asked.caller.principal
+            self._backstage.call_server(exchange, principal, ready, release=release, say=asked.answer)
         else:
-            self._backstage.call_server(asked.exchange, asked.caller.principal, ready, asked.answer)
+            done = self._backstage.watched(ready.offer, release)
+            self._send(asked, self._link(asked.session, ready.offer.source), ready.body, done=done, otherwise=None)
 
     def _prompt(self, asked: Asked) -> None:
         name = envelope.text(envelope.members(asked.message.get("params")).get("name", Raw(b"null"))) or ""
@@ -249,14 +258,17 @@ class LegacyFace:
 
     # to adapters
 
-    def _pass(self, asked: Asked, sources: list[AdapterName], body: bytes, done: Done | None = None) -> None:
+    def _pass(self, asked: Asked, sources: list[AdapterName], body: bytes) -> None:
         """To the first of these adapters that is not out of order, and on to the next where one knows of nothing."""
         source, *others = sources
         otherwise = partial(self._pass, asked, others, body) if others else None
         refusal = self._backstage.refusal(source)
         if refusal is None:
-            told = done or (lambda status, _: self._backstage.judged(source, status))
-            self._send(asked, self._link(asked.session, source), body, done=told, otherwise=otherwise)
+
+            def judged(status: int, _: bytes) -> None:
+                self._backstage.judged(source, status)
+
+            self._send(asked, self._link(asked.session, source), body, done=judged, otherwise=otherwise)
         elif otherwise is not None:
             otherwise()
         else:
@@ -285,6 +297,7 @@ class LegacyFace:
 
         def go(outcome: Outcome) -> None:
             if asked.exchange.has_ended:
+                finished(CLIENT_LEFT, b"")
                 return
             match outcome:
                 case Failed(status, answer):

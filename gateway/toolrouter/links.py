@@ -13,8 +13,7 @@ from msgspec import Raw
 from gateway.core.access import Principal
 from gateway.core.ports import Exchange
 from gateway.toolrouter.asking import path_of
-from gateway.toolrouter.backstage import CLIENT_LEFT
-from gateway.toolrouter.inner import ACCEPT, EVENT_STREAM, JSON, Events, Inner, media_type, request_to
+from gateway.toolrouter.inner import ACCEPT, CLIENT_LEFT, EVENT_STREAM, JSON, Events, Inner, media_type, request_to
 from gateway.toolrouter.streams import Source, marked, needs_no_look, with_marked_ids
 from gateway.wire import envelope, jsonrpc, mcp, sse
 from gateway.wire.http1 import Headers, Request

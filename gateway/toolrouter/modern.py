@@ -4,6 +4,7 @@ Lists, discovery and subscriptions are answered here; calls, prompts, resources 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -111,20 +112,27 @@ class ModernFace:
             case Answered(result):
                 replies.result(exchange, call.raw_id, result)
             case Ready() as ready:
-                self._go(exchange, caller, call, ready)
+                token = call.meta.token if bytes(call.meta.token) else None
+                go = partial(self._go, caller, call, ready)
+                self._backstage.guard.admit(exchange, caller, ready, raw_id=call.raw_id, token=token, go=go)
 
-    def _go(self, exchange: Exchange, caller: Caller, call: ModernRequest, ready: Ready) -> None:
-        offer = ready.offer
+    def _go(
+        self, caller: Caller, call: ModernRequest, ready: Ready, exchange: Exchange, release: Callable[[], None]
+    ) -> None:
+        offer, raw_id = ready.offer, call.raw_id
         refusal = self._backstage.refusal(offer.source)
         if refusal is not None:
-            replies.refuse(exchange, refusal, call.raw_id)
+            release()
+            replies.refuse(exchange, refusal, raw_id)
         elif offer.is_server:
-            self._backstage.call_server(
-                exchange, caller.principal, ready, lambda found: replies.result(exchange, call.raw_id, _complete(found))
-            )
+
+            def say(found: bytes) -> None:
+                replies.result(exchange, raw_id, _complete(found))
+
+            self._backstage.call_server(exchange, caller.principal, ready, release=release, say=say)
         else:
             request = to_adapter(offer.source, ready.body, ready.headers)
-            passing = Passing(exchange, request, self._backstage.watched(offer))
+            passing = Passing(exchange, request, self._backstage.watched(offer, release))
             self._backstage.admit(passing, caller.principal)
 
     def _prompt(self, exchange: Exchange, caller: Caller, call: ModernRequest) -> None:

@@ -17,19 +17,22 @@ from gateway.core.access import Ownership, Principal, may_read
 from gateway.core.affinity import Sealer
 from gateway.core.inbound import Legacy, Modern
 from gateway.core.observed import Observed
-from gateway.core.ports import AdaptersDoor, Exchange
+from gateway.core.ports import AdaptersDoor, Exchange, Witness
 from gateway.core.routes import TOOLS_PATH, Routes
 from gateway.core.tools import DesiredToolset, Registered
 from gateway.toolrouter import replies
+from gateway.toolrouter.approvals import Approvals
 from gateway.toolrouter.backstage import Backstage
 from gateway.toolrouter.calls import Caller
 from gateway.toolrouter.catalog import Catalog, Known, Offer, build
+from gateway.toolrouter.guard import Guard
 from gateway.toolrouter.legacy import LegacyFace
 from gateway.toolrouter.modern import ModernFace, no_toolset
 from gateway.toolrouter.peer import ALL_KINDS, Peer
 from gateway.toolrouter.sessions import Sessions
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
+from gateway.wire.policies import Question, Tested
 from gateway.wire.tools import OfferedTool
 
 TICK: Final = 5.0  # seconds between looks at quiet streams
@@ -41,15 +44,24 @@ log = logging.getLogger(__name__)
 class Router:
     """core.ports.ToolsDoor and Offers. Serves within `serving`, which is given the data plane's door.
 
-    `on_change` is called when what is offered may be another set, or stand otherwise; it must not wait.
+    witness: is told of calls that policies refuse. `on_change` is called when what is offered may be another set, or
+    stand otherwise; it must not wait.
     """
 
     def __init__(
-        self, routes: Routes, sealer: Sealer, *, clock: Callable[[], float] = time.time, tick: float = TICK
+        self,
+        routes: Routes,
+        sealer: Sealer,
+        *,
+        witness: Witness | None = None,
+        clock: Callable[[], float] = time.time,
+        tick: float = TICK,
     ) -> None:
         self.on_change: Callable[[], None] | None = None
+        self.approvals = Approvals()
         self._routes, self._tick = routes, tick
-        self._backstage = Backstage(routes)
+        self._guard = Guard(self.approvals, witness=witness)
+        self._backstage = Backstage(routes, self._guard)
         self._sessions = Sessions(sealer, clock)
         self._modern = ModernFace(self._backstage)
         self._legacy = LegacyFace(self._backstage, self._sessions)
@@ -86,6 +98,7 @@ class Router:
     def publish(self, registered: Registered) -> None:
         """What is registered is another set; it holds when this returns."""
         self._registered = registered
+        self._guard.publish(registered.policies)
         self._keep_peers()
         self._rebuild(ALL_KINDS)
 
@@ -115,6 +128,10 @@ class Router:
         """What is wrong with an adapter's lists; "" where all is well."""
         peer = self._peers.get(source)
         return peer.problem if peer is not None else ""
+
+    def tested(self, question: Question) -> list[Tested]:
+        """What policies make of calls. Raises core.policy.Faulty."""
+        return self._guard.answer(question)
 
     # ToolsDoor
 
@@ -185,6 +202,7 @@ class Router:
     async def _keep_ticking(self) -> None:
         while True:
             await asyncio.sleep(self._tick)
+            self._guard.tick()
             for listener in tuple(self._backstage.listeners):
                 listener.tick()
 

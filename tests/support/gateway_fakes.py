@@ -25,15 +25,19 @@ from gateway.services.adapters import Adapters
 from gateway.services.audit import AuditLog
 from gateway.services.events import Hub
 from gateway.services.logs import Logs, open_logs
+from gateway.services.policies import Policies
 from gateway.services.reconcile import Reconciler
 from gateway.services.registry import Registry
 from gateway.services.sessions import Sessions
 from gateway.services.tools import Tools, Toolsets
 from gateway.services.workloads import workloads
-from gateway.stores.kinds import TOOLS, TOOLSETS
+from gateway.stores.kinds import POLICIES, TOOLS, TOOLSETS
 from gateway.stores.memory import MemoryStore
+from gateway.toolrouter.approvals import Approvals
+from gateway.toolrouter.guard import Guard
 from gateway.wire import sse
 from gateway.wire.names import AdapterName, InstanceName, PrincipalId, instance_name
+from gateway.wire.policies import Question, Tested
 from gateway.wire.resources import AdapterSpec, ChangeEvent, Phase, Stdio
 from gateway.wire.tools import OfferedTool
 
@@ -167,16 +171,22 @@ class FakeBackend:
 
 
 class FakeOffers:
-    """ports.Offers: remembers what was published; a test says what is offered of it."""
+    """ports.Offers and Policies: remembers what was published; a test says what is offered of it."""
 
     def __init__(self) -> None:
         self.registered = Registered()
         self.published = 0
+        self.approvals = Approvals(lambda: NOW)
+        self.guard = Guard(self.approvals)
         self.tools: list[OfferedTool] = []
         self.problems: dict[str, str] = {}
 
     def publish(self, registered: Registered) -> None:
         self.registered, self.published = registered, self.published + 1
+        self.guard.publish(registered.policies)
+
+    def tested(self, question: Question) -> list[Tested]:
+        return self.guard.answer(question)
 
     async def settled(self) -> None:
         """At once."""
@@ -198,6 +208,7 @@ class ControlPlane:
         audit: AuditLog | None = options.get("audit")
         self.sessions = Sessions(self.routes, backend, hub=self.hub, audit=audit)
         self.tool_store, self.toolset_store = MemoryStore(TOOLS), MemoryStore(TOOLSETS)
+        self.policy_store = MemoryStore(POLICIES)
         self.offers = FakeOffers()
         self.reconciler = Reconciler(
             workloads(self.store, self.tool_store),
@@ -209,7 +220,12 @@ class ControlPlane:
         )
         self.adapters = Adapters(self.store, backend, reconciler=self.reconciler, clock=lambda: NOW)
         self.registry = Registry(
-            self.tool_store, self.toolset_store, offers=self.offers, reconciler=self.reconciler, hub=self.hub
+            self.tool_store,
+            self.toolset_store,
+            self.policy_store,
+            offers=self.offers,
+            reconciler=self.reconciler,
+            hub=self.hub,
         )
         self.tools = Tools(
             self.tool_store,
@@ -220,12 +236,15 @@ class ControlPlane:
             clock=lambda: NOW,
         )
         self.toolsets = Toolsets(self.toolset_store, registry=self.registry, clock=lambda: NOW)
+        self.policies = Policies(self.policy_store, registry=self.registry, clock=lambda: NOW)
         authenticator: Authenticator = options.pop("authenticator", DevAuthenticator())
         self.app: Quart = make_app(
             adapters=self.adapters,
             tools=self.tools,
             toolsets=self.toolsets,
+            policies=self.policies,
             offers=self.offers,
+            in_force=self.offers,
             reconciler=self.reconciler,
             hub=self.hub,
             sessions=self.sessions,

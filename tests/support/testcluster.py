@@ -91,6 +91,7 @@ def install_definitions() -> None:
         "crd/adapters.mcpdeck.dev",
         "crd/tools.mcpdeck.dev",
         "crd/toolsets.mcpdeck.dev",
+        "crd/policies.mcpdeck.dev",
         "--timeout=30s",
     )
 
