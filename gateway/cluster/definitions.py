@@ -116,6 +116,8 @@ def _bound_numbers(spec: Schema) -> None:
     for each in ("session.idleTimeout", "timeouts.connect", "timeouts.firstByte"):
         field(spec, each).update(minimum=0, exclusiveMinimum=True)
     field(spec, "timeouts.idle")["minimum"] = 0
+    field(spec, "recording.maxMessages").update(minimum=1, maximum=resources.MAX_RECORDED)
+    field(spec, "recording.sample").update(minimum=0, exclusiveMinimum=True, maximum=1)
 
 
 def _spec_rules() -> list[dict[str, Any]]:

@@ -95,6 +95,7 @@ def route_of(desired: Desired, observed: Observed) -> Route:
         timeouts=desired.spec.timeouts,
         reason=_unready_sentence(desired, observed.instances),
         era=desired.spec.era,
+        recording=desired.spec.recording,
         is_tool=desired.is_tool,
         grant=observed.grant,
     )

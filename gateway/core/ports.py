@@ -156,13 +156,23 @@ class Accounts(Protocol):
 
 
 class Account(Protocol):
-    """One request under way, from its head to its end."""
+    """One request under way, from its head to its end. opened_at: seconds since the epoch."""
+
+    @property
+    def opened_at(self) -> float: ...
+
+    @property
+    def session_id(self) -> str:
+        """Of the live session, or group of calls, that it belongs to, as callers know it; "" until that is known."""
 
     def learned(self, session: bytes) -> None:
         """The upstream minted this session id in its answer to initialize."""
 
-    def ended(self, *, status: int, bytes_in: int, bytes_out: int) -> None:
-        """status: what the client got; 0 when it left, or the upstream broke off, before a status."""
+    def ended(self, *, status: int, bytes_in: int, bytes_out: int, problem: str = "") -> None:
+        """status: what the client got; 0 when it left, or the upstream broke off, before a status.
+
+        problem: what the gateway says went wrong, in a sentence.
+        """
 
     def closed(self) -> None:
         """The session has ended: a DELETE succeeded, or the upstream no longer knows it."""

@@ -9,7 +9,7 @@ from gateway.core.access import Ownership
 from gateway.core.grants import Grant
 from gateway.wire.mcp import Era
 from gateway.wire.names import DNS_LABEL, AdapterName, InstanceName
-from gateway.wire.resources import EraPolicy, Timeouts
+from gateway.wire.resources import EraPolicy, Recording, Timeouts
 
 ADAPTERS_PREFIX = "/adapters/"
 TOOLS_PATH = "/mcp"  # the gateway's own MCP server
@@ -50,6 +50,7 @@ class Route(msgspec.Struct, frozen=True):
     era: EraPolicy = EraPolicy.AUTO
     is_tool: bool = False  # an HTTP tool server, reached through /mcp alone
     grant: Grant | None = None
+    recording: Recording = Recording()
 
     @property
     def ready(self) -> tuple[Endpoint, ...]:

@@ -10,11 +10,13 @@ from gateway.core import affinity
 from gateway.core.access import Principal
 from gateway.core.affinity import SESSION_LIFETIME, Binding, Sealer
 from gateway.core.errors import Unsupported, UpstreamBroke
+from gateway.core.overhearing import Listener, Tap
 from gateway.core.ports import Account, Accounts, Asking, Assertions, Exchange, Tokens
 from gateway.core.routes import Endpoint, Route, Routes
 from gateway.dataplane.deadlines import Deadlines
 from gateway.dataplane.heads import bearer_of, identity_lines, upstream_opening, upstream_request
 from gateway.dataplane.metrics import Counters
+from gateway.dataplane.tap import Guarded
 from gateway.dataplane.upstream import Upstream
 from gateway.wire.mcp import Era
 
@@ -73,6 +75,7 @@ class Plane:
         self._routes, self._accounts, self._sealer = routes, accounts, sealer
         self._assertions, self._scheme, self._clock = assertions, scheme, clock
         self.streams: set[Stream] = set()
+        self.tap: Tap | None = None  # core.overhearing.Tapped
         self._load: dict[str, int] = {}
 
     def choose(self, route: Route, tried: tuple[str, ...] = ()) -> Endpoint | None:
@@ -98,6 +101,25 @@ class Plane:
             request_id=request_id,
             is_stream=request.method == "GET",
         )
+
+    def listener(self, target: Target, exchange: Exchange, account: Account, request_id: bytes) -> Listener | None:
+        """Who wants to hear of this call, and has heard of its request when this returns."""
+        if self.tap is None or target.route.is_tool:
+            return None
+        listener = self.tap.listen(
+            account,
+            target.route.adapter,
+            target.endpoint,
+            target.principal,
+            target.era,
+            asking=exchange,
+            request_id=request_id,
+        )
+        if listener is None:
+            return None
+        guarded = Guarded(listener)
+        guarded.asked()
+        return guarded
 
     def done(self, target: Target) -> None:
         uid = target.endpoint.uid

@@ -16,6 +16,7 @@ from gateway.dataplane.connection import UpstreamConnection
 from gateway.dataplane.events import Progress
 from gateway.dataplane.heads import EVENT_STREAM, REQUEST_ID, client_headers, media_type
 from gateway.dataplane.plane import Plane, Target
+from gateway.dataplane.tap import Ear
 from gateway.wire import mcp
 from gateway.wire.http1 import Headers
 from gateway.wire.mcp import Era
@@ -31,6 +32,7 @@ class Relay:
     __slots__ = (
         "_account",
         "_connection",
+        "_ear",
         "_exchange",
         "_has_ended",
         "_head",
@@ -40,6 +42,7 @@ class Relay:
         "_opening",
         "_parts",
         "_plane",
+        "_problem",
         "_progress",
         "_request_id",
         "_status",
@@ -61,10 +64,14 @@ class Relay:
         self._progress: Progress | None = None
         self._tried: tuple[str, ...] = ()
         self._has_ended = self._is_paused = self._is_leaving = False
+        self._ear: Ear | None = None  # of who listens
+        self._problem = ""  # what goes wrong here, in a sentence
 
     def begin(self) -> None:
         self._plane.counters.in_flight += 1
         self._exchange.on_leave = self._left
+        if self._plane.tap is not None:
+            self._listen()
         self._send()
 
     def _send(self) -> None:
@@ -91,6 +98,8 @@ class Relay:
             self._answer_with(refusal)
         else:
             self._status, self._length = status, length
+            if self._ear is not None:
+                self._ear.head(status, headers)
             self._head = self._passed_on(status, headers)
 
     def on_body(self, chunk: bytes) -> None:
@@ -98,10 +107,12 @@ class Relay:
 
     def on_read(self) -> None:
         exchange = self._exchange
-        if not exchange.has_started:
-            self._start()
         chunk = b"".join(self._parts)
         self._parts.clear()
+        if self._plane.tap is not None:
+            self._overhear(chunk)
+        if not exchange.has_started:
+            self._start()
         if self._progress is not None:
             self._progress.feed(chunk)
             self.deadline = self._plane.deadlines.after(KEEP_ALIVE)
@@ -117,6 +128,8 @@ class Relay:
             return
         exchange.on_pause = exchange.on_resume = None
         body = b"".join(self._parts)
+        if self._plane.tap is not None:
+            self._overhear(body)
         if exchange.has_started:
             exchange.write(body)
             self._close()
@@ -230,14 +243,19 @@ class Relay:
         if endpoint is None:
             return False
         self._account.ended(status=0, bytes_in=0, bytes_out=0)
+        if self._ear is not None:
+            self._ear.end(0, f"instance '{target.endpoint.instance}' can't be connected to; another one is tried")
         self._plane.done(target)
         self._target, self._opening = msgspec.structs.replace(target, endpoint=endpoint), None
         self._account = self._plane.opened(self._target, self._exchange, self._request_id)
+        self._ear = None
+        if self._plane.tap is not None:
+            self._listen()
         self._send()
         return True
 
     def _answer_with(self, error: GatewayError) -> None:
-        self._status = error.status
+        self._status, self._problem = error.status, error.detail or error.title
         self._close()
         raw_id = inbound.request_id(self._exchange.request.body)
         replies.refuse(self._exchange, error, raw_id, request_id=self._request_id)
@@ -245,6 +263,7 @@ class Relay:
     def _break_off(self, error: GatewayError) -> None:
         """After the head: the error becomes the stream's last event where a client would take it for the answer."""
         exchange, progress = self._exchange, self._progress
+        self._problem = error.detail or error.title
         raw_id = inbound.request_id(exchange.request.body)
         is_tellable = progress is not None and progress.is_between_events and not progress.has_id
         self._close()
@@ -273,6 +292,21 @@ class Relay:
         method = self._exchange.request.header(mcp.METHOD_HEADER)
         return self._target.era is Era.MODERN and method == mcp.LISTEN.encode()
 
+    def _listen(self) -> None:
+        listener = self._plane.listener(self._target, self._exchange, self._account, self._request_id)
+        self._ear = Ear(listener) if listener is not None else None
+
+    def _overhear(self, chunk: bytes) -> None:
+        """Whoever listens may do so only since a moment ago: what is whole is still heard whole."""
+        progress = self._progress
+        if self._ear is None and (progress is not None or not self._exchange.has_started):
+            self._listen()
+            if self._ear is not None:
+                is_within = progress is not None and not progress.is_between_events
+                self._ear.head(self._status, self._head, is_within=is_within)
+        if self._ear is not None:
+            self._ear.feed(chunk)
+
     def _close(self, body: int = 0) -> None:
         """The books. body: bytes of answer that are about to be written."""
         if self._has_ended:
@@ -288,4 +322,6 @@ class Relay:
         if self._progress is not None:
             plane.end_stream(self)
         plane.done(self._target)
-        self._account.ended(status=self._status, bytes_in=received, bytes_out=sent)
+        self._account.ended(status=self._status, bytes_in=received, bytes_out=sent, problem=self._problem)
+        if self._ear is not None:
+            self._ear.end(self._status, self._problem)

@@ -13,12 +13,14 @@ from gateway.bridge.sides import Exchange as Exchanged
 from gateway.bridge.sides import Header, Heard
 from gateway.core import inbound
 from gateway.core.errors import GatewayError, UpstreamBroke
+from gateway.core.overhearing import Listener
 from gateway.core.ports import Account, Exchange
 from gateway.core.routes import Endpoint
 from gateway.dataplane import replies
 from gateway.dataplane.connection import UpstreamConnection
 from gateway.dataplane.heads import EVENT_STREAM, REQUEST_ID, media_type
 from gateway.dataplane.plane import Plane, Target
+from gateway.dataplane.tap import held
 from gateway.wire import mcp, sse
 from gateway.wire.http1 import Headers, Request
 
@@ -46,7 +48,11 @@ class Answered:
         self._plane, self._exchange, self._target = plane, exchange, target
         self._request_id = replies.request_id_of(exchange)
         self._account: Account = plane.opened(target, exchange, self._request_id)
+        self._listener: Listener | None = None
+        if plane.tap is not None:
+            self._listen()
         self._is_stream = self._is_paused = self._has_ended = False
+        self._problem = ""
         self._unread = 0
         self._source: Hearing | None = None  # whose answer this client is getting
         plane.counters.in_flight += 1
@@ -63,11 +69,15 @@ class Answered:
 
     def event(self, message: bytes) -> None:
         if self.is_open and self.accepts_stream:
+            if self._plane.tap is not None:
+                self._overhear(message)
             self._write(sse.encode(message))
 
     def final(self, message: bytes, status: int = 200) -> None:
         if self._has_ended:
             return
+        if self._plane.tap is not None:
+            self._overhear(message, status)
         if self._is_stream:
             self._write(sse.encode(message))
             self.finish()
@@ -128,6 +138,7 @@ class Answered:
         """An error of the gateway's own, before or within a stream."""
         if self._has_ended:
             return
+        self._problem = error.detail or error.title
         if self._is_stream and raw_id is not None:
             self._write(replies.last_event(error, raw_id))
             self.finish()
@@ -198,7 +209,20 @@ class Answered:
         else:
             plane.deadlines.forget(self)
         plane.done(self._target)
-        self._account.ended(status=status, bytes_in=received, bytes_out=sent)
+        self._account.ended(status=status, bytes_in=received, bytes_out=sent, problem=self._problem)
+        if self._listener is not None:
+            self._listener.ended(status, self._problem)
+
+    def _listen(self) -> None:
+        self._listener = self._plane.listener(self._target, self._exchange, self._account, self._request_id)
+
+    def _overhear(self, message: bytes, status: int = 200) -> None:
+        """Whoever listens may do so only since a moment ago."""
+        if self._listener is None:
+            self._listen()
+        if self._listener is not None:
+            self._listener.answering(status, self.headers)
+            self._listener.said(held(message), len(message))
 
 
 class Asked(msgspec.Struct):

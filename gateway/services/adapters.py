@@ -17,7 +17,7 @@ from gateway.services.decoding import Json, patched
 from gateway.services.managed import Managed, summary
 from gateway.services.reconcile import Reconciler
 from gateway.wire.names import AdapterName
-from gateway.wire.resources import AdapterSpec, AdapterStatus, normalized, problems_of
+from gateway.wire.resources import AdapterSpec, AdapterStatus, Recording, normalized, problems_of
 
 
 class Adapters(Managed[Desired, AdapterSpec]):
@@ -108,6 +108,6 @@ def runs_otherwise(old: AdapterSpec, new: AdapterSpec) -> bool:
     """Whether more changes than how many run, who may, and what is said of it."""
 
     def stripped(spec: AdapterSpec) -> AdapterSpec:
-        return msgspec.structs.replace(spec, replica_count=1, required_roles=[], description="")
+        return msgspec.structs.replace(spec, replica_count=1, required_roles=[], description="", recording=Recording())
 
     return stripped(old) != stripped(new)

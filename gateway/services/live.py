@@ -14,6 +14,7 @@ from gateway.core.routes import Endpoint
 from gateway.services.audit import AuditLog
 from gateway.services.called import Called, said_by
 from gateway.services.client_info import ClientInfo
+from gateway.services.pace import Pace
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 from gateway.wire.resources import LiveSession
@@ -26,7 +27,8 @@ class Live:
 
     __slots__ = (
         "adapter", "bytes_in", "bytes_out", "calls", "client", "endpoint", "era", "errors", "id", "in_flight",
-        "is_dirty", "key", "opened_at", "principal", "session", "streams", "used_at",
+        "is_dirty", "key", "last_error", "last_error_at", "opened_at", "pace", "principal", "session", "streams",
+        "under_way", "used_at",
     )  # fmt: skip
 
     def __init__(
@@ -39,8 +41,16 @@ class Live:
         self.opened_at = self.used_at = now
         self.calls = self.in_flight = self.streams = self.errors = self.bytes_in = self.bytes_out = 0
         self.is_dirty = False
+        self.pace = Pace()
+        self.under_way: dict[Call, None] = {}  # the oldest first
+        self.last_error, self.last_error_at = "", 0.0
 
-    def shown(self) -> LiveSession:
+    def failed(self, now: float, sentence: str) -> None:
+        self.errors += 1
+        self.last_error, self.last_error_at = sentence, now
+
+    def shown(self, now: float) -> LiveSession:
+        oldest = next(iter(self.under_way), None)
         return LiveSession(
             id=self.id,
             adapter=self.adapter,
@@ -59,6 +69,11 @@ class Live:
             errors=self.errors,
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
+            rate=round(self.pace.rate(now), 4),
+            p95=self.pace.p95(),
+            last_error=self.last_error,
+            last_error_at=datetime.fromtimestamp(self.last_error_at, UTC) if self.last_error_at else None,
+            oldest_call_at=datetime.fromtimestamp(oldest.opened_at, UTC) if oldest is not None else None,
         )
 
 
@@ -93,10 +108,10 @@ class Call:
         "_era",
         "_is_stream",
         "_live",
-        "_opened_at",
         "_owner",
         "_principal",
         "_request_id",
+        "opened_at",
     )
 
     def __init__(
@@ -104,29 +119,34 @@ class Call:
         era: Era, client: ClientInfo, is_stream: bool, now: float, asking: Asking | None,
         request_id: bytes,
     ) -> None:  # fmt: skip
-        self._owner, self._live, self._opened_at = owner, live, now
+        self._owner, self._live, self.opened_at = owner, live, now
         self._asking, self._request_id = asking, request_id
         self._adapter, self._endpoint, self._principal, self._era = adapter, endpoint, principal, era
         self._client, self._is_stream = client, is_stream
         if live is not None:
             self._begin(live)
 
+    @property
+    def session_id(self) -> str:
+        return self._live.id if self._live is not None else ""
+
     def _begin(self, live: Live) -> None:
-        live.used_at = self._opened_at
+        live.used_at = self.opened_at
         if self._is_stream:
             live.streams += 1
         else:
             live.in_flight += 1
+            live.under_way[self] = None
         self._owner.touch(live)
 
     def learned(self, session: bytes) -> None:
         if self._live is None:
             self._live = self._owner.session(
-                session, self._adapter, self._endpoint, self._principal, self._era, self._client, self._opened_at
+                session, self._adapter, self._endpoint, self._principal, self._era, self._client, self.opened_at
             )
             self._begin(self._live)
 
-    def ended(self, *, status: int, bytes_in: int, bytes_out: int) -> None:
+    def ended(self, *, status: int, bytes_in: int, bytes_out: int, problem: str = "") -> None:
         owner, live, now = self._owner, self._live, self._owner.clock()
         if live is None:  # a server without sessions
             live = self._live = owner.group(
@@ -138,8 +158,14 @@ class Call:
         else:
             live.in_flight -= 1
             live.calls += 1
-        if status >= 400 or (status == 0 and not self._is_stream):
-            live.errors += 1
+            live.under_way.pop(self, None)
+            live.pace.count(now, now - self.opened_at)
+        if problem:
+            live.failed(now, problem)
+        elif status >= 400:
+            live.failed(now, f"HTTP {status}")
+        elif status == 0 and not self._is_stream:
+            live.failed(now, "no answer: it broke off, or its client left")
         live.bytes_in += bytes_in
         live.bytes_out += bytes_out
         live.used_at = now
@@ -155,7 +181,7 @@ class Call:
         asking = self._asking
         return Called(
             action="mcp.stream" if self._is_stream else "mcp.call",
-            opened_at=self._opened_at,
+            opened_at=self.opened_at,
             ended_at=now,
             principal=self._principal,
             target=self._adapter,

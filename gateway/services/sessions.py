@@ -55,6 +55,7 @@ class Sessions:
     ) -> None:
         self._routes, self._backend, self._hub, self._tokens = routes, backend, hub, tokens
         self.audit, self.clock = audit, clock
+        self.on_drop: Callable[[str], None] = _forget  # is told of the ids of those that are gone
         self._live: dict[Key, Live] = {}
         self._by_id: dict[str, Live] = {}
         self._latest: dict[tuple[str, str], ClientInfo] = {}  # whose calls at what adapter: the client heard of last
@@ -81,6 +82,8 @@ class Sessions:
             live = self.session(session, adapter, endpoint, principal, era, UNKNOWN, now)
         else:
             client = self._legacy_client(principal, adapter, body)
+            if body is None:  # no initialize: none will be learned
+                live = self.group(adapter, endpoint, principal, era, client, now)
         return Call(self, live, adapter, endpoint, principal, era, client, is_stream, now, asking, request_id)
 
     def is_ended(self, session: bytes, endpoint: Endpoint) -> bool:
@@ -123,6 +126,7 @@ class Sessions:
         if self._live.get(live.key) is live:
             del self._live[live.key], self._by_id[live.id]
             self._count(live, -1)
+            self.on_drop(live.id)
         self._hub.hide_session(live.id)
 
     def _add(self, live: Live) -> Live:
@@ -163,7 +167,7 @@ class Sessions:
         for live in due:
             live.is_dirty = False
             if self._by_id.get(live.id) is live:
-                self._hub.show_session(live.shown())
+                self._hub.show_session(live.shown(self.clock()))
         if self._dirty:
             self._timer = asyncio.get_running_loop().call_later(PACE, self.tell)
 
@@ -202,11 +206,12 @@ class Sessions:
         seen = [
             live for live in self._live.values() if adapter in (None, live.adapter) and self._admits(principal, live)
         ]
-        return sorted((live.shown() for live in seen), key=lambda each: each.id)
+        now = self.clock()
+        return sorted((live.shown(now) for live in seen), key=lambda each: each.id)
 
     def one(self, principal: Principal, session_id: str) -> LiveSession:
         """Raises NotFound, Forbidden."""
-        return self._one(principal, session_id).shown()
+        return self._one(principal, session_id).shown(self.clock())
 
     async def end(self, principal: Principal, session_id: str) -> None:
         """Its id is refused from now on, and its server is told. Raises NotFound, Forbidden, Unsupported."""
@@ -262,3 +267,7 @@ class Sessions:
     def _admits(self, principal: Principal, live: Live) -> bool:
         route = self._routes.table.routes.get(live.adapter)
         return route is not None and Audience(route.ownership, live.principal.id).admits(principal)
+
+
+def _forget(session_id: str) -> None:
+    """Nobody wants to know."""

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.wire import resources
 from gateway.wire.names import parse_adapter_name
-from gateway.wire.resources import DESCRIPTION_LENGTH, PATH, AdapterSpec, AdapterStatus
+from gateway.wire.resources import DESCRIPTION_LENGTH, PATH, AdapterSpec, AdapterStatus, Recording
 from gateway.wire.toolnames import EXPORTED, LONGEST
 
 ALL: Final = "*"  # a toolName: every tool of the adapter, and its prompts and resources
@@ -168,6 +168,7 @@ def problems_of(spec: ToolSpec) -> Problems:
     sources = [bool(spec.adapter), bool(spec.image_name), bool(spec.url)]
     one_of = "give exactly one of adapter with toolName, imageName with imageVersion, or url"
     check(sum(sources) == 1, "source", one_of)
+    check(spec.recording == Recording(), "recording", "belongs to adapters: what goes through /mcp is recorded there")
     check(spec.stdio is None, "stdio", "belongs to adapters; deploy one, then name it in adapter")
     if spec.adapter:
         _check_reference(spec, check)

@@ -32,11 +32,19 @@ class Call:
         self.initialized, self.is_stream = initialized, is_stream
         self.ends: list[tuple[int, int, int]] = []
 
+    @property
+    def opened_at(self) -> float:
+        return 0.0
+
+    @property
+    def session_id(self) -> str:
+        return self.session.decode() if self.session is not None else ""
+
     def learned(self, session: bytes) -> None:
         self.session = session
         self._accounts.live[self.endpoint.uid, session] = 0
 
-    def ended(self, *, status: int, bytes_in: int, bytes_out: int) -> None:
+    def ended(self, *, status: int, bytes_in: int, bytes_out: int, problem: str = "") -> None:
         self.ends.append((status, bytes_in, bytes_out))
         self._accounts.under_way -= 1
         if self._accounts.keeps_calls:
