@@ -288,8 +288,11 @@ class UpstreamConnection(asyncio.Protocol):
         if status in (204, 304):
             self._length = 0
         self._ends_at_eof = self._length is None and not self._is_chunked
+        headers = self._headers
+        if self._length is None:
+            self._headers, self._known = [], None  # a stream may last for days
         if self._answer is not None:
-            self._answer.on_head(status, self._headers, self._length)
+            self._answer.on_head(status, headers, self._length)
 
     def on_body(self, chunk: bytes) -> None:
         if self._answer is not None and not self._is_whole:

@@ -24,6 +24,7 @@ _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})(?:[ \t]*;[^\r\n]{0,256})?\r\n")
 _HEX_START = re.compile(rb"[0-9a-fA-F]{1,8}(?:[ \t]*;[^\r\n]{0,256})?\r?")
 _LENGTH_LINE = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r\n", re.IGNORECASE)
 _LONGEST_LENGTH: Final = 16  # digits of a Content-Length, and the end of its line
+_MOST_NAMES: Final = 1024
 _LINGER: Final = 2.0  # seconds that a refused client's bytes are still read
 _PIPELINE_BYTES: Final = 64 * 1024  # what may wait behind a request that is being answered, before reading pauses
 
@@ -504,6 +505,8 @@ class Connection(asyncio.Protocol):
         head, self._head, self._shape = self._head, b"", None
         is_plain = request.body and request.keep_alive and not request.is_http10 and not self._expects
         likeness = Likeness.of(head) if is_plain and self._encoding is None else None
+        if request.method == "GET":
+            self._parser = None  # a kilobyte that a stream does not need
         if likeness is not None:
             self._shape = request.shape = Shape(likeness, request, self._limits.body)
 
@@ -530,7 +533,7 @@ class Connection(asyncio.Protocol):
             self._request.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
+        name = _names.get(name) or _lower(name)
         if self._request is None:
             return
         value = value.rstrip(b" \t")  # llhttp takes off what stands before a value only (RFC 9110, 5.5)
@@ -613,6 +616,16 @@ class _Clock:
         if second != self._second:
             self._second, self._line = second, b"date: " + formatdate(second, usegmt=True).encode()
         return self._line
+
+
+_names: dict[bytes, bytes] = {}  # as they came -> in lower case: of all names that come, few are new
+
+
+def _lower(name: bytes) -> bytes:
+    if len(_names) >= _MOST_NAMES:
+        _names.clear()
+    _names[name] = lower = name.lower()
+    return lower
 
 
 @cache
