@@ -11,14 +11,12 @@ from mcpdeck import control
 from mcpdeck.cli import tui
 from mcpdeck.cli.desk import Desk
 from mcpdeck.cli.exits import OK, UNEXPECTED, Failure
-from mcpdeck.cli.up import READY_LINE
+from mcpdeck.cli.up import OWN_ROLES, READY_LINE
 from mcpdeck.config.contexts import DEMO
 
 if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
     from mcpdeck.family import Family
-
-ROLES = "mcp.admin,mcp.engineer"
 
 
 def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
@@ -58,7 +56,7 @@ def _opened(family: "Family", folder: Path) -> str:
     """The gateway's URL, once its adapters are deployed and visitors are on their way."""
     from mcpdeck.direct import do
 
-    options = ["--bind", "127.0.0.1:0", "--data-dir", str(folder / "gateway"), "--dev-roles", ROLES]
+    options = ["--bind", "127.0.0.1:0", "--data-dir", str(folder / "gateway"), "--dev-roles", OWN_ROLES]
     gateway = family.start("gateway", *options, log=folder / "gateway.log")
     notes = family.start("mcpdeck.samples.notes", log=folder / "notes.log")
     url = gateway.hear(READY_LINE)[1]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
     from mcpdeck.family import Child
 
+OWN_ROLES = "mcp.admin,mcp.engineer"  # on one's own machine, without an issuer, one may do everything
 READY_LINE = r"mcpdeck gateway listening on (https?://\S+)"
 _NEXT = """\
   mcpdeck adapters create time --stdio -- uvx mcp-server-time
@@ -41,7 +42,7 @@ def _up(words: argparse.Namespace, desk: Desk) -> int:
     is_calm = sys.stderr.isatty()
     log = desk.places.data / "gateway.log"
     bind = [] if words.port is None else ["--bind", f"127.0.0.1:{words.port}"]
-    options = [*bind, "--data-dir", str(desk.places.gateway), *(desk.trailing or [])]
+    options = [*bind, "--data-dir", str(desk.places.gateway), "--dev-roles", OWN_ROLES, *(desk.trailing or [])]
     try:
         with ended_by_signals(), Family() as family:
             gateway = family.start("gateway", *options, log=log if is_calm else None)
