@@ -10,6 +10,10 @@ from gateway.cluster.definitions import adapter_definition
 from gateway.cluster.tool_definitions import policy_definition, tool_definition, toolset_definition
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+from chart import template  # noqa: E402
+
+CHART_NOTICE = "{{- /* Made by manifests/make.py from manifests/base; edit that. */ -}}\n"
 NOTICE = "# Made by manifests/make.py from gateway/cluster/definitions.py; edit that.\n"
 
 
@@ -28,7 +32,11 @@ def made() -> dict[Path, str]:
         "toolsets": toolset_definition(),
         "policies": policy_definition(),
     }
-    return {HERE / "crds" / f"{name}.yaml": NOTICE + _yaml(each) for name, each in definitions.items()}
+    written = {f"{name}.yaml": NOTICE + _yaml(each) for name, each in definitions.items()}
+    kinds = {
+        folder / name: text for folder in (HERE / "crds", HERE / "helm" / "crds") for name, text in written.items()
+    }
+    return kinds | {HERE / "helm" / "templates" / "gateway.yaml": CHART_NOTICE + template(HERE / "base")}
 
 
 def _yaml(document: Any) -> str:

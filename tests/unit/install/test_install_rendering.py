@@ -13,7 +13,15 @@ from mcpdeck.install.rendering import Wishes, manifests, rendered
 from mcpdeck.install.steps import _unready
 from tests.support import testcluster
 
-BLANKS = {"REGISTRY": "reg.example", "TENANT": "t", "CLIENT": "c", "URL": "https://mcp.example", "IDENTITY": "i", "ISSUER": "https://i", "AUDIENCE": "a"}
+BLANKS = {
+    "REGISTRY": "reg.example",
+    "TENANT": "t",
+    "CLIENT": "c",
+    "URL": "https://mcp.example",
+    "IDENTITY": "i",
+    "ISSUER": "https://i",
+    "AUDIENCE": "a",
+}
 KUBECTL = next(
     (found for each in (str(testcluster.PROGRAMS / "kubectl"), "kubectl") if (found := shutil.which(each))), ""
 )
