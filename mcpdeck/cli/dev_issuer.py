@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+GATEWAY: Final = "http://127.0.0.1:8700"  # where a gateway listens if nobody says otherwise
 CLIENT: Final = "mcpdeck-terminal"  # any name does: the issuer serves every public client on this machine
 
 
@@ -50,6 +51,7 @@ async def _serve(words: argparse.Namespace) -> int:
                 "MCPDECK_OIDC_AUDIENCES": AUDIENCE,
                 "MCPDECK_OIDC_CLIENT_ID": CLIENT,
                 "MCPDECK_OIDC_CA_FILE": str(files.authority),
+                "MCPDECK_PUBLIC_URL": GATEWAY,
             }
             print("\n".join(f"{name}={shlex.quote(value)}" for name, value in settings.items()), flush=True)
             print(f"then: mcpdeck login --ca-file {shlex.quote(str(files.authority))}", file=sys.stderr, flush=True)
