@@ -65,7 +65,7 @@ def upstream_request(opening: bytes, request: Request, *, request_id: bytes, fre
 
 def client_headers(headers: Headers) -> Headers:
     """What passes of an answer's headers. Neither the length nor the session id: those are the gateway's to say."""
-    return [pair for pair in headers if (_seen.get(pair[0]) if pair[0] in _seen else _look_at(pair[0]))]
+    return [pair for pair in headers if _seen.get(pair[0]) or (pair[0] not in _seen and _look_at(pair[0]))]
 
 
 def media_type(headers: Headers) -> bytes:
@@ -73,6 +73,11 @@ def media_type(headers: Headers) -> bytes:
         if name == b"content-type":
             return value.partition(b";")[0].strip().lower()
     return b""
+
+
+@lru_cache(maxsize=256)
+def is_event_stream(content_type: bytes) -> bool:
+    return content_type.partition(b";")[0].strip().lower() == EVENT_STREAM
 
 
 @lru_cache(maxsize=4096)

@@ -14,7 +14,7 @@ from gateway.core.ports import Account, Exchange
 from gateway.dataplane import replies
 from gateway.dataplane.connection import UpstreamConnection
 from gateway.dataplane.events import Progress
-from gateway.dataplane.heads import EVENT_STREAM, REQUEST_ID, client_headers, media_type
+from gateway.dataplane.heads import REQUEST_ID, client_headers, is_event_stream
 from gateway.dataplane.plane import Plane, Target
 from gateway.dataplane.tap import Ear
 from gateway.wire import mcp
@@ -36,7 +36,6 @@ class Relay:
         "_exchange",
         "_has_ended",
         "_head",
-        "_is_leaving",
         "_is_paused",
         "_length",
         "_opening",
@@ -63,7 +62,7 @@ class Relay:
         self._parts: list[bytes] = []
         self._progress: Progress | None = None
         self._tried: tuple[str, ...] = ()
-        self._has_ended = self._is_paused = self._is_leaving = False
+        self._has_ended = self._is_paused = False
         self._ear: Ear | None = None  # of who listens
         self._problem = ""  # what goes wrong here, in a sentence
 
@@ -77,6 +76,7 @@ class Relay:
     def _send(self) -> None:
         target = self._target
         request = self._plane.request(target, self._exchange, self._request_id, self._opening)
+        self._opening = None
         self._plane.upstream.send(target.endpoint, request, self, target.route.timeouts)
 
     # the upstream's side
@@ -200,20 +200,27 @@ class Relay:
         exchange = self._exchange
         exchange.on_pause, exchange.on_resume = self._paused, self._resumed
         exchange.start(self._status, self._head, length=self._length)
-        if media_type(self._head) == EVENT_STREAM and not any(name == b"content-encoding" for name, _ in self._head):
+        if _UNBUFFERED in self._head and not any(name == b"content-encoding" for name, _ in self._head):
             self._progress = Progress()
             self._plane.begin_stream(self)
+        self._head = []  # a stream may last for days
 
     def _passed_on(self, status: int, headers: Headers) -> Headers:
         """The answer's head as the client sees it, and what there is to learn from it."""
         passed = client_headers(headers)
-        if not any(name == REQUEST_ID for name, _ in passed):
-            passed.append((REQUEST_ID, self._request_id))
-        if media_type(passed) == EVENT_STREAM:
+        is_stream = is_identified = False
+        for name, value in passed:
+            if name == b"content-type":
+                is_stream = is_event_stream(value)
+            elif name == REQUEST_ID:
+                is_identified = True
+        if is_stream:
             passed.append(_UNBUFFERED)
-        session = self._session(status, headers)
-        if session is not None:
-            passed.append((mcp.SESSION_HEADER, session))
+        if not is_identified:
+            passed.append((REQUEST_ID, self._request_id))
+        for name, value in headers:
+            if name == mcp.SESSION_HEADER and (session := self._session(status, value)) is not None:
+                passed.append((mcp.SESSION_HEADER, session))
         if self._target.session is not None and (status == 404 or self._has_ended_session(status)):
             self._account.closed()
         return passed
@@ -221,11 +228,8 @@ class Relay:
     def _has_ended_session(self, status: int) -> bool:
         return self._exchange.request.method == "DELETE" and 200 <= status < 300
 
-    def _session(self, status: int, headers: Headers) -> bytes | None:
+    def _session(self, status: int, said: bytes) -> bytes | None:
         """The session id to tell the client: a new one for a good initialize, else the one it came with."""
-        said = next((value for name, value in headers if name == mcp.SESSION_HEADER), None)
-        if said is None:
-            return None
         if not self._target.is_initialize:
             return self._target.sealed if said == self._target.session else None
         if not 200 <= status < 300:
@@ -301,9 +305,10 @@ class Relay:
         progress = self._progress
         if self._ear is None and (progress is not None or not self._exchange.has_started):
             self._listen()
-            if self._ear is not None:
-                is_within = progress is not None and not progress.is_between_events
-                self._ear.head(self._status, self._head, is_within=is_within)
+            if self._ear is not None and progress is not None:
+                self._ear.join(self._status, is_within=not progress.is_between_events)
+            elif self._ear is not None:
+                self._ear.head(self._status, self._head)
         if self._ear is not None:
             self._ear.feed(chunk)
 
