@@ -6,7 +6,7 @@ A clock that stands still, a gateway that is a scene: the same code gives the sa
 import asyncio
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from gateway.wire.resources import Phase, WhoAmI  # noqa: E402
 from mcpdeck.config.contexts import Context, Contexts  # noqa: E402
 from mcpdeck.config.running import Running  # noqa: E402
 from mcpdeck.errors import Unreachable  # noqa: E402
+from mcpdeck.model.findings import TITLES, Finding, Outcome  # noqa: E402
 from mcpdeck.model.pulse import parse_metrics  # noqa: E402
 from mcpdeck.model.state import PulseTaken, SessionsListed  # noqa: E402
 from mcpdeck.tui.identity import SignedIn  # noqa: E402
@@ -132,6 +133,26 @@ async def changes(deck: Driver) -> None:
     await deck.until(lambda: "memory" not in deck.app.state.adapters)
 
 
+async def examination(_context: Context) -> AsyncIterator[Finding]:
+    """As the doctor would find it on a day when a token is about to lapse and one adapter is in trouble."""
+    for check, outcome, told, fix, seconds in (
+        ("name", "ok", "mcp.example.com is 20.50.2.14, 20.50.2.15", "", 0.004),
+        ("connection", "ok", "port 443 is open", "", 0.011),
+        ("tls", "warning", "mcp.example.com, good for 9d", "have the gateway's certificate renewed", 0.024),
+        ("health", "ok", "it is ready", "", 0.013),
+        ("discovery", "ok", "https://login.microsoftonline.com/7d1c0c0e-8f0a-4a5e-b7f4-3f1e1b0d2c55/v2.0", "", 0.016),
+        ("token", "ok", "of https://login.microsoftonline.com/…/v2.0, for api://mcp-gateway, good for 51m", "", None),
+        ("roles", "ok", "Ada Lovelace (ada@example.com), by oidc, with mcp.engineer: may deploy adapters", "", 0.012),
+        ("adapters", "warning",
+         "2 of 14 adapters in trouble: search (OOMKilled) and legacy-crm (ImagePullBackOff)",
+         "mcpdeck adapters status search; mcpdeck logs search", 0.019),
+        ("modern", "ok", "browser answers as playwright 1.58.0, 21 tools, protocol 2026-07-28", "", 0.041),
+        ("legacy", "ok", "browser answers as playwright 1.58.0, 21 tools, protocol 2025-11-25", "", 0.063),
+    ):  # fmt: skip
+        title = TITLES[check]
+        yield Finding(check=check, title=title, outcome=Outcome(outcome), told=told, fix=fix, seconds=seconds)
+
+
 async def deeds(deck: Driver) -> None:
     """A few things done, one of them refused."""
     deck.gateway.fail("POST", "/adapters/time/restart", Fault(403, "restarts of time are the platform team's"))
@@ -177,6 +198,12 @@ SHOTS = {
     "pulse-120x40": Shot((120, 40), "9", ("Busiest",), before=beating),
     "events-120x40": Shot((120, 40), ":events<enter>", ("memory is deleted",), before=changes),
     "audit-120x40": Shot((120, 40), ":audit<enter>", ("Audit 4",), before=deeds),
+    "doctor-120x40": Shot(
+        (120, 40), ":doctor<enter>", ("MCP handshake", "works; mind"), surroundings=lambda: {"examine": examination}
+    ),
+    "doctor-80x24": Shot(
+        (80, 24), ":doctor<enter>", ("MCP handshake", "works; mind"), surroundings=lambda: {"examine": examination}
+    ),
     "help-120x40": Shot((120, 40), "?", ("Keys in Adapters",)),
 }
 

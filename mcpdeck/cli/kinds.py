@@ -14,7 +14,7 @@ from mcpdeck.model.state import Changed, State, reduce_all
 from mcpdeck.model.words import Tone, sign_of
 from mcpdeck.model.yaml_lines import to_yaml
 
-_SGR: Final = {Tone.OK: "32", Tone.BUSY: "36", Tone.WARN: "33", Tone.BAD: "31", Tone.DIM: "2"}
+SGR: Final = {Tone.OK: "32", Tone.BUSY: "36", Tone.WARN: "33", Tone.BAD: "31", Tone.DIM: "2"}
 
 
 def rows_of(events: list[ChangeEvent]) -> list[AdapterRow]:
@@ -30,7 +30,7 @@ def _word(row: AdapterRow) -> str:
 
 
 def _tone(row: AdapterRow) -> str:
-    return _SGR.get(sign_of(row.status.phase if row.status else None).tone, "")
+    return SGR.get(sign_of(row.status.phase if row.status else None).tone, "")
 
 
 def _age(row: AdapterRow) -> str:
@@ -108,7 +108,7 @@ AUDIT: Final = View[AuditRecord](
         Column("DID", lambda record: record.action),
         Column("TO", lambda record: record.target),
         Column("WHAT", lambda record: " ".join(filter(None, [record.method, record.name]))),
-        Column("OUTCOME", _outcome, tone=lambda record: _SGR[Tone.BAD] if record.status >= 400 else ""),
+        Column("OUTCOME", _outcome, tone=lambda record: SGR[Tone.BAD] if record.status >= 400 else ""),
         Column("TOOK", lambda record: milliseconds(record.duration), is_right=True,
                key=lambda record: record.duration),
         Column("WHY", lambda record: record.detail),

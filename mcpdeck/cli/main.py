@@ -51,6 +51,7 @@ VERBS: Final = {
     "token": _Verb("accounts", "an access token for scripts"),
     "audit": _Verb("audit", "the gateway's audit log"),
     "dev-issuer": _Verb("dev_issuer", "a small issuer, to try sign-in"),
+    "doctor": _Verb("doctor", "examine the way to the gateway, and through it"),
     "info": _Verb("info", "versions, paths and settings"),
     "completion": _Verb("completion", "completion for your shell"),
     "version": _Verb("info", "the version"),

@@ -23,6 +23,7 @@ class View(StrEnum):
     PULSE = "pulse"
     EVENTS = "events"
     AUDIT = "audit"
+    DOCTOR = "doctor"
     DETAIL = "detail"  # one adapter
     SESSION = "session"  # one session
 
@@ -33,6 +34,7 @@ PARENTS: Final = {  # where the others are reached from
     View.SESSION: View.SESSIONS,
     View.EVENTS: View.PULSE,
     View.AUDIT: View.PULSE,
+    View.DOCTOR: View.CONTEXTS,
 }
 TABLES: Final = (View.ADAPTERS, View.SESSIONS, View.CONTEXTS, View.AUDIT)
 LINES: Final = (View.LOGS, View.EVENTS)

@@ -116,7 +116,7 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[ContextRow]:
             order=lambda row: care(row.entry.context),
         ),
         Column(
-            id="url", title="URL", minimum=24, maximum=60, priority=3,
+            id="url", title="URL", minimum=24, maximum=60, priority=3, flexible=True,
             cell=lambda row, _now: Cell(row.entry.context.url or "runs on this machine, when it runs", Tone.DIM),
             order=lambda row: row.entry.context.url,
         ),

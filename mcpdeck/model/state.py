@@ -14,6 +14,7 @@ from gateway.wire.resources import Adapter, AdapterStatus, ChangeEvent, LiveSess
 from mcpdeck.config.contexts import Context
 from mcpdeck.model.contexts import ContextEntry, Reach
 from mcpdeck.model.deeds import CAPACITY, Deed
+from mcpdeck.model.findings import Finding
 from mcpdeck.model.formatting import age
 from mcpdeck.model.happenings import Known, News, happening
 from mcpdeck.model.pulse import Metrics, Pulse, taken
@@ -45,6 +46,14 @@ class Signing(msgspec.Struct, frozen=True):
     told: str = ""
 
 
+class Doctor(msgspec.Struct, frozen=True, kw_only=True):
+    """The last examination; context is empty before the first."""
+
+    context: str = ""
+    findings: tuple[Finding, ...] = ()
+    is_running: bool = False
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """One gateway as last heard. `fresh_at` is when it was last known to be true; None before the first word.
 
@@ -67,6 +76,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     is_whole: bool = False  # a snapshot has ended: what comes from now on is news
     news: tuple[News, ...] = ()  # of the last events alone
     pulse: Pulse = Pulse()
+    doctor: Doctor = Doctor()
     deeds: tuple[Deed, ...] = ()  # what was done from here, whatever the context; the latest last
 
     @property
@@ -74,6 +84,12 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         """The context that is looked at, as far as it is known."""
         entry = self.contexts.get(self.context)
         return entry.context if entry else Context(name=self.context, url=self.url)
+
+    def elsewhere(self, name: str) -> "State":
+        """Another gateway, of which nothing is known yet; what belongs to this side stays."""
+        entry = self.contexts.get(name)
+        url = entry.context.url if entry else ""
+        return State(context=name, url=url, contexts=self.contexts, deeds=self.deeds, doctor=self.doctor)
 
     @property
     def is_stale(self) -> bool:
@@ -140,6 +156,20 @@ class PulseTaken(msgspec.Struct, frozen=True):
     trouble: str = ""
 
 
+class DoctorBegan(msgspec.Struct, frozen=True):
+    """A context is being examined."""
+
+    context: str
+
+
+class DoctorFound(msgspec.Struct, frozen=True):
+    finding: Finding
+
+
+class DoctorEnded(msgspec.Struct, frozen=True):
+    """Nothing more will be found."""
+
+
 class SigningBegan(msgspec.Struct, frozen=True):
     told: str = ""
 
@@ -178,7 +208,17 @@ class Disconnected(msgspec.Struct, frozen=True):
 
 
 type OwnEvent = (  # of this side alone
-    ContextsRead | ContextReached | PulseTaken | DeedsRead | DeedDone | SigningBegan | SigningTold | SigningEnded
+    ContextsRead
+    | ContextReached
+    | PulseTaken
+    | DoctorBegan
+    | DoctorFound
+    | DoctorEnded
+    | DeedsRead
+    | DeedDone
+    | SigningBegan
+    | SigningTold
+    | SigningEnded
 )
 type DeckEvent = (
     OwnEvent
@@ -271,6 +311,8 @@ class _Draft:
             case PulseTaken():
                 pulse = taken(self.state.pulse, event.at, event.metrics, dict(self.sessions))
                 self.state = replace(self.state, pulse=replace(pulse, trouble=event.trouble))
+            case DoctorBegan() | DoctorFound() | DoctorEnded():
+                self.state = replace(self.state, doctor=_examined(self.state.doctor, event))
             case DeedsRead():
                 self.state = replace(self.state, deeds=(*event.deeds, *self.state.deeds)[-CAPACITY:])
             case DeedDone():
@@ -309,3 +351,13 @@ class _Draft:
                 self.sessions[change.name] = msgspec.convert(change.resource, LiveSession)
             case _:
                 pass  # a kind that a newer gateway knows
+
+
+def _examined(doctor: Doctor, event: DoctorBegan | DoctorFound | DoctorEnded) -> Doctor:
+    match event:
+        case DoctorBegan():
+            return Doctor(context=event.context, is_running=True)
+        case DoctorFound():
+            return replace(doctor, findings=(*doctor.findings, event.finding))
+        case DoctorEnded():
+            return replace(doctor, is_running=False)

@@ -76,8 +76,11 @@ class Glyphs(NamedTuple):
     bars: str
     no: str
 
+    def glyph(self, sign: Sign) -> str:
+        return sign.plain if self.cursor == ">" else sign.glyph
+
     def sign(self, sign: Sign) -> str:
-        return f"{sign.plain if self.cursor == '>' else sign.glyph} {sign.word}"
+        return f"{self.glyph(sign)} {sign.word}"
 
 
 UNICODE: Final = Glyphs("❯", "◆", "↑", "↓", "·", "●", "◌", "✖", "─", "…", "│", "›", "✓", "▁▂▃▄▅▆▇█", "✖")

@@ -41,6 +41,7 @@ from mcpdeck.tui.views.adapters import AdaptersView
 from mcpdeck.tui.views.audit import AuditView
 from mcpdeck.tui.views.contexts import ContextsView
 from mcpdeck.tui.views.detail import DetailView
+from mcpdeck.tui.views.doctor import DoctorView
 from mcpdeck.tui.views.events import EventsView
 from mcpdeck.tui.views.lines_place import LinesPlace
 from mcpdeck.tui.views.logs import LogsView
@@ -119,6 +120,7 @@ class Deck(App[None]):
             yield PulseView(glyphs=glyphs, clock=clock)
             yield EventsView(glyphs=glyphs, clock=clock)
             yield AuditView(glyphs=glyphs, clock=clock)
+            yield DoctorView(glyphs=glyphs, clock=clock)
             yield SessionView(glyphs=glyphs, clock=clock)
             yield DetailView(glyphs=glyphs, clock=clock)
         yield Prompt(self._complete)
@@ -175,9 +177,7 @@ class Deck(App[None]):
     def switch(self, context: str) -> None:
         """Look at another gateway; nothing of this one stays on the screen."""
         self._remember()
-        entry = self.state.contexts.get(context)
-        url = entry.context.url if entry else ""
-        self.state = State(context=context, url=url, contexts=self.state.contexts, deeds=self.state.deeds)
+        self.state = self.state.elsewhere(context)
         self._pending.clear()
         self._refused.clear()
         self._connection.hurry()
@@ -289,6 +289,10 @@ class Deck(App[None]):
     @property
     def audit_view(self) -> AuditView:
         return self._root.query_one(AuditView)
+
+    @property
+    def doctor_view(self) -> DoctorView:
+        return self._root.query_one(DoctorView)
 
     @property
     def lines_place(self) -> LinesPlace:

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from mcpdeck.auth.account import TOKEN_VARIABLE, Account, Accounts, Method, origin_of
+from mcpdeck.auth.sources import TokenSource
 from mcpdeck.auth.vault import MemoryVault
 
 
@@ -56,6 +57,9 @@ class Identity(Protocol):
         """Whether somebody was signed in."""
 
     def account(self, context: str, url: str) -> Account | None: ...
+
+    def source(self, context: str, url: str) -> TokenSource | None:
+        """Where this context's tokens come from; None: nobody signed in."""
 
 
 class KeptIdentity:
@@ -116,3 +120,8 @@ class KeptIdentity:
 
     def account(self, context: str, url: str) -> Account | None:
         return self._accounts.find(context, origin_of(url))
+
+    def source(self, context: str, url: str) -> TokenSource | None:
+        from mcpdeck.auth.session import source_of
+
+        return source_of(context, url, self._environ, self._accounts)

@@ -1,6 +1,6 @@
 """What the deck takes from the world, and how it begins. Opens nothing itself."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from textual.app import App
 
 from mcpdeck.config.contexts import Context
 from mcpdeck.model.commands import View
+from mcpdeck.model.findings import Finding
 from mcpdeck.tui.cache import Cache
 from mcpdeck.tui.identity import Identity
 from mcpdeck.tui.journal import Journal
@@ -61,6 +62,7 @@ class Surroundings:
     contexts: Book | None = None
     journal: Journal | None = None
     reach: Callable[[Context], Awaitable[float]] = over_the_network
+    examine: Callable[[Context], AsyncIterator[Finding]] | None = None  # None: the doctor's own examination
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Random = field(default_factory=Random)
     dump_folder: Path = Path()

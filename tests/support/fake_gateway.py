@@ -17,6 +17,7 @@ import msgspec
 from gateway.wire import sse
 from gateway.wire.problems import MEDIA_TYPE, Problem
 from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, ChangeEvent, LiveSession, WhoAmI, problems_of
+from tests.support.fake_mcp import FakeMcp
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -51,6 +52,8 @@ class Scene:
     statuses: dict[str, AdapterStatus] = field(default_factory=dict)
     sessions: dict[str, LiveSession] = field(default_factory=dict)
     logs: dict[str, list[str]] = field(default_factory=dict)
+    servers: dict[str, FakeMcp] = field(default_factory=dict)  # what adapters answer at their endpoints
+    checks: dict[str, str] = field(default_factory=dict)  # of /readyz: why not, empty when well
     metrics: list[str] = field(default_factory=list)  # one for each time it is asked; the last stays
 
 
@@ -296,6 +299,22 @@ class FakeGateway:
             self._followers[name].remove(queue)
         return None
 
+    async def _readyz(self, _request: Request, writer: asyncio.StreamWriter) -> None:
+        checks = [{"name": name, "ok": not why, "reason": why} for name, why in self.scene.checks.items()]
+        is_ready = not any(self.scene.checks.values())
+        _json(writer, 200 if is_ready else 503, {"status": "ready" if is_ready else "not ready", "checks": checks})
+
+    async def _mcp(self, request: Request, writer: asyncio.StreamWriter, name: str) -> None:
+        server = self.scene.servers.get(name)
+        if server is None:
+            return _problem(writer, 404, f"no adapter {name!r}")
+        if request.method == "DELETE":
+            return _respond(writer, 204, b"", "text/plain")
+        status, body = server.respond(msgspec.json.decode(request.body), request.headers)
+        if body is None:
+            return _respond(writer, status, b"", "text/plain")
+        return _json(writer, status, body)
+
     async def _follow_events(self, request: Request, writer: asyncio.StreamWriter) -> None:
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         last = request.headers.get("last-event-id", "")
@@ -353,6 +372,9 @@ _ROUTES: dict[tuple[str, str], _Answer] = {
     ("GET", f"/sessions/live/{_NAME}"): FakeGateway._session,
     ("DELETE", f"/sessions/live/{_NAME}"): FakeGateway._end_session,
     ("GET", "/events"): FakeGateway._follow_events,
+    ("GET", "/readyz"): FakeGateway._readyz,
+    ("POST", f"/adapters/{_NAME}/mcp"): FakeGateway._mcp,
+    ("DELETE", f"/adapters/{_NAME}/mcp"): FakeGateway._mcp,
 }
 
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from mcpdeck.auth.account import Account, Method
 from mcpdeck.auth.errors import AuthError
+from mcpdeck.auth.sources import TokenSource
 from mcpdeck.tui.identity import Plan, SignedIn
 
 ISSUER = "https://login.example.com"
@@ -66,3 +67,6 @@ class FakeIdentity:
 
     def account(self, context: str, url: str) -> Account | None:
         return next((it.account for it in self.kept if it.account.context == context), None)
+
+    def source(self, context: str, url: str) -> TokenSource | None:
+        return None

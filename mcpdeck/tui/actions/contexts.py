@@ -10,6 +10,7 @@ from mcpdeck.tui.actions.asking import ask
 from mcpdeck.tui.actions.handlers import do_plainly, does
 from mcpdeck.tui.contexts import change_contexts
 from mcpdeck.tui.deck import Deck
+from mcpdeck.tui.doctor import examine
 from mcpdeck.tui.surroundings import Book
 
 
@@ -84,4 +85,23 @@ def _keep(context: Context, book: Book) -> None:
     book.add(context, use=False)
 
 
-do_plainly({"context.add": _add})
+@does("context.doctor")
+def see_doctor(deck: Deck, order: Order) -> None:
+    entry = _entry(deck, order)
+    deck.go(View.DOCTOR)
+    examine(deck, entry.context if entry else deck.state.here)
+
+
+def _again(deck: Deck) -> None:
+    name = deck.state.doctor.context
+    entry = deck.state.contexts.get(name)
+    examine(deck, entry.context if entry else deck.state.here)
+
+
+do_plainly(
+    {
+        "context.add": _add,
+        "doctor.again": _again,
+        "doctor.copy": lambda deck: deck.copy(deck.doctor_view.text, "what was found"),
+    }
+)

@@ -1,0 +1,206 @@
+"""Asks a gateway, and what lies before it, one question after another. What an answer means is in `verdicts`."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from gateway.wire.mcp import Era
+from gateway.wire.resources import Adapter, AdapterStatus, ChangeEvent
+from mcpdeck.auth.account import origin_of
+from mcpdeck.auth.errors import AuthError
+from mcpdeck.auth.sources import TokenSource
+from mcpdeck.client import GatewayClient, Synced, open_http, translated
+from mcpdeck.config.contexts import Context
+from mcpdeck.doctor import verdicts, way
+from mcpdeck.doctor.verdicts import fine, mind, skipped, wrong
+from mcpdeck.errors import ProblemError, Unreachable
+from mcpdeck.model.findings import Finding, Outcome
+from mcpdeck.model.plain import one_line
+
+SECONDS: Final = 6.0  # that one check may take
+GATES: Final = frozenset({"name", "connection", "tls", "health", "roles"})  # without these the rest is pointless
+
+type Question = Callable[[], Coroutine[None, None, Finding]]
+
+
+class Examination:
+    """One gateway, once. source: where this caller's tokens come from; None where nobody is signed in."""
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        source: Callable[[], TokenSource | None],
+        adapter: str = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._context = context
+        self._url = context.url.rstrip("/")
+        self._source = source
+        self._adapter = adapter
+        self._clock = clock
+        self._auth: httpx.Auth | None = None
+        self._adapters: list[Adapter] = []
+        self._statuses: dict[str, AdapterStatus] = {}
+
+    async def findings(self) -> AsyncGenerator[Finding]:
+        """In order. What can not be examined since something before it is wrong is skipped, and says so."""
+        broken = ""
+        for check, ask in self._questions():
+            if broken:
+                yield skipped(check, f"not before {broken} is right")
+                continue
+            finding = await _asked(check, ask)
+            if finding.outcome is Outcome.WRONG and check in GATES:
+                broken = finding.title
+            yield finding
+
+    def _questions(self) -> list[tuple[str, Question]]:
+        parts = urlsplit(self._url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        return [
+            ("name", partial(self._name, host, port)),
+            ("connection", partial(way.connection, host, port)),
+            ("tls", partial(way.tls, self._context, host, port, now=self._clock())),
+            ("health", self._health),
+            ("discovery", self._discovery),
+            ("token", self._token),
+            ("roles", self._roles),
+            ("adapters", self._list),
+            ("modern", partial(self._handshake, "modern", Era.MODERN)),
+            ("legacy", partial(self._handshake, "legacy", Era.LEGACY)),
+        ]
+
+    async def _name(self, host: str, port: int) -> Finding:
+        if not host:
+            return wrong("name", f"{self._context.name} has no URL: it does not run here now", "mcpdeck up")
+        return await way.name(host, port)
+
+    # The gateway
+
+    async def _health(self) -> Finding:
+        try:
+            async with open_http(self._url, ca_file=self._context.ca_file) as http:
+                with translated(self._url):
+                    answer = await http.get("/readyz")
+        except Unreachable as error:
+            return wrong("health", str(error), "is a gateway behind this URL?")
+        if answer.is_success:
+            return fine("health", "it is ready")
+        if answer.status_code != 503:
+            return wrong("health", f"/readyz gave {answer.status_code}", "is a gateway behind this URL, or a proxy?")
+        return mind("health", f"it lives, and is not ready: {_reasons(answer)}", "wait, or see the gateway's log")
+
+    async def _discovery(self) -> Finding:
+        from mcpdeck.auth.discovery import discover
+
+        verify: Any = ssl.create_default_context(cafile=self._context.ca_file) if self._context.ca_file else True
+        try:
+            offer = await asyncio.to_thread(discover, self._url, verify=verify)
+        except AuthError as error:
+            return skipped("discovery", one_line(str(error)))
+        place = offer.sign_in.issuer if offer.sign_in else ", ".join(offer.authorization_servers)
+        if not place:
+            return mind("discovery", "it names no issuer", "mcpdeck login --issuer URL, if it wants a sign-in")
+        return fine("discovery", one_line(place))
+
+    async def _token(self) -> Finding:
+        try:
+            source = await asyncio.to_thread(self._source)
+            if source is None:
+                return skipped("token", "nobody is signed in here, which may be all right")
+            token = await asyncio.to_thread(source.token)
+            from mcpdeck.auth.session import BearerAuth
+
+            self._auth = BearerAuth(source, origin_of(self._url))
+        except AuthError as error:
+            return wrong("token", str(error), "mcpdeck login")
+        return verdicts.token(verdicts.claims_of(token.text), self._clock())
+
+    async def _roles(self) -> Finding:
+        try:
+            async with GatewayClient(self._url, auth=self._auth, ca_file=self._context.ca_file) as client:
+                return verdicts.roles(await client.whoami())
+        except Unreachable as error:
+            return wrong("roles", str(error), "is a gateway behind this URL, of this version?")
+        except ProblemError as error:
+            if error.problem.status == 401:
+                return wrong("roles", f"the gateway does not know you: {error}", "mcpdeck login")
+            return wrong("roles", str(error), "see the gateway's log" + _request(error))
+
+    async def _list(self) -> Finding:
+        try:
+            async with GatewayClient(self._url, auth=self._auth, ca_file=self._context.ca_file) as client:
+                await self._take_in(client)
+        except Unreachable as error:
+            return wrong("adapters", str(error), "does something between end event streams?")
+        except ProblemError as error:
+            return wrong("adapters", str(error), "see the gateway's log" + _request(error))
+        return verdicts.adapters(self._adapters, self._statuses)
+
+    async def _take_in(self, client: GatewayClient) -> None:
+        async with aclosing(client.events()) as events:
+            async for event in events:
+                match event:
+                    case Synced():
+                        return
+                    case ChangeEvent(kind="Adapter", type="status"):
+                        self._statuses[event.name] = msgspec.convert(event.resource, AdapterStatus)
+                    case ChangeEvent(kind="Adapter"):
+                        self._adapters.append(msgspec.convert(event.resource, Adapter))
+
+    # Through the gateway
+
+    async def _handshake(self, check: str, era: Era) -> Finding:
+        from mcpdeck.mcp.exchange import McpError, Refused
+        from mcpdeck.mcp.peer import connected, tools
+
+        name = verdicts.ready_adapter(self._adapters, self._statuses, self._adapter)
+        if not name:
+            return skipped(check, "no adapter is ready to be spoken with")
+        url = f"{self._url}/adapters/{name}/mcp"
+        try:
+            async with connected(url, auth=self._auth, ca_file=self._context.ca_file, era=era, silence=SECONDS) as peer:
+                found = await tools(peer) if "tools" in peer.info.capabilities else []
+                info = peer.info
+        except (McpError, Refused) as error:
+            return mind(check, f"{name} does not speak it: {error}", "clients of the other era are served")
+        except ProblemError as error:
+            return wrong(check, f"{name}: {error}", f"mcpdeck adapters status {name}; mcpdeck logs {name}")
+        except Unreachable as error:
+            return wrong(check, f"{name}: {error}", f"mcpdeck logs {name}")
+        who = one_line(f"{info.name} {info.version}".strip()) or name
+        return fine(check, f"{name} answers as {who}, {len(found)} tools, protocol {info.protocol_version}")
+
+
+async def _asked(check: str, ask: Question) -> Finding:
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(SECONDS):
+            found = await ask()
+    except TimeoutError:
+        return wrong(check, f"no answer in {SECONDS:.0f} s", "is something between that lets nothing through?")
+    if found.outcome is Outcome.SKIPPED:
+        return found
+    return msgspec.structs.replace(found, seconds=time.perf_counter() - began)
+
+
+def _reasons(answer: httpx.Response) -> str:
+    try:
+        checks: Sequence[Any] = msgspec.json.decode(answer.content, type=dict[str, Any]).get("checks", [])
+    except msgspec.DecodeError:
+        return "no reason told"
+    reasons = [str(each.get("reason", "")) for each in checks if isinstance(each, dict) and not each.get("ok")]
+    return one_line("; ".join(filter(None, reasons))) or "no reason told"
+
+
+def _request(error: ProblemError) -> str:
+    return f", request {error.request_id}" if error.request_id else ""
