@@ -35,6 +35,7 @@ from gateway.services.reconcile import Reconciler
 from gateway.services.registry import Registry
 from gateway.services.sessions import Sessions
 from gateway.services.tools import Tools, Toolsets
+from gateway.services.traffic import Traffic
 from gateway.services.witness import Witness
 from gateway.services.workloads import workloads
 from gateway.settings import BackendKind, Misconfigured, Settings
@@ -87,6 +88,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
         ground = await enter(_ground(settings, variables, tokens=tokens, load=held.count))
         store, tool_store, toolset_store, backend = ground.adapters, ground.tools, ground.toolsets, ground.backend
         held.sessions = sessions = Sessions(routes, backend, hub=hub, audit=audit, tokens=tokens)
+        traffic = Traffic(routes, sessions)
         logs = await enter(open_logs(backend))
         sealer = Sealer(keys)
         witness = Witness(audit)
@@ -96,7 +98,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
             backend,
             routes=routes,
             hub=hub,
-            listeners=(sessions.observed, logs.observed, router.heed),
+            listeners=(sessions.observed, traffic.observed, logs.observed, router.heed),
         )
         registry = Registry(tool_store, toolset_store, ground.policies, offers=router, reconciler=reconciler, hub=hub)
         router.on_change = registry.stir
@@ -116,6 +118,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
                 scheme="https" if settings.tls_certificate else "http",
             )
         )
+        traffic.join(pipeline.tapped)
         await enter(router.serving(pipeline))
         create_roles, identity_roles = folded(settings.create_roles), folded(settings.identity_roles)
         app = make_app(
@@ -138,6 +141,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
             reconciler=reconciler,
             hub=hub,
             sessions=sessions,
+            traffic=traffic,
             logs=logs,
             authenticator=authenticator,
             hosts=hosts,
@@ -154,7 +158,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
                 tasks.create_task(registry.run(), name="read what is registered"),
                 tasks.create_task(sessions.run(), name="let idle sessions go"),
             ]
-            yield House(pipeline, app, partial(stopping.begin, hub, logs, router))
+            yield House(pipeline, app, partial(stopping.begin, hub, logs, traffic, router))
             for task in running:
                 task.cancel()
 
@@ -245,10 +249,11 @@ class _Stopping:
     def reason(self) -> str:
         return "the gateway is stopping" if self.has_begun else ""
 
-    def begin(self, hub: Hub, logs: Logs, router: Router) -> None:
+    def begin(self, hub: Hub, logs: Logs, traffic: Traffic, router: Router) -> None:
         self.has_begun = True
         hub.close()
         logs.close()
+        traffic.close()
         router.stop()
 
 

@@ -18,6 +18,7 @@ from gateway.controlplane.policies import approval_routes, policy_routes
 from gateway.controlplane.sessions import session_routes
 from gateway.controlplane.streams import event_routes, log_routes
 from gateway.controlplane.tools import tool_routes, toolset_routes
+from gateway.controlplane.traffic import traffic_routes
 from gateway.core.hosts import Hosts
 from gateway.core.ports import Authenticator, Offers
 from gateway.services.adapters import Adapters
@@ -28,6 +29,7 @@ from gateway.services.policies import InForce, Policies
 from gateway.services.reconcile import Reconciler
 from gateway.services.sessions import Sessions
 from gateway.services.tools import Tools, Toolsets
+from gateway.services.traffic import Traffic
 
 MAX_BODY: Final = 1024 * 1024  # bytes
 BODY_TIMEOUT: Final = 30  # seconds in which a body must have come
@@ -45,6 +47,7 @@ def make_app(
     reconciler: Reconciler,
     hub: Hub,
     sessions: Sessions,
+    traffic: Traffic,
     logs: Logs,
     authenticator: Authenticator,
     hosts: Hosts,
@@ -79,6 +82,7 @@ def make_app(
         approval_routes(in_force),
         log_routes(adapters, tools, logs, door),
         session_routes(adapters, tools, sessions),
+        traffic_routes(adapters, traffic, door),
         event_routes(hub, door),
         audit_routes(audit),
         whoami_routes(adapters, authentication),

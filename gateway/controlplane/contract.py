@@ -17,6 +17,7 @@ from gateway.controlplane.operations import (
     Parameter,
 )
 from gateway.controlplane.tool_contract import TOOL_OPERATIONS, TOOL_TAGS
+from gateway.controlplane.traffic_contract import TRAFFIC_OPERATIONS, TRAFFIC_TAGS
 from gateway.wire.audit import AuditRecord
 from gateway.wire.problems import Problem
 from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, LiveSession, Page, WhoAmI
@@ -26,6 +27,7 @@ TAGS: Final = {
     **TOOL_TAGS,
     "logs": "What adapters and tool servers say.",
     "sessions": "Who uses them at this moment.",
+    **TRAFFIC_TAGS,
     "events": "Every change, as it happens.",
     "audit": "Who did what.",
     "whoami": "Who is asking.",
@@ -285,6 +287,7 @@ OPERATIONS: Final = (
         answer="text/html",
     ),
     *TOOL_OPERATIONS,
+    *TRAFFIC_OPERATIONS,
 )  # fmt: skip
 
 ACTIONS: Final = {each.endpoint: each.action for each in OPERATIONS if each.action}

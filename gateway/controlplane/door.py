@@ -108,8 +108,9 @@ class Door:
         return response
 
     def _tell(self, audit: AuditLog, response: Response) -> None:
-        """Every write, and of the rest what was refused to somebody who showed a token or is known."""
-        action = self._actions.get(request.endpoint or "")
+        """Every write, and what calls itself an action; of the rest what was refused to somebody who showed a token or
+        is known."""
+        action = g.get("action") or self._actions.get(request.endpoint or "")
         if action is None and not _is_refusal(response.status_code):
             return
         record = _record(action or REFUSED, response)

@@ -11,6 +11,7 @@ from gateway.controlplane.operations import JSON, ON_EVERY_ROUTE, Operation, Par
 from gateway.wire.problems import MEDIA_TYPE
 from gateway.wire.resources import AdapterSpec, ChangeEvent
 from gateway.wire.tools import ToolsetSpec, ToolSpec
+from gateway.wire.traffic import TrafficMessage
 
 _ABOUT: Final = """\
 Runs a team's MCP servers behind one address. Wire-compatible with Microsoft's MCP Gateway.
@@ -49,7 +50,7 @@ def _types() -> Iterator[Any]:
         for kind in (operation.body, operation.answer):
             if kind is not None and not isinstance(kind, str):
                 yield kind
-    yield from (AdapterSpec, ToolSpec, ToolsetSpec, ChangeEvent, ERROR)
+    yield from (AdapterSpec, ToolSpec, ToolsetSpec, ChangeEvent, TrafficMessage, ERROR)
 
 
 def _schemes(authentication: str) -> Json:

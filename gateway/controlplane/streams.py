@@ -87,10 +87,10 @@ def parse_wish(query: Mapping[str, str], *, now: datetime) -> tuple[Wish, bool]:
         instance=query.get("instance", "0"),
         tail=_number(query, "tail", None if since else TAIL),
         since=since,
-        previous=_boolean(query, "previous"),
-        timestamps=_boolean(query, "timestamps"),
+        previous=boolean(query, "previous"),
+        timestamps=boolean(query, "timestamps"),
     )
-    return wish, _boolean(query, "follow")
+    return wish, boolean(query, "follow")
 
 
 def parse_since(text: str, *, now: datetime) -> datetime:
@@ -116,7 +116,8 @@ def _number(query: Mapping[str, str], name: str, default: int | None) -> int | N
     return int(text)
 
 
-def _boolean(query: Mapping[str, str], name: str) -> bool:
+def boolean(query: Mapping[str, str], name: str) -> bool:
+    """A bare name is true. Raises Invalid."""
     if name not in query:
         return False
     try:

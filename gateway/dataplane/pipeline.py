@@ -20,6 +20,7 @@ from gateway.core.affinity import Sealer
 from gateway.core.errors import Challenge, GatewayError, Invalid, NotFound, NothingReady, SessionLost, Unauthenticated
 from gateway.core.hosts import Hosts
 from gateway.core.inbound import Legacy, Modern, Rejection
+from gateway.core.overhearing import Tapped
 from gateway.core.ports import Accounts, Assertions, Authenticator, Exchange, Tokens, ToolsDoor, Witness
 from gateway.core.routes import TOOLS_PATH, Route, Routes, adapter_of, resource_of
 from gateway.dataplane import replies
@@ -96,6 +97,11 @@ class Pipeline:
         self._bound_elsewhere = _bound_elsewhere(challenge or Challenge())
         self._witness, self._clock = witness, clock
         self._tasks = Tasks()
+
+    @property
+    def tapped(self) -> Tapped:
+        """Where messages pass, for who listens."""
+        return self._plane
 
     def serve(self, exchange: Exchange) -> None:
         """Answer, now or later."""

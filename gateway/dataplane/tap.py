@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from gateway.core.overhearing import Headers, Listener
-from gateway.dataplane.heads import EVENT_STREAM, media_type
 from gateway.wire import sse
 
 WHOLE: Final = 256 * 1024  # bytes of a message that is held whole
 BEGINNING: Final = 64 * 1024  # bytes that are held of a larger one
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")  # as wire.sse has it
 _TAIL: Final = 3
+_EVENT_STREAM: Final = b"text/event-stream"
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +61,16 @@ class Ear:
         self._body = bytearray()
         self._size = 0
 
-    def head(self, status: int, headers: Headers, *, is_within: bool = False) -> None:
-        """is_within: what comes next is the rest of an event."""
-        pairs = list(headers)
-        if media_type(pairs) == EVENT_STREAM and not any(name == b"content-encoding" for name, _ in pairs):
-            self._events = Events(is_within=is_within)
+    def head(self, status: int, headers: Headers) -> None:
+        told = dict(headers)
+        if told.get(b"content-type", b"").lower().startswith(_EVENT_STREAM) and b"content-encoding" not in told:
+            self._events = Events()
         self._listener.answering(status, headers)
+
+    def join(self, status: int, *, is_within: bool) -> None:
+        """An event stream that has begun before. is_within: what comes next is the rest of an event."""
+        self._events = Events(is_within=is_within)
+        self._listener.answering(status, ())
 
     def feed(self, chunk: bytes) -> None:
         if self._events is not None:

@@ -30,6 +30,7 @@ from gateway.services.reconcile import Reconciler
 from gateway.services.registry import Registry
 from gateway.services.sessions import Sessions
 from gateway.services.tools import Tools, Toolsets
+from gateway.services.traffic import Traffic
 from gateway.services.workloads import workloads
 from gateway.stores.kinds import POLICIES, TOOLS, TOOLSETS
 from gateway.stores.memory import MemoryStore
@@ -207,6 +208,7 @@ class ControlPlane:
         self.logs = logs
         audit: AuditLog | None = options.get("audit")
         self.sessions = Sessions(self.routes, backend, hub=self.hub, audit=audit)
+        self.traffic = Traffic(self.routes, self.sessions)
         self.tool_store, self.toolset_store = MemoryStore(TOOLS), MemoryStore(TOOLSETS)
         self.policy_store = MemoryStore(POLICIES)
         self.offers = FakeOffers()
@@ -215,7 +217,7 @@ class ControlPlane:
             backend,
             routes=self.routes,
             hub=self.hub,
-            listeners=(self.sessions.observed, logs.observed),
+            listeners=(self.sessions.observed, self.traffic.observed, logs.observed),
             clock=lambda: NOW,
         )
         self.adapters = Adapters(self.store, backend, reconciler=self.reconciler, clock=lambda: NOW)
@@ -248,6 +250,7 @@ class ControlPlane:
             reconciler=self.reconciler,
             hub=self.hub,
             sessions=self.sessions,
+            traffic=self.traffic,
             logs=logs,
             authenticator=authenticator,
             hosts=options.pop("hosts", Hosts(is_loopback=True)),

@@ -1,0 +1,67 @@
+"""Live traffic of a session or an adapter, and what was recorded of it: decode, ask the service, send. Reads none."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from functools import partial
+from typing import Final
+
+from quart import Blueprint, Response, g, request
+
+from gateway.controlplane import replies
+from gateway.controlplane.door import Door, principal, sent_headers, while_let_in
+from gateway.controlplane.streams import boolean
+from gateway.services.adapters import Adapters
+from gateway.services.entries import chunked
+from gateway.services.traffic import Traffic
+from gateway.wire.traffic import JSONL
+
+REVEALED: Final = "traffic.reveal"  # in the audit log
+RECORDED: Final = "recording.read"
+
+
+def traffic_routes(adapters: Adapters, traffic: Traffic, door: Door) -> Blueprint:
+    routes = Blueprint("traffic", __name__)
+
+    @routes.get("/sessions/live/<session_id>/traffic")
+    async def of_session(session_id: str) -> Response:
+        return _followed(
+            traffic.of_session(principal(), session_id, reveals=_reveals(), last_event_id=_last_event_id())
+        )
+
+    @routes.get("/adapters/<name>/traffic")
+    async def of_adapter(name: str) -> Response:
+        reveals = _reveals()
+        found = await adapters.get(principal(), name)
+        return _followed(traffic.of_adapter(principal(), found.name, reveals=reveals, last_event_id=_last_event_id()))
+
+    @routes.get("/adapters/<name>/recording")
+    async def recording(name: str) -> Response:
+        g.action = RECORDED
+        found = await adapters.get(principal(), name)
+        lines = traffic.recording(principal(), found.name, session=request.args.get("session", ""))
+        return replies.stream(_sent(lines), JSONL)
+
+    def _followed(chunks: AsyncGenerator[bytes]) -> Response:
+        return replies.stream(
+            while_let_in(chunks, partial(door.is_let_in, sent_headers())),
+            "text/event-stream",
+            {"Cache-Control": "no-store, no-transform"},
+        )
+
+    return routes
+
+
+async def _sent(lines: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for chunk in chunked(list(lines)):  # as of now: more may be recorded meanwhile
+        yield chunk
+
+
+def _reveals() -> bool:
+    """To ask for secrets is an entry in the audit log, whatever comes of it."""
+    reveals = boolean(request.args, "reveal")
+    if reveals:
+        g.action = REVEALED
+    return reveals
+
+
+def _last_event_id() -> str:
+    return request.headers.get("Last-Event-ID", "")

@@ -1,0 +1,233 @@
+"""MCP traffic for who watches it, and for who looks at it later: which exchanges are listened to, and who hears them.
+
+While nobody watches and no adapter records, the data plane has no tap at all. Reads no message itself.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Final
+
+from gateway.core.access import Ownership, Principal, may_write
+from gateway.core.errors import Forbidden, NotFound
+from gateway.core.observed import Observed
+from gateway.core.overhearing import Listener, Tapped
+from gateway.core.ports import Account, Asking
+from gateway.core.routes import Endpoint, Routes
+from gateway.services.entries import Audience, chunked
+from gateway.services.sessions import Sessions
+from gateway.services.traffic_exchange import Heard, Overheard
+from gateway.services.traffic_pairing import Conversation, States
+from gateway.services.traffic_readers import Reader, Wish, event
+from gateway.services.traffic_recorder import Recorder
+from gateway.wire import sse
+from gateway.wire.mcp import Era
+from gateway.wire.names import AdapterName
+
+KEEP_ALIVE: Final = 15.0  # seconds between comments on a silent stream
+LAST_WORDS: Final = 0.5  # seconds in which a session that has ended may still say something
+CONVERSATIONS: Final = 10_000
+
+
+class Traffic:
+    """core.overhearing.Tap. Give `observed` to the reconciler as a listener, and to `join` where messages pass."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        sessions: Sessions,
+        *,
+        clock: Callable[[], float] = time.time,
+        keep_alive: float = KEEP_ALIVE,
+    ) -> None:
+        self.clock, self.states = clock, States()
+        self._routes, self._sessions, self._keep_alive = routes, sessions, keep_alive
+        self._plane: Tapped | None = None
+        self._readers: set[Reader] = set()
+        self._recorders: dict[AdapterName, Recorder] = {}
+        self._conversations: dict[str, Conversation] = {}
+        self._whole: frozenset[AdapterName] = frozenset()  # all of whose exchanges are wanted
+        self._some: frozenset[AdapterName] = frozenset()  # of which some sessions are
+        self._watched: frozenset[str] = frozenset()  # those sessions
+        self._number, self._stamp = 0, secrets.token_hex(4)
+        sessions.on_drop = self._dropped
+
+    @property
+    def readers(self) -> int:
+        return len(self._readers)
+
+    def join(self, plane: Tapped) -> None:
+        self._plane = plane
+        self._turn()
+
+    # core.overhearing.Tap
+
+    def listen(
+        self,
+        account: Account,
+        adapter: AdapterName,
+        endpoint: Endpoint,
+        principal: Principal,
+        era: Era,
+        *,
+        asking: Asking,
+        request_id: bytes,
+    ) -> Listener | None:
+        """A session that is not known yet may turn out to be one that is watched."""
+        is_wanted = adapter in self._whole or (adapter in self._some and account.session_id in self._watched)
+        if not is_wanted:
+            return None
+        return Overheard(self, account, adapter, endpoint, principal, era, asking=asking, request_id=request_id)
+
+    # traffic_exchange.Desk
+
+    def number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def conversation(self, session: str) -> Conversation:
+        found = self._conversations.get(session)
+        if found is None:
+            if len(self._conversations) >= CONVERSATIONS:
+                del self._conversations[next(iter(self._conversations))]
+            found = self._conversations[session] = Conversation()
+        return found
+
+    def tell(self, heard: Heard) -> None:
+        for reader in self._readers:
+            if reader.wish.takes(heard.message):
+                reader.put(heard)
+        recorder = self._recorders.get(AdapterName(heard.message.adapter))
+        if recorder is not None:
+            recorder.take(heard)
+
+    # Those who watch
+
+    def of_session(
+        self, principal: Principal, session_id: str, *, reveals: bool = False, last_event_id: str = ""
+    ) -> AsyncGenerator[bytes]:
+        """From now on, until the session ends; as events. Its user may, and who may change its adapter.
+
+        reveals: secrets are not hidden, for the latter alone. last_event_id: where the adapter records, what came after
+        it comes first. Raises NotFound, Forbidden.
+        """
+        live = self._sessions.one(principal, session_id)
+        wish = Wish(AdapterName(live.adapter), session=session_id, reveals=reveals)
+        return self._watched_by(principal, wish, live.principal, last_event_id)
+
+    def of_adapter(
+        self, principal: Principal, adapter: AdapterName, *, reveals: bool = False, last_event_id: str = ""
+    ) -> AsyncGenerator[bytes]:
+        """The same of all sessions of an adapter; of one's own, for who may not change it."""
+        user = "" if may_write(principal, self._ownership(adapter)) else principal.id
+        return self._watched_by(principal, Wish(adapter, principal=user, reveals=reveals), user, last_event_id)
+
+    def recording(self, principal: Principal, adapter: AdapterName, *, session: str = "") -> Iterator[bytes]:
+        """What is recorded, the oldest first: a TrafficMessage a line. Raises Forbidden, NotFound where nothing is."""
+        if not may_write(principal, self._ownership(adapter)):
+            raise Forbidden("a recording is for who may change its adapter: it holds what all its users said")
+        recorder = self._recorders.get(adapter)
+        if recorder is None:
+            raise NotFound(f"adapter '{adapter}' records nothing; to change that: mcpdeck traffic record {adapter}")
+        return (b"%b\n" % each.line for each in recorder.kept(Wish(adapter, session=session)))
+
+    def observed(self, adapters: Mapping[AdapterName, Observed]) -> None:
+        """What there is has changed, and perhaps which adapters are to record."""
+        rules = {name: route.recording for name, route in self._routes.table.routes.items() if route.recording.enabled}
+        for name, rule in rules.items():
+            if name in self._recorders:
+                self._recorders[name].follow(rule)
+            else:
+                self._recorders[name] = Recorder(rule)
+        for name in self._recorders.keys() - rules.keys():
+            del self._recorders[name]
+        for reader in self._readers:
+            if reader.wish.adapter not in adapters:
+                reader.close(f"adapter '{reader.wish.adapter}' is gone")
+        self._turn()
+
+    def close(self) -> None:
+        """Every stream ends."""
+        for reader in self._readers:
+            reader.close("the gateway stops")
+
+    def _watched_by(self, principal: Principal, wish: Wish, user: str, last_event_id: str) -> AsyncGenerator[bytes]:
+        """user: whose traffic it is; "" where it is everybody's."""
+        if wish.reveals and not may_write(principal, self._ownership(wish.adapter)):
+            raise Forbidden("secrets in traffic are shown to those alone who may change the adapter")
+
+        def may() -> bool:
+            route = self._routes.table.routes.get(wish.adapter)
+            if route is None:
+                return False
+            is_writer = may_write(principal, route.ownership)
+            return is_writer or (bool(user) and not wish.reveals and Audience(route.ownership, user).admits(principal))
+
+        return self._follow(Reader(wish), may, last_event_id)
+
+    async def _follow(self, reader: Reader, may: Callable[[], bool], last_event_id: str) -> AsyncGenerator[bytes]:
+        self._readers.add(reader)
+        self._turn()
+        try:
+            yield sse.comment("mcpdeck traffic")
+            for chunk in chunked(self._past(reader.wish, last_event_id)):
+                yield chunk
+            while True:
+                reader.wake.clear()
+                for chunk in chunked(reader.taken(self._stamp)):
+                    yield chunk
+                if reader.end:
+                    yield reader.last()
+                    return
+                if not await self._is_woken(reader):
+                    yield sse.comment()
+                if not may():
+                    reader.close("you may not watch this any longer")
+        finally:
+            self._readers.discard(reader)
+            self._turn()
+
+    async def _is_woken(self, reader: Reader) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._keep_alive):
+                return await reader.wake.wait()
+        return False
+
+    def _past(self, wish: Wish, last_event_id: str) -> Iterator[bytes]:
+        """What is recorded of it, as of now: what comes meanwhile waits with the reader."""
+        recorder = self._recorders.get(wish.adapter)
+        if recorder is None:
+            return
+        stamp, _, digits = last_event_id.partition("-")
+        after = int(digits) if stamp == self._stamp and digits.isdecimal() and len(digits) < 16 else 0
+        for each in list(recorder.kept(wish, after)):
+            yield event(self._stamp, each.number, each.line)
+
+    def _dropped(self, session_id: str) -> None:
+        """A session is gone. Who watches it hears its last words."""
+        self._conversations.pop(session_id, None)
+        leaving = [reader for reader in self._readers if reader.wish.session == session_id]
+        if leaving:
+            asyncio.get_running_loop().call_later(LAST_WORDS, _end, leaving)
+
+    def _ownership(self, adapter: AdapterName) -> Ownership:
+        route = self._routes.table.routes.get(adapter)
+        if route is None:
+            raise NotFound(f"adapter '{adapter}' is not there yet, or no longer; see: mcpdeck adapters list")
+        return route.ownership
+
+    def _turn(self) -> None:
+        """On or off, as it is wanted now."""
+        wishes = [reader.wish for reader in self._readers]
+        self._whole = frozenset(self._recorders) | {wish.adapter for wish in wishes if not wish.session}
+        self._some = frozenset(wish.adapter for wish in wishes if wish.session)
+        self._watched = frozenset(("", *(wish.session for wish in wishes if wish.session)))
+        if self._plane is not None:
+            self._plane.tap = self if self._whole or self._some else None
+
+
+def _end(readers: list[Reader]) -> None:
+    for reader in readers:
+        reader.close("the session has ended")

@@ -1,0 +1,94 @@
+"""Who watches: what of the traffic one wants, and what waits for it. Hides what is to be hidden; decides not who may.
+
+Rendered only when it is about to be sent, so that what a slow reader loses has cost nothing.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from gateway.services import traffic_secrets
+from gateway.services.traffic_exchange import Heard
+from gateway.wire import sse
+from gateway.wire.names import AdapterName
+from gateway.wire.traffic import DROPPED, END, MESSAGE, Dropped, Ended, TrafficMessage
+
+QUEUE: Final = 1000  # messages that wait for a slow reader
+QUEUE_BYTES: Final = 4 * 1024 * 1024
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What somebody watches. session, principal: only that one's; "" for all. reveals: secrets are not hidden."""
+
+    adapter: AdapterName
+    session: str = ""
+    principal: str = ""
+    reveals: bool = False
+
+    def takes(self, message: TrafficMessage) -> bool:
+        return (
+            message.adapter == self.adapter
+            and self.session in ("", message.session)
+            and self.principal in ("", message.principal)
+        )
+
+
+class Reader:
+    """Messages on their way to one reader; the oldest go first where there are too many, or too much."""
+
+    def __init__(self, wish: Wish, *, limit: int = QUEUE, limit_bytes: int = QUEUE_BYTES) -> None:
+        self.wish = wish
+        self.wake = asyncio.Event()
+        self.end = ""  # why nothing more comes
+        self._waiting: deque[Heard] = deque()
+        self._bytes = self._dropped = 0
+        self._limit, self._limit_bytes = limit, limit_bytes
+
+    def put(self, heard: Heard) -> None:
+        self._waiting.append(heard)
+        self._bytes += len(heard.data)
+        while len(self._waiting) > self._limit or (self._bytes > self._limit_bytes and len(self._waiting) > 1):
+            self._bytes -= len(self._waiting.popleft().data)
+            self._dropped += 1
+        self.wake.set()
+
+    def close(self, reason: str) -> None:
+        self.end = self.end or reason
+        self.wake.set()
+
+    def taken(self, stamp: str) -> Iterator[bytes]:
+        """What waits, as events, one by one: what comes meanwhile is among them."""
+        while self._waiting:
+            if lost := self._dropped:
+                self._dropped = 0
+                yield sse.encode(msgspec.json.encode(Dropped(lost)), DROPPED)
+            heard = self._waiting.popleft()
+            self._bytes -= len(heard.data)
+            message = rendered(heard, reveals=self.wish.reveals)
+            yield event(stamp, message.number, msgspec.json.encode(message))
+
+    def last(self) -> bytes:
+        return sse.encode(msgspec.json.encode(Ended(self.end)), END)
+
+
+def rendered(heard: Heard, *, reveals: bool = False) -> TrafficMessage:
+    """With its payload, as it may be seen."""
+    message = heard.message
+    if not heard.data:
+        return message
+    show = traffic_secrets.revealed if reveals else traffic_secrets.shown
+    seen = show(heard.data, message.size)
+    return msgspec.structs.replace(
+        message,
+        payload=msgspec.Raw(seen.payload) if seen.payload else None,
+        excerpt=seen.excerpt,
+        redacted=seen.redacted,
+    )
+
+
+def event(stamp: str, number: int, encoded: bytes) -> bytes:
+    """stamp: the gateway's process, to which alone numbers mean anything."""
+    return sse.encode(encoded, MESSAGE, f"{stamp}-{number}")
