@@ -17,6 +17,7 @@ import msgspec
 from gateway.wire import sse
 from gateway.wire.problems import Problem
 from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, ChangeEvent, LiveSession, WhoAmI
+from gateway.wire.traffic import DROPPED, END, JSONL, MESSAGE, Dropped, Ended, TrafficMessage
 from mcpdeck import control
 from mcpdeck.auth.errors import AuthError
 from mcpdeck.control import Ask, Reply
@@ -31,6 +32,20 @@ LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 class Synced(msgspec.Struct, frozen=True):
     """The event stream has named everything there is; from here on it tells changes."""
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """A message of a traffic stream, how many were lost, or the stream's end. event_id: what to go on from."""
+
+    what: TrafficMessage | Dropped | Ended
+    event_id: str | None = None
+
+
+_HEARD: Final[Mapping[str, type[TrafficMessage | Dropped | Ended]]] = {
+    MESSAGE: TrafficMessage,
+    DROPPED: Dropped,
+    END: Ended,
+}
 
 
 class GatewayClient:
@@ -136,6 +151,37 @@ class GatewayClient:
                         yield decode(event.data, ChangeEvent)
                     elif event.event == "synced":
                         yield Synced()
+
+    async def traffic(
+        self, *, session: str = "", adapter: str = "", reveal: bool = False, last_event_id: str | None = None
+    ) -> AsyncGenerator[Heard]:
+        """Messages as they flow: of a session, or of an adapter. With an id, what came after it first, if recorded.
+
+        Raises msgspec.ValidationError for a message of another shape.
+        """
+        path = control.traffic_path(session=session, adapter=adapter)
+        headers = {} if last_event_id is None else {"last-event-id": last_event_id}
+        query = {"reveal": "true"} if reveal else None
+        decoder = sse.Decoder()
+        async with self._stream(
+            path, accept="text/event-stream", query=query, headers=headers, silence=SILENCE_SECONDS
+        ) as answer:
+            async for chunk in answer.aiter_bytes():
+                for event in _whole(decoder, chunk):
+                    kind = _HEARD.get(event.event)
+                    if kind is not None and event.data is not None:
+                        yield Heard(decode(event.data, kind), event.id)
+
+    async def recording(self, adapter: str, *, session: str = "") -> AsyncGenerator[TrafficMessage]:
+        """What the gateway holds of an adapter's traffic, the oldest first."""
+        path = control.path("adapters", adapter, "recording")
+        query = {"session": session} if session else None
+        rest = b""
+        async with self._stream(path, accept=JSONL, query=query, silence=ANSWER_SECONDS) as answer:
+            async for chunk in answer.aiter_bytes():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    yield decode(line, TrafficMessage)
 
     @asynccontextmanager
     async def _stream(

@@ -106,6 +106,11 @@ def end_session(session_id: str) -> Ask[None]:
     return Ask(method="DELETE", path=path("sessions", "live", session_id), kind=_NOTHING)
 
 
+def traffic_path(*, session: str = "", adapter: str = "") -> str:
+    """Of a session's live messages, or of an adapter's."""
+    return path("sessions", "live", session, "traffic") if session else path("adapters", adapter, "traffic")
+
+
 def offers() -> Ask[list[OfferedTool]]:
     """What /mcp offers of the tools that the caller may read."""
     return Ask(method="GET", path="/offers", kind=list[OfferedTool])
