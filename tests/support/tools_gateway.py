@@ -14,12 +14,13 @@ from gateway.core.access import Ownership, folded
 from gateway.core.affinity import Sealer, new_key
 from gateway.core.hosts import Hosts
 from gateway.core.routes import Endpoint, Route, Routes, RoutingTable
-from gateway.core.tools import DesiredTool, DesiredToolset, Registered
+from gateway.core.tools import DesiredPolicy, DesiredTool, DesiredToolset, Registered
 from gateway.dataplane.pipeline import Pipeline
 from gateway.server import Patience, listen, serve
 from gateway.toolrouter.router import Router
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName, instance_name
+from gateway.wire.policies import PolicySpec
 from gateway.wire.resources import Timeouts
 from gateway.wire.tools import ToolsetSpec, ToolSpec
 from tests.support.accounts import CountingAccounts
@@ -44,6 +45,7 @@ class ToolsGateway:
         self._routes: dict[AdapterName, Route] = {}
         self._tools: dict[str, DesiredTool] = {}
         self._toolsets: dict[str, DesiredToolset] = {}
+        self._policies: dict[str, DesiredPolicy] = {}
 
     def adapter(self, name: str, url: str | None, *, roles: Iterable[str] = (), uid: str = "", **changes: Any) -> None:
         """Where an adapter is; url None: nowhere at the moment. changes: of its Route."""
@@ -83,11 +85,21 @@ class ToolsGateway:
         self.publish()
         return f"{self.url}/{name}"
 
+    def policy(self, name: str, **members: Any) -> None:
+        spec = msgspec.convert({"name": name, **members}, PolicySpec)
+        self._policies[name] = DesiredPolicy(spec=spec, created_by="root", created_at=THEN, last_updated_at=THEN)
+        self.publish()
+
+    def drop_policy(self, name: str) -> None:
+        del self._policies[name]
+        self.publish()
+
     def problem(self, adapter: str) -> str:
         return self.router.problem(AdapterName(adapter))
 
     def publish(self) -> None:
-        self.router.publish(Registered(tuple(self._tools.values()), tuple(self._toolsets.values())))
+        tools, toolsets = tuple(self._tools.values()), tuple(self._toolsets.values())
+        self.router.publish(Registered(tools, toolsets, tuple(self._policies.values())))
 
 
 def endpoint(name: str, url: str, uid: str, eras: frozenset[Era]) -> Endpoint:
@@ -104,7 +116,7 @@ async def tools_gateway(
     routes, accounts = Routes(), CountingAccounts(keeps_calls=True)
     keys = keys or [new_key()]
     sealer = Sealer(keys)
-    router = Router(routes, sealer)
+    router = Router(routes, sealer, tick=0.05)
     pipeline = Pipeline(
         routes,
         DevAuthenticator(),
