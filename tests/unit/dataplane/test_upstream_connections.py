@@ -61,15 +61,17 @@ async def test_resting_connection_that_the_server_closes_costs_no_call() -> None
 
 
 class Recorded:
-    """connection.Answer that keeps what it is told, and sets `ended` at the end."""
+    """connection.Answer that keeps what it is told, and sets `ended` at the end. is_wanted: by then."""
 
-    def __init__(self) -> None:
-        self.status, self.body = 0, b""
+    def __init__(self, *, is_wanted: bool = True) -> None:
+        self.status, self.body, self.is_wanted = 0, b"", is_wanted
+        self.connected = asyncio.Event()
         self.error: GatewayError | None = None
         self.ended = asyncio.Event()
 
     def on_connection(self, connection: UpstreamConnection) -> bool:
-        return True
+        self.connected.set()
+        return self.is_wanted
 
     def on_head(self, status: int, headers: Headers, length: int | None) -> None:
         self.status = status
@@ -104,6 +106,24 @@ async def test_call_that_crosses_the_closing_of_its_connection_goes_again_on_a_f
             assert (answer.error, answer.status, answer.body) == (None, 200, b"{}")
         assert len(server.asked) == 3
         assert upstream.connects == server.connections == 3
+    deadlines.close()
+
+
+async def test_connection_whose_call_is_no_longer_wanted_rests_for_the_next() -> None:
+    request = b"POST /mcp HTTP/1.1\r\nHost: x\r\n\r\n"
+    deadlines = Deadlines()
+    async with (
+        scripted_upstream(answers(JSON + b"Content-Length: 2\r\n\r\n{}")) as server,
+        Upstream(deadlines) as upstream,
+    ):
+        for _ in range(2):  # once while it connects, once at rest
+            unwanted = Recorded(is_wanted=False)
+            upstream.send(server.endpoint, request, unwanted, Timeouts())
+            await unwanted.connected.wait()
+        answer = Recorded()
+        upstream.send(server.endpoint, request, answer, Timeouts())
+        await answer.ended.wait()
+        assert (answer.body, upstream.connects, len(server.asked)) == (b"{}", 1, 1)
     deadlines.close()
 
 
