@@ -35,7 +35,11 @@ class FakeMcp:
         match message["method"]:
             case "initialize":
                 server = {"name": self.name, "version": "1.0"}
-                result: dict[str, Any] = {"protocolVersion": LEGACY, "serverInfo": server, "capabilities": {"tools": {}}}
+                result: dict[str, Any] = {
+                    "protocolVersion": LEGACY,
+                    "serverInfo": server,
+                    "capabilities": {"tools": {}},
+                }
             case "server/discover":
                 meta = {"io.modelcontextprotocol/serverInfo": {"name": self.name, "version": "1.0"}}
                 result = {"supportedVersions": [MODERN], "capabilities": {"tools": {}}, "_meta": meta}
