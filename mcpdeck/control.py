@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from gateway.wire.audit import AuditRecord
+from gateway.wire.policies import ApprovalDecision, PendingApproval, Policy, PolicySpec, Question, Tested
 from gateway.wire.problems import Problem
 from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, LiveSession, WhoAmI
 from gateway.wire.tools import OfferedTool, Tool, Toolset, ToolsetSpec, ToolSpec, ToolStatus
@@ -162,6 +163,42 @@ def create_toolset(spec: ToolsetSpec) -> Ask[Toolset]:
 
 def delete_toolset(name: str) -> Ask[None]:
     return Ask(method="DELETE", path=path("toolsets", name), kind=_NOTHING)
+
+
+def policies() -> Ask[list[Policy]]:
+    return Ask(method="GET", path="/policies", kind=list[Policy])
+
+
+def policy(name: str) -> Ask[Policy]:
+    return Ask(method="GET", path=path("policies", name), kind=Policy)
+
+
+def create_policy(spec: PolicySpec) -> Ask[Policy]:
+    return Ask(method="POST", path="/policies", kind=Policy, body=msgspec.json.encode(spec), headers=_JSON)
+
+
+def replace_policy(spec: PolicySpec) -> Ask[Policy]:
+    where = path("policies", spec.name)
+    return Ask(method="PUT", path=where, kind=Policy, body=msgspec.json.encode(spec), headers=_JSON)
+
+
+def delete_policy(name: str) -> Ask[None]:
+    return Ask(method="DELETE", path=path("policies", name), kind=_NOTHING)
+
+
+def test_policies(question: Question) -> Ask[list[Tested]]:
+    """What policies make of calls. Makes none."""
+    body = msgspec.json.encode(question)
+    return Ask(method="POST", path="/policies/test", kind=list[Tested], body=body, headers=_JSON)
+
+
+def approvals() -> Ask[list[PendingApproval]]:
+    return Ask(method="GET", path="/approvals", kind=list[PendingApproval])
+
+
+def decide(approval_id: str, decision: ApprovalDecision) -> Ask[PendingApproval]:
+    where, body = path("approvals", approval_id), msgspec.json.encode(decision)
+    return Ask(method="POST", path=where, kind=PendingApproval, body=body, headers=_JSON)
 
 
 def answer[Value](ask: Ask[Value], reply: Reply, url: str) -> Value:

@@ -219,6 +219,7 @@ class Router:
             digest=offer.digest,
             quarantine=offer.quarantine,
             drift=offer.drift,
+            annotations=offer.plain.get("annotations", {}),
             calls=count.calls,
             errors=count.errors,
             last_called_at=count.last,

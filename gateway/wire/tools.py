@@ -115,6 +115,7 @@ class OfferedTool(_Returned, frozen=True, kw_only=True, omit_defaults=True):
     digest: str = ""
     quarantine: str = ""
     drift: str = ""
+    annotations: dict[str, Any] = msgspec.field(default_factory=dict)
     calls: int = 0
     errors: int = 0
     last_called_at: datetime | None = None

@@ -36,6 +36,8 @@ VERBS: Final = {
     "sessions": _Verb("sessions", "live MCP sessions"),
     "tools": _Verb("offers", "what the gateway offers at /mcp: list, register, lock, …"),
     "toolsets": _Verb("toolsets", "named parts of it, at /mcp/NAME"),
+    "policy": _Verb("policy", "which tool calls go out: list, apply, explain, test"),
+    "approvals": _Verb("policy", "tool calls that wait for somebody's word"),
     "call": _Verb("tools", "call a tool, of an adapter or at /mcp"),
     "connect": _Verb("connect", "have an MCP client find an adapter"),
     "stdio": _Verb("stdio", "an adapter for clients that speak nothing but stdio"),

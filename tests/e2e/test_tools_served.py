@@ -142,6 +142,57 @@ async def test_the_command_line_makes_toolsets(house: Gateway) -> None:
     assert "no toolsets" in await said(house, "toolsets", "list")
 
 
+POLICY = """
+name: careful
+rules:
+  - {name: no-mars, when: 'has(args.timezone) && args.timezone == "Mars/Base"', effect: deny, reason: nobody lives there}
+  - {name: ask-first, when: 'tool.name == "convert_time"', effect: approve}
+approval: {roles: [mcp.admin]}
+"""
+
+
+async def test_the_command_line_writes_explains_and_tests_policies(house: Gateway, tmp_path: Path) -> None:
+    await house.deploy("time", stdio={"command": sys.executable, "args": ["-m", "mcp_server_time"]})
+    await said(house, "tools", "register", "time")
+    file, recording = tmp_path / "policy.yaml", tmp_path / "calls.jsonl"
+    file.write_text(POLICY)
+    calls = [{"tool": {"name": "convert_time"}}, {"tool": {"name": "get_current_time"}, "args": {"timezone": "UTC"}}]
+    recording.write_bytes(b"\n".join(map(msgspec.json.encode, calls)))
+    flips = await said(house, "policy", "test", "-f", str(file), "--against", str(recording), status=8)
+    assert "1: allow -> approve: convert_time by ?" in flips
+    assert "careful is in force" in await said(house, "policy", "apply", "-f", str(file))
+    await said(house, "policy", "test", "-f", str(file), "--against", str(recording))
+    explained = await said(house, "policy", "explain", "get_current_time", "-a", "timezone=Mars/Base")
+    assert "is refused\n  careful: deny by rule 'no-mars': nobody lives there" in explained
+    refused = await said(house, "call", "/mcp", "get_current_time", "-a", "timezone=Mars/Base", status=5)
+    assert "get_current_time: nobody lives there" in refused
+    assert "careful" in await said(house, "policy", "list")
+
+
+async def test_a_call_is_approved_by_command(house: Gateway, tmp_path: Path) -> None:
+    await house.deploy("time", stdio={"command": sys.executable, "args": ["-m", "mcp_server_time"]})
+    await said(house, "tools", "register", "time")
+    file = tmp_path / "policy.yaml"
+    file.write_text(POLICY)
+    await said(house, "policy", "apply", "-f", str(file))
+    words = ("source_timezone=UTC", "time=12:00", "target_timezone=Asia/Tokyo")
+    async with asyncio.TaskGroup() as tasks:
+        arguments = [word for each in words for word in ("-a", each)]
+        call = tasks.create_task(said(house, "call", "/mcp", "convert_time", *arguments))
+        approval = await pending(house)
+        assert "convert_time" in await said(house, "approvals", "list")
+        assert "is approved" in await said(house, "approvals", "approve", approval)
+    assert "Asia/Tokyo" in call.result()
+    assert "nothing waits" in await said(house, "approvals", "list")
+
+
+async def pending(house: Gateway) -> str:
+    async with asyncio.timeout(30):
+        while not (found := (await house.client.get("/approvals")).json()):  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0.05)
+    return str(found[0]["id"])
+
+
 async def said(house: Gateway, *words: str, status: int = 0) -> str:
     """What `mcpdeck WORDS` printed, both streams. It keeps nothing of its own in the reader's folders."""
     process = await asyncio.create_subprocess_exec(
