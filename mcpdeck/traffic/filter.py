@@ -1,0 +1,134 @@
+"""The filter language of traffic: `method:tools/* status:error >500ms !session:7f3a`. All terms must hold. Pure."""
+
+import fnmatch
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from gateway.wire.traffic import TrafficMessage
+
+_AMOUNT = re.compile(r"(>=|<=|>|<)(\d+(?:\.\d+)?)(us|ms|s|m|B|k|M)?")
+_SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
+_BYTES: Final = {"B": 1.0, "k": 1024.0, "M": 1024.0 * 1024.0}
+_COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    ">": lambda a, b: a > b,
+    "<": lambda a, b: a < b,
+    ">=": lambda a, b: a >= b,
+    "<=": lambda a, b: a <= b,
+}
+_TEXTS: Final[Mapping[str, Callable[[TrafficMessage], str]]] = {
+    "method": lambda each: each.method,
+    "target": lambda each: each.target,
+    "tool": lambda each: each.target,
+    "session": lambda each: each.session,
+    "adapter": lambda each: each.adapter,
+    "instance": lambda each: each.instance,
+    "user": lambda each: each.principal,
+    "era": lambda each: each.era,
+    "id": lambda each: "" if each.id is None else str(each.id),
+    "kind": lambda each: each.kind,
+    "from": lambda each: each.sender,
+    "error": lambda each: each.error,
+    "request": lambda each: each.request_id,
+}
+
+type Test = Callable[[TrafficMessage], bool]
+
+
+class Filter:
+    """Which messages are wanted. Raises ValueError, with what there is, for a term that means nothing."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text.strip()
+        self._tests = [_test(word) for word in _words(self.text)]
+
+    def __bool__(self) -> bool:
+        return bool(self._tests)
+
+    def keeps(self, message: TrafficMessage) -> bool:
+        return all(test(message) for test in self._tests)
+
+
+def is_error(message: TrafficMessage) -> bool:
+    return bool(message.error) or message.status >= 400
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r}: {str(error).lower()}") from error
+
+
+def _test(word: str) -> Test:
+    if word.startswith("!") and len(word) > 1:
+        inner = _test(word[1:])
+        return lambda message: not inner(message)
+    if word[:1] in "<>":
+        return _longer(word)
+    field, colon, value = word.partition(":")
+    if not colon:
+        return _contains(word)
+    match field:
+        case "status":
+            return _status(value)
+        case "duration":
+            return _longer(value)
+        case "size":
+            return _larger(value)
+    if field not in _TEXTS:
+        known = ", ".join(sorted((*_TEXTS, "status", "duration", "size")))
+        raise ValueError(f"{word!r}: there is no {field!r}; there are {known}")
+    return _like(_TEXTS[field], value)
+
+
+def _like(text_of: Callable[[TrafficMessage], str], value: str) -> Test:
+    """`*` and `?` stand for others; without them the beginning is enough."""
+    pattern = re.compile(fnmatch.translate(value if re.search(r"[*?\[]", value) else f"{value}*"), re.IGNORECASE)
+    return lambda message: pattern.match(text_of(message)) is not None
+
+
+def _status(value: str) -> Test:
+    if value == "error":
+        return is_error
+    if value == "ok":
+        return lambda message: message.answers > 0 and not is_error(message)
+    if not re.fullmatch(r"[0-9][0-9x]{2}", value):
+        raise ValueError(f"'status:{value}': wanted error, ok, a status such as 404, or 5xx")
+    pattern = re.compile(value.replace("x", "[0-9]"))
+    return lambda message: pattern.fullmatch(str(message.status)) is not None
+
+
+def _longer(value: str) -> Test:
+    compare, bound = _amount(value, _SECONDS, "ms", "500ms")
+    return lambda message: message.duration is not None and compare(message.duration, bound)
+
+
+def _larger(value: str) -> Test:
+    compare, bound = _amount(value, _BYTES, "B", "10k")
+    return lambda message: compare(message.size, bound)
+
+
+def _amount(
+    value: str, units: Mapping[str, float], usual: str, example: str
+) -> tuple[Callable[[float, float], bool], float]:
+    found = _AMOUNT.fullmatch(value)
+    unit = (found[3] or usual) if found is not None else ""
+    if found is None or unit not in units:
+        raise ValueError(f"{value!r}: wanted >, <, >= or <= and an amount, such as >{example}")
+    return _COMPARE[found[1]], float(found[2]) * units[unit]
+
+
+def _contains(word: str) -> Test:
+    sought = word.casefold()
+
+    def test(message: TrafficMessage) -> bool:
+        told = (message.method, message.target, message.error, message.excerpt)
+        if any(sought in each.casefold() for each in told):
+            return True
+        return message.payload is not None and sought in msgspec.json.encode(message.payload).decode().casefold()
+
+    return test
