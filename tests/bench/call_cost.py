@@ -11,16 +11,13 @@ import cProfile
 import time
 from typing import Any, cast
 
-from gateway.auth.dev import DevAuthenticator
 from gateway.core.affinity import Binding, Sealer, new_key
-from gateway.core.hosts import Hosts
-from gateway.core.routes import Routes
 from gateway.dataplane.connection import UpstreamConnection
 from gateway.dataplane.lane import Lane
 from gateway.dataplane.pipeline import Pipeline
+from gateway.dataplane.upstream import Pool
 from gateway.wire.names import PrincipalId
-from tests.bench.lane_bench import STUB, table
-from tests.support.accounts import CountingAccounts
+from tests.bench.lane_bench import STUB, pipeline, table
 
 BODY = b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello-7"}}}'
 ANSWER = b'{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"hello-7"}],"isError":false}}'
@@ -59,11 +56,10 @@ def request(session: bytes) -> bytes:
 
 
 async def main(*, is_profiled: bool) -> None:
-    sealer, routes = Sealer([new_key()]), Routes(table())
-    hosts = Hosts(is_loopback=True)
-    async with Pipeline(routes, DevAuthenticator(), CountingAccounts(), sealer, hosts=hosts) as pipeline:
-        upstream = await _connection(pipeline, routes)
-        lane = Lane(pipeline.serve, lambda _transport, _received: None).connect()
+    sealer = Sealer([new_key()])
+    async with pipeline(sealer) as serving:
+        upstream = _connection(serving)
+        lane = Lane(serving.serve, lambda _transport, _received: None).connect()
         lane.connection_made(cast("asyncio.Transport", Transport()))
         sealed = sealer.seal(Binding("uid-9100", b"s-9100-1", int(time.time()) + 900), STUB, PrincipalId("dev"))
         asked = request(sealed)
@@ -78,7 +74,7 @@ async def main(*, is_profiled: bool) -> None:
         if profile is not None:
             profile.disable()
             profile.print_stats("tottime")
-        assert pipeline.counters.by_class[2] == ROUNDS * CALLS
+        assert serving.counters.by_class[2] == ROUNDS * CALLS
         print(f"{best * 1e6 / CALLS:.2f} us per call")
 
 
@@ -90,13 +86,11 @@ def _round(ask: Any, asked: bytes, reply: Any, answer: bytes) -> float:
     return time.perf_counter() - began
 
 
-async def _connection(pipeline: Pipeline, routes: Routes) -> UpstreamConnection:
+def _connection(serving: Pipeline) -> UpstreamConnection:
     """A connection to the first stub, resting in its pool."""
-    from gateway.dataplane.upstream import Pool
-
-    endpoint = routes.table.routes[STUB].endpoints[0]
-    pool = pipeline.upstream._pools[endpoint.uid] = Pool(pipeline.upstream, endpoint)
-    connection = UpstreamConnection(endpoint.instance, pool, pipeline.deadlines)
+    endpoint = table().routes[STUB].endpoints[0]
+    pool = serving.upstream._pools[endpoint.uid] = Pool(serving.upstream, endpoint)
+    connection = UpstreamConnection(endpoint.instance, pool, serving.deadlines)
     connection.connection_made(cast("asyncio.Transport", Transport()))
     pool.take_back(connection)
     return connection

@@ -1,9 +1,9 @@
 """The gateway's data plane alone, for measuring: one adapter `stub` whose two instances are the bench's stubs.
 
-    python -m tests.bench.lane_bench [--port 8700] [--auth dev|token]
+    python -m tests.bench.lane_bench [--port 8700]
 
-Everything that a call costs in a real gateway is on: authentication, permission, Host check, sealed affinity, identity
-headers, live-session accounting, counters.
+Everything that a call costs on a laptop is on: who calls, permission, Host check, sealed affinity, identity headers, the
+question of eras, live sessions, counters. `identity_bench` has real tokens and the audit log besides.
 """
 
 import argparse
@@ -12,14 +12,17 @@ import signal
 from typing import Any
 
 from gateway.auth.dev import DevAuthenticator
+from gateway.bridge.sealing import Seals
 from gateway.core.access import Ownership
 from gateway.core.affinity import Sealer, new_key
 from gateway.core.hosts import Hosts
 from gateway.core.routes import Endpoint, Route, Routes, RoutingTable
 from gateway.dataplane.pipeline import Pipeline
 from gateway.server import listen, run, serve
+from gateway.services.events import Hub
+from gateway.services.sessions import Sessions
 from gateway.wire.names import AdapterName, instance_name
-from tests.support.accounts import CountingAccounts
+from tests.support.gateway_fakes import FakeBackend
 
 STUB = AdapterName("stub")
 PORTS = (9100, 9101)
@@ -39,15 +42,19 @@ async def nothing(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b""})
 
 
+def pipeline(sealer: Sealer | None = None) -> Pipeline:
+    routes, key = Routes(table()), new_key()
+    sessions = Sessions(routes, FakeBackend(), hub=Hub())
+    hosts = Hosts(is_loopback=True)
+    return Pipeline(routes, DevAuthenticator(), sessions, sealer or Sealer([key]), seals=Seals([key]), hosts=hosts)
+
+
 async def main(port: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    hosts = Hosts(is_loopback=True)
-    async with Pipeline(
-        Routes(table()), DevAuthenticator(), CountingAccounts(), Sealer([new_key()]), hosts=hosts
-    ) as pipeline:
-        await serve(listen("127.0.0.1", port), pipeline, nothing, stop=stop)
+    async with pipeline() as serving:
+        await serve(listen("127.0.0.1", port), serving, nothing, stop=stop)
 
 
 if __name__ == "__main__":
