@@ -19,7 +19,7 @@ from gateway.wire.names import AdapterName
 JWKS_PATH: Final = "/.well-known/mcpdeck-identity.json"
 MEDIA_TYPE: Final = "mcp-identity+jwt"  # `typ`: so that no one takes it for an access token, nor the other way round
 LIFETIME: Final = 300  # seconds that an assertion is good for
-RENEWED: Final = 60  # seconds before its end at which the next is signed
+RENEWED: Final = 120  # seconds before its end at which the next is signed; the data plane repeats one for a minute
 MAX_KEPT: Final = 10_000
 
 
@@ -33,7 +33,7 @@ class Assertions:
         self._kept: dict[tuple[Principal, AdapterName], tuple[bytes, float]] = {}
 
     def assertion(self, principal: Principal, adapter: AdapterName) -> bytes:
-        """A JWT (ES256) about this principal for this adapter alone, good for four minutes at least."""
+        """A JWT (ES256) about this principal for this adapter alone, good for two minutes at least."""
         now = self._clock()
         kept = self._kept.get((principal, adapter))
         if kept is not None and kept[1] - now > RENEWED:
