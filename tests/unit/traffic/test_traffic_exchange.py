@@ -1,5 +1,6 @@
 """Messages of exchanges: which answers which, what belongs to which call, and what is waited for."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -45,13 +46,11 @@ class Desk:
 
     def __init__(self) -> None:
         self.now = 100.0
+        self.clock: Callable[[], float] = lambda: self.now
         self.states = States()
         self.told: list[TrafficMessage] = []
         self._conversations: dict[str, Conversation] = {}
         self._number = 0
-
-    def clock(self) -> float:
-        return self.now
 
     def number(self) -> int:
         self._number += 1
