@@ -41,8 +41,11 @@ async def site(files: CertificateFiles | None, answer: bytes) -> AsyncIterator[t
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(files.certificate, files.key)
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    async with server:
-        yield server.sockets[0].getsockname()[1], heads
+    async with server:  # whose end waits for its connections
+        try:
+            yield server.sockets[0].getsockname()[1], heads
+        finally:
+            server.abort_clients()
 
 
 def reply(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
