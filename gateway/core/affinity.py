@@ -7,6 +7,7 @@ adapter and principal as associated data. Any replica with the key opens it; no 
 import base64
 import binascii
 import os
+import random
 import secrets
 from collections.abc import Sequence
 
@@ -30,6 +31,7 @@ class Binding(msgspec.Struct, frozen=True, array_like=True):
     expires_at: int  # seconds since the epoch
 
 
+_draw = random.Random().random  # noqa: S311 - nothing secret hangs on it, and the kernel's dice cost a call each
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Binding).decode
 
@@ -78,10 +80,10 @@ def choose(ready: Sequence[Endpoint], load: dict[str, int] | None = None) -> End
         return None
     if len(ready) == 1:
         return ready[0]
-    first = ready[secrets.randbelow(len(ready))]
-    second = ready[secrets.randbelow(len(ready))]
+    first = ready[int(_draw() * len(ready))]
     if load is None:
         return first
+    second = ready[int(_draw() * len(ready))]
     return first if load.get(first.uid, 0) <= load.get(second.uid, 0) else second
 
 

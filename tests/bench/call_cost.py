@@ -1,6 +1,6 @@
 """What one tools/call costs the gateway in Python alone: the whole path of bytes, with no socket and no kernel.
 
-    python -m tests.bench.call_cost [--profile]
+    python -m tests.bench.call_cost [--modern] [--profile]
 
 The best of many rounds, so that it says the same on a busy machine; for seeing what a change gains or costs.
 """
@@ -17,7 +17,7 @@ from gateway.dataplane.lane import Lane
 from gateway.dataplane.pipeline import Pipeline
 from gateway.dataplane.upstream import Pool
 from gateway.wire.names import PrincipalId
-from tests.bench.lane_bench import STUB, pipeline, table
+from tests.bench.lane_bench import PORTS, STUB, pipeline, table
 
 BODY = b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello-7"}}}'
 ANSWER = b'{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"hello-7"}],"isError":false}}'
@@ -46,6 +46,21 @@ class Transport:
         """Nothing to cut."""
 
 
+def modern_request() -> bytes:
+    """As the bench's load generator says it."""
+    meta = (
+        b'"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":'
+        b'{"name":"bench","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}'
+    )
+    body = BODY.replace(b'"hello-7"}', b'"hello-7"},' + meta)
+    head = (
+        "POST /adapters/stub/mcp HTTP/1.1\r\nHost: 127.0.0.1:8700\r\nUser-Agent: bench/1\r\n"
+        "Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n"
+        f"Mcp-Method: tools/call\r\nMcp-Name: echo\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
 def request(session: bytes) -> bytes:
     head = (
         "POST /adapters/stub/mcp HTTP/1.1\r\nHost: 127.0.0.1:8700\r\nUser-Agent: bench/1\r\n"
@@ -55,14 +70,14 @@ def request(session: bytes) -> bytes:
     return head.encode() + BODY
 
 
-async def main(*, is_profiled: bool) -> None:
+async def main(*, is_modern: bool, is_profiled: bool) -> None:
     sealer = Sealer([new_key()])
     async with pipeline(sealer) as serving:
-        upstream = _connection(serving)
+        upstreams = [_connection(serving, number) for number in range(len(PORTS))]
         lane = Lane(serving.serve, lambda _transport, _received: None).connect()
         lane.connection_made(cast("asyncio.Transport", Transport()))
         sealed = sealer.seal(Binding("uid-9100", b"s-9100-1", int(time.time()) + 900), STUB, PrincipalId("dev"))
-        asked = request(sealed)
+        asked = modern_request() if is_modern else request(sealed)
         answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
             len(ANSWER),
             ANSWER,
@@ -70,7 +85,7 @@ async def main(*, is_profiled: bool) -> None:
         profile = cProfile.Profile() if is_profiled else None
         if profile is not None:
             profile.enable()
-        best = min(_round(lane.data_received, asked, upstream.data_received, answer) for _ in range(ROUNDS))
+        best = min(_round(lane.data_received, asked, upstreams, answer) for _ in range(ROUNDS))
         if profile is not None:
             profile.disable()
             profile.print_stats("tottime")
@@ -78,17 +93,20 @@ async def main(*, is_profiled: bool) -> None:
         print(f"{best * 1e6 / CALLS:.2f} us per call")
 
 
-def _round(ask: Any, asked: bytes, reply: Any, answer: bytes) -> float:
+def _round(ask: Any, asked: bytes, upstreams: list[UpstreamConnection], answer: bytes) -> float:
     began = time.perf_counter()
+    first, second = upstreams
+    transport = cast("Transport", first.transport)
     for _ in range(CALLS):
+        before = transport.written
         ask(asked)
-        reply(answer)
+        (first if transport.written != before else second).data_received(answer)
     return time.perf_counter() - began
 
 
-def _connection(serving: Pipeline) -> UpstreamConnection:
-    """A connection to the first stub, resting in its pool."""
-    endpoint = table().routes[STUB].endpoints[0]
+def _connection(serving: Pipeline, number: int) -> UpstreamConnection:
+    """A connection to a stub, resting in its pool."""
+    endpoint = table().routes[STUB].endpoints[number]
     pool = serving.upstream._pools[endpoint.uid] = Pool(serving.upstream, endpoint)
     connection = UpstreamConnection(endpoint.instance, pool, serving.deadlines)
     connection.connection_made(cast("asyncio.Transport", Transport()))
@@ -99,4 +117,6 @@ def _connection(serving: Pipeline) -> UpstreamConnection:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", action="store_true")
-    asyncio.run(main(is_profiled=parser.parse_args().profile))
+    parser.add_argument("--modern", action="store_true", help="a request of 2026-07-28, without a session")
+    given = parser.parse_args()
+    asyncio.run(main(is_modern=given.modern, is_profiled=given.profile))
