@@ -13,6 +13,7 @@ class Way(Enum):
     PASS = "pass"  # noqa: S105 - bytes through, in the caller's own era
     TO_MODERN = "to modern"  # a legacy client before a server of 2026-07-28
     TO_LEGACY = "to legacy"  # a modern client before a server that begins with `initialize`
+    TO_SSE = "to sse"  # a legacy client of streamable HTTP before a server of HTTP+SSE
 
 
 def way(policy: EraPolicy, caller: Era, endpoint: Endpoint) -> Way:
@@ -21,7 +22,7 @@ def way(policy: EraPolicy, caller: Era, endpoint: Endpoint) -> Way:
         return Way.PASS
     spoken = _newest(endpoint) if policy is EraPolicy.BRIDGE or caller not in endpoint.eras else caller
     if spoken is caller:
-        return Way.PASS
+        return Way.TO_SSE if endpoint.is_sse else Way.PASS
     return Way.TO_MODERN if spoken is Era.MODERN else Way.TO_LEGACY
 
 

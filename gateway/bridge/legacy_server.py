@@ -200,6 +200,9 @@ class LegacyServer:
             self._set_level(level, lambda _: None)
         self._subscribers.reopened()
 
+    def ended(self) -> None:
+        """It never is: the next request opens another one."""
+
     def _asked(self, message: Message, call: ModernCall | None) -> None:
         method = envelope.method(message) or ""
         if method == "ping":

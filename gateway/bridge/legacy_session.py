@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from gateway.bridge.once import Once, messages_of, without_response
 from gateway.bridge.sides import Exchange, Header, Server
-from gateway.core.errors import GatewayError, UpstreamBroke, UpstreamSlow
+from gateway.core.errors import GatewayError, SessionLost, UpstreamBroke, UpstreamSlow
 from gateway.wire import envelope, jsonrpc, mcp, sse
 from gateway.wire.envelope import Message
 
@@ -32,6 +32,7 @@ class Identity(msgspec.Struct, frozen=True):
 
     capabilities: bytes
     client_info: bytes
+    version: str = mcp.LEGACY_VERSIONS[0]  # which is asked for
 
 
 class Connect(Protocol):
@@ -55,6 +56,9 @@ class Owner(Protocol):
     def reopened(self) -> None:
         """Another session has taken the place of one that the server lost, which knew of subscriptions and levels."""
 
+    def ended(self) -> None:
+        """The server lost the session, and none takes its place."""
+
 
 class _State(Enum):
     CLOSED = "closed"
@@ -72,13 +76,16 @@ class StreamState(Enum):
 
 
 class LegacySession:
-    """One at a time; nothing is sent before `when_open`."""
+    """One at a time; nothing is sent before `when_open`.
 
-    def __init__(self, identity: Identity, connect: Connect, owner: Owner) -> None:
+    reopens: whether another session may take the place of a lost one, as where clients know of none.
+    """
+
+    def __init__(self, identity: Identity, connect: Connect, owner: Owner, *, reopens: bool = True) -> None:
         self.initialized: Message = {}  # the InitializeResult
         self.version = mcp.LEGACY_VERSIONS[0]
         self.stream_state = StreamState.UNWANTED
-        self._identity, self._connect, self._owner = identity, connect, owner
+        self._identity, self._connect, self._owner, self._reopens = identity, connect, owner, reopens
         self._state = _State.CLOSED
         self._server: Server | None = None
         self._is_sse = False
@@ -93,6 +100,11 @@ class LegacySession:
         self._ticks = 0
 
     @property
+    def is_lost(self) -> bool:
+        """Whether it was open and is no more, nor will be again."""
+        return self._has_been_open and self._state is _State.CLOSED and not self._reopens
+
+    @property
     def capabilities(self) -> Message:
         return envelope.members(self.initialized.get("capabilities"))
 
@@ -104,6 +116,9 @@ class LegacySession:
         """Calls it with None once the session is open, or with why it can't be: an error response, or ours."""
         if self._state is _State.OPEN:
             then(None)
+            return
+        if self.is_lost:
+            then(SessionLost("the adapter ended this session; begin anew with initialize"))
             return
         self._waiting.append(then)
         if self._state is _State.CLOSED:
@@ -169,7 +184,7 @@ class LegacySession:
 
     def _initialize(self) -> None:
         params = {
-            "protocolVersion": mcp.LEGACY_VERSIONS[0],
+            "protocolVersion": self._identity.version,
             "capabilities": Raw(self._identity.capabilities),
             "clientInfo": Raw(self._identity.client_info),
         }
@@ -246,6 +261,7 @@ class LegacySession:
         """The server does not know the session any more, or is gone: ask again in a new one."""
         if self._state is _State.OPEN and carrier.server is self._server and carrier.session == self._id:
             self._state = _State.CLOSED
+            self._has_ended()
 
         def again(problem: GatewayError | Message | None) -> None:
             if carrier.number not in self._under_way:
@@ -316,6 +332,10 @@ class LegacySession:
             self._fruitless = min(self._fruitless + 1, 8)
             self._open_stream(stream.event_id, after=after)
 
+    def _has_ended(self) -> None:
+        if not self._reopens:
+            self._owner.ended()
+
     def _channel_lost(self, problem: GatewayError) -> None:
         """With the stream the session is gone, and every answer that it owed."""
         was_opening = self._state is _State.OPENING
@@ -324,7 +344,9 @@ class LegacySession:
             self.broke(number, problem)
         if was_opening:
             self._opened(problem)
-        elif self._wants_stream:
+            return
+        self._has_ended()
+        if self._wants_stream and self._reopens:
             self.when_open(lambda _: None)
 
 

@@ -13,6 +13,8 @@ from gateway.wire.resources import EraPolicy, Recording, Timeouts
 
 ADAPTERS_PREFIX = "/adapters/"
 TOOLS_PATH = "/mcp"  # the gateway's own MCP server
+SSE, MESSAGES = "sse", "messages"  # HTTP+SSE, 2024-11-05
+_ENDPOINTS = ("mcp", "mcp/", SSE, MESSAGES)
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -86,11 +88,19 @@ class Routes:
 
 
 def adapter_of(path: str) -> AdapterName | None:
-    """The adapter whose MCP endpoint a path is (`/adapters/x/mcp`, slash or not); None for any other."""
+    """The adapter whose MCP endpoint a path is (`/adapters/x/mcp`, slash or not); None for any other.
+
+    Its `/sse` and `/messages` are for clients of HTTP+SSE (2024-11-05), see `is_old_path`.
+    """
     if not path.startswith(ADAPTERS_PREFIX):
         return None
     name, _, rest = path[len(ADAPTERS_PREFIX) :].partition("/")
-    return AdapterName(name) if rest in ("mcp", "mcp/") else None
+    return AdapterName(name) if rest in _ENDPOINTS else None
+
+
+def is_old_path(path: str) -> bool:
+    """Whether an adapter's path is one of the two that HTTP+SSE has: a stream, and where to post."""
+    return path.endswith((f"/{SSE}", f"/{MESSAGES}"))
 
 
 def resource_of(path: str) -> str:
@@ -99,4 +109,4 @@ def resource_of(path: str) -> str:
     if bare == TOOLS_PATH or bare.startswith(f"{TOOLS_PATH}/"):  # toolsets are parts of one server
         return TOOLS_PATH
     adapter = adapter_of(bare)
-    return bare if adapter is not None and DNS_LABEL.fullmatch(adapter) else ""
+    return f"{ADAPTERS_PREFIX}{adapter}/mcp" if adapter is not None and DNS_LABEL.fullmatch(adapter) else ""

@@ -3,36 +3,50 @@
 Holds the bridges' state, one set per adapter, and lets go of what nobody uses. A request that passes never comes here.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Final
 
+from gateway.bridge.channel import Channel, Channelled, Machine
 from gateway.bridge.decision import Way
-from gateway.bridge.guest import TICK, Kept
+from gateway.bridge.declared import Declared
+from gateway.bridge.guest import TICK, Guest, Kept
 from gateway.bridge.legacy_client import LegacyClient
 from gateway.bridge.legacy_clients import LegacyClients
 from gateway.bridge.legacy_servers import LegacyServers
 from gateway.bridge.legacy_session import Connect
 from gateway.bridge.modern_call import Parked, refuse_state
 from gateway.bridge.opening import Opening
-from gateway.bridge.sealing import Seals
-from gateway.bridge.sides import Header, Server
+from gateway.bridge.same_era import SameEra
+from gateway.bridge.sealing import Sealed, Seals
+from gateway.bridge.sides import Answer, Header, Server
 from gateway.core import affinity, inbound
 from gateway.core.access import Principal
+from gateway.core.affinity import SESSION_LIFETIME
 from gateway.core.errors import MethodNotAllowed, NothingReady, SessionLost
 from gateway.core.ports import Exchange
-from gateway.core.routes import Endpoint, Route, Routes
+from gateway.core.routes import MESSAGES, SSE, Endpoint, Route, Routes
+from gateway.dataplane.heads import session_in
 from gateway.dataplane.plane import Plane, Target
 from gateway.dataplane.spoken import Answered, Caller, Instance, Nobody
 from gateway.wire import envelope, jsonrpc, mcp
-from gateway.wire.envelope import Unreadable
+from gateway.wire.envelope import Message, Unreadable
 from gateway.wire.http1 import Request
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 from gateway.wire.validation import ModernNotification, Refusal, examine
 
+RELAYED_IDLE: Final = 360  # ticks without a call or a stream after which a session with an HTTP+SSE server ends
 _BATCHED: Final = "2025-03-26"  # the one version with batches
 _OURS: Final = frozenset({b"accept", b"content-type", b"host", mcp.LAST_EVENT_ID_HEADER})  # and all of MCP's
 _MCP_PREFIX: Final = b"mcp-"
+
+
+class Relayed(Sealed, frozen=True, array_like=True, kw_only=True):
+    """What the id of a session says that is held with an HTTP+SSE server."""
+
+    home: str
+    number: int
 
 
 class Bridges:
@@ -46,20 +60,57 @@ class Bridges:
         self._clock, self._home = clock, home
         self._clients: dict[AdapterName, LegacyClients] = {}
         self._servers: dict[AdapterName, LegacyServers] = {}
+        self._channels: dict[int, Channel] = {}
+        self._relayed: dict[int, SameEra] = {}
+        self._numbers = itertools.count(1)
 
     def serve(self, exchange: Exchange, target: Target, way: Way, session: bytes | None = None) -> None:
         """target: as for a request that passes. session: one of the bridge's own ids."""
-        if not self.deadline:
-            self._plane.deadlines.watch(self)
-            self.deadline = self._plane.deadlines.after(TICK)
+        self._wind()
         answer = Answered(self._plane, exchange, target)
         if way is Way.TO_LEGACY:
             self._to_legacy(exchange.request, answer, target, exchange.peer)
+        elif way is Way.TO_SSE:
+            self._to_sse(exchange.request, answer, target, exchange.peer, session)
         else:
             self._to_modern(exchange.request, answer, target, exchange.peer, session)
 
+    def serve_old(self, exchange: Exchange, target: Target, way: Way) -> None:
+        """A client of HTTP+SSE: its stream, or a message of its, posted where the stream's first event said."""
+        self._wind()
+        request, name = exchange.request, target.route.adapter
+        answer = Answered(self._plane, exchange, target)
+        if request.path.endswith(SSE):
+            if request.method == "GET":
+                self._open_channel(request, answer, target, way, exchange.peer)
+            else:
+                answer.refuse(MethodNotAllowed("HTTP+SSE opens its stream with GET"))
+            return
+        session = session_in(request.query) or b""
+        found = self._seals.open(Channelled, session, name, target.principal.id, now=self._clock())
+        channel = self._channels.get(found.number) if found is not None and found.home == self._home else None
+        message = envelope.parse(request.body)
+        if request.method != "POST":
+            answer.refuse(MethodNotAllowed("HTTP+SSE takes messages as POST"))
+        elif channel is None:
+            answer.refuse(SessionLost("this stream has ended, or never was here; open another one"))
+        elif isinstance(message, Unreadable):
+            answer.final(jsonrpc.error(None, message.code, message.sentence), 400)
+        else:
+            answer.bare(202)
+            channel.posted(message)
+
+    def _wind(self) -> None:
+        if not self.deadline:
+            self._plane.deadlines.watch(self)
+            self.deadline = self._plane.deadlines.after(TICK)
+
     def close(self) -> None:
         """The gateway stops."""
+        for channel in tuple(self._channels.values()):
+            channel.end()
+        for relayed in tuple(self._relayed.values()):
+            relayed.end()
         for clients in self._clients.values():
             clients.end_all()
         for servers in self._servers.values():
@@ -68,6 +119,12 @@ class Bridges:
     def expired(self) -> None:
         """Every TICK seconds."""
         self.deadline = self._plane.deadlines.after(TICK)
+        for channel in tuple(self._channels.values()):
+            channel.tick()
+        for number, relayed in tuple(self._relayed.items()):
+            relayed.tick()
+            if relayed.is_over or relayed.ticks >= RELAYED_IDLE:
+                self._relayed.pop(number).end()
         for name, clients in tuple(self._clients.items()):
             clients.tick()
             if name not in self._routes.table.routes:
@@ -119,18 +176,67 @@ class Bridges:
         endpoint = self._choose(name, Era.LEGACY)
         return self._reach(name, endpoint, principal, Era.LEGACY, caller), endpoint is not None and endpoint.is_sse
 
+    # HTTP+SSE on either side
+
+    def _to_sse(self, request: Request, answer: Answered, target: Target, peer: str, session: bytes | None) -> None:
+        name, principal = target.route.adapter, target.principal
+        if target.is_initialize:
+            number = next(self._numbers)
+            sealed = Relayed(home=self._home, number=number, expires_at=int(self._clock()) + SESSION_LIFETIME)
+            answer.headers = ((mcp.SESSION_HEADER, self._seals.seal(sealed, name, principal.id)),)
+            message = envelope.parse(request.body)
+            machine = self._relayed[number] = self._same_era(request, target, peer)
+            if not isinstance(message, Unreadable):
+                machine.initialize(message, answer)
+            return
+        found = self._seals.open(Relayed, session or b"", name, principal.id, now=self._clock())
+        relayed = self._relayed.get(found.number) if found is not None and found.home == self._home else None
+        if relayed is None or relayed.is_over:
+            error = SessionLost("this session has ended, or never was here; begin anew with initialize")
+            answer.refuse(error, inbound.request_id(request.body))
+        elif request.method == "POST":
+            self._posted(request, answer, relayed, "")
+        elif request.method == "GET":
+            relayed.open_stream(answer)
+        elif found is not None:
+            self._relayed.pop(found.number).end()
+            answer.bare(204)
+
+    def _same_era(self, request: Request, target: Target, peer: str) -> SameEra:
+        caller = Caller(peer, request.header(b"host") or b"", _passing(request))
+        return SameEra(lambda: self._legacy_instance(target.route.adapter, target.principal, caller))
+
+    def _open_channel(self, request: Request, answer: Answered, target: Target, way: Way, peer: str) -> None:
+        name, principal = target.route.adapter, target.principal.id
+        number = next(self._numbers)
+        sealed = Channelled(home=self._home, number=number, expires_at=int(self._clock()) + SESSION_LIFETIME)
+
+        def begin(channel: Channel, message: Message, spoken: Answer) -> None:
+            if way is not Way.TO_MODERN:
+                machine = self._same_era(request, target, peer)
+                channel.machine = machine
+                machine.initialize(message, spoken)
+                return
+            connect = self._modern_connect(request, target, peer)
+
+            def mint(kept: Kept) -> bytes:
+                channel.machine = LegacyClient(Guest(name, kept, Declared(), connect))
+                return b""
+
+            Opening(name, connect, mint, home=self._home, now=self._clock()).initialize(message, spoken)
+
+        def left() -> None:
+            self._channels.pop(number, None)
+
+        self._channels[number] = Channel(answer, begin, left)
+        answer.open_stream()
+        answer.endpoint(f"{MESSAGES}?session_id={self._seals.seal(sealed, name, principal).decode()}")
+
     # a legacy client, a modern server
 
     def _to_modern(self, request: Request, answer: Answered, target: Target, peer: str, session: bytes | None) -> None:
         name = target.route.adapter
-        headers = tuple(
-            pair for pair in request.headers if pair[0] not in _OURS and not pair[0].startswith(_MCP_PREFIX)
-        )
-        caller = Caller(peer, request.header(b"host") or b"", headers)
-
-        def connect() -> Server:
-            return self._reach(name, self._choose(name, Era.MODERN), target.principal, Era.MODERN, caller)
-
+        connect = self._modern_connect(request, target, peer)
         clients = self._clients.get(name)
         if clients is None:
             clients = self._clients[name] = LegacyClients(name)
@@ -156,6 +262,11 @@ class Bridges:
         else:
             clients.client(kept, connect).open_stream(answer)
 
+    def _modern_connect(self, request: Request, target: Target, peer: str) -> Callable[[], Server]:
+        name, principal = target.route.adapter, target.principal
+        caller = Caller(peer, request.header(b"host") or b"", _passing(request))
+        return lambda: self._reach(name, self._choose(name, Era.MODERN), principal, Era.MODERN, caller)
+
     def _initialize(self, request: Request, answer: Answered, target: Target, connect: Callable[[], Server]) -> None:
         message = envelope.parse(request.body)
         if isinstance(message, Unreadable):
@@ -171,7 +282,7 @@ class Bridges:
         )
         opening.initialize(message, answer)
 
-    def _posted(self, request: Request, answer: Answered, client: LegacyClient, version: str) -> None:
+    def _posted(self, request: Request, answer: Answered, client: Machine, version: str) -> None:
         body = request.body
         if envelope.is_batch(body):
             self._batch(body, answer, client, version)
@@ -190,7 +301,7 @@ class Bridges:
         else:
             client.request(message, answer)
 
-    def _batch(self, body: bytes, answer: Answered, client: LegacyClient, version: str) -> None:
+    def _batch(self, body: bytes, answer: Answered, client: Machine, version: str) -> None:
         elements = envelope.parse_batch(body)
         is_sound = not isinstance(elements, Unreadable) and elements and version == _BATCHED
         if isinstance(elements, Unreadable) or not is_sound or not answer.accepts_stream:
@@ -226,6 +337,11 @@ class Bridges:
             return Nobody(NothingReady(reason or f"adapter '{name}' has no ready instance; try again soon"))
         target = Target(route, endpoint, principal, era)
         return Instance(self._plane, target, caller, lambda tried: self._choose(name, era, tried))
+
+
+def _passing(request: Request) -> tuple[Header, ...]:
+    """The client's own headers, but for those that say what the translation says itself."""
+    return tuple(pair for pair in request.headers if pair[0] not in _OURS and not pair[0].startswith(_MCP_PREFIX))
 
 
 class _Parts:

@@ -22,7 +22,7 @@ from gateway.core.hosts import Hosts
 from gateway.core.inbound import Legacy, Modern, Rejection
 from gateway.core.overhearing import Tapped
 from gateway.core.ports import Accounts, Assertions, Authenticator, Exchange, Tokens, ToolsDoor, Witness
-from gateway.core.routes import TOOLS_PATH, Route, Routes, adapter_of, resource_of
+from gateway.core.routes import TOOLS_PATH, Route, Routes, adapter_of, is_old_path, resource_of
 from gateway.dataplane import replies
 from gateway.dataplane.bridged import Bridges
 from gateway.dataplane.deadlines import TICK, Deadlines
@@ -215,6 +215,8 @@ class Pipeline:
         target = self._target(route, principal, call if kept is None else Legacy(None))
         if isinstance(target, GatewayError):
             self._refuse(exchange, target, principal=principal)
+        elif is_old_path(exchange.request.path):
+            self._serve_old(exchange, target)
         elif self._bridges is not None and (kept is not None or target.session is None):
             self._cross(exchange, target, kept, self._bridges)
         else:
@@ -230,6 +232,14 @@ class Pipeline:
         else:
             error = SessionLost("the adapter speaks this client's era now; begin anew with initialize")
             self._refuse(exchange, error, principal=target.principal)
+
+    def _serve_old(self, exchange: Exchange, target: Target) -> None:
+        """Clients of HTTP+SSE, 2024-11-05."""
+        if self._bridges is None:
+            self._refuse(exchange, NotFound("adapters are at /adapters/NAME/mcp"))
+        else:
+            crossing = way(target.route.era, target.era, target.endpoint)
+            self._bridges.serve_old(exchange, target, crossing)
 
     def _serve_tools(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
         if self._tools is None:

@@ -24,6 +24,7 @@ from mcp.server.lowlevel import Server
 from mcp.server.lowlevel.server import NotificationOptions
 from mcp.server.models import InitializationOptions
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.server.sse import SseServerTransport
 from mcp.server.stdio import stdio_server
 from mcp.server.streamable_http import EventCallback, EventId, EventMessage, EventStore, StreamId
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, PromptsListChanged, ToolsListChanged
@@ -643,11 +644,29 @@ class Events(EventStore):
         return stream_id
 
 
+def over_sse() -> Any:
+    """ASGI: HTTP+SSE, as servers of 2024-11-05 are."""
+    server, transport = build(), SseServerTransport("/messages")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        if scope["method"] == "GET" and scope["path"] == "/sse":
+            async with transport.connect_sse(scope, receive, send) as (read, write):
+                await server.run(read, write, server.create_initialization_options())
+        elif scope["method"] == "POST" and scope["path"] == "/messages":
+            await transport.handle_post_message(scope, receive, send)
+        else:
+            await refuse(send, 405, types.INVALID_REQUEST, "Method Not Allowed")
+
+    return app
+
+
 @contextmanager
-def listening(port: int) -> Iterator[socket.socket]:
+def listening(port: int, path: str) -> Iterator[socket.socket]:
     """A socket that clients may connect to at once; its URL is printed for whoever started this."""
     with socket.create_server(("127.0.0.1", port), backlog=1024) as listener:
-        print(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)
+        print(f"http://127.0.0.1:{listener.getsockname()[1]}{path}", flush=True)
         yield listener
 
 
@@ -683,13 +702,15 @@ async def refuse(send: Any, status: int, code: int, message: str, data: Any = No
 
 
 async def serve_http(port: int, era: str) -> None:
-    application: Any = build().streamable_http_app(event_store=Events(), retry_interval=100)
-    if era != "both":
+    application: Any = over_sse()
+    if era != "sse":
+        application = build().streamable_http_app(event_store=Events(), retry_interval=100)
+    if era in ("legacy", "modern"):
         application = OneEra(application, era)
     config = uvicorn.Config(
         application, http="h11", log_level="warning", timeout_graceful_shutdown=1
     )  # h11 trims header values
-    with listening(port) as listener:
+    with listening(port, "/sse" if era == "sse" else "/mcp") as listener:
         await uvicorn.Server(config).serve(sockets=[listener])
 
 
@@ -704,7 +725,7 @@ def main() -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--port", type=int, help="serve streamable HTTP on 127.0.0.1; 0 takes a free port")
     where.add_argument("--stdio", action="store_true")
-    parser.add_argument("--era", choices=("both", "legacy", "modern"), default="both", help="over HTTP only")
+    parser.add_argument("--era", choices=("both", "legacy", "modern", "sse"), default="both", help="over HTTP only")
     given = parser.parse_args()
     asyncio.run(serve_stdio() if given.stdio else serve_http(given.port, given.era))
 

@@ -8,9 +8,11 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import mcp_types as types
+import msgspec
 import pytest
 from mcp.client import Client
 from mcp.client.context import ClientRequestContext
+from mcp.client.sse import sse_client
 from mcp.shared.exceptions import MCPError
 
 from gateway.core.routes import Endpoint
@@ -20,10 +22,10 @@ from gateway.wire.resources import EraPolicy
 from tests.support.programs import fixture_server, lasting_fixture_server
 from tests.support.served import Served, served
 
-type Mode = Literal["legacy", "auto", "2026-07-28"]
+type Mode = Literal["legacy", "auto", "2026-07-28", "sse"]
 LEGACY, MODERN = frozenset({Era.LEGACY}), frozenset({Era.MODERN})
-MODES: list[Mode] = ["legacy", "auto", "2026-07-28"]
-pairs = pytest.mark.parametrize("era", ["legacy", "modern"])
+MODES: list[Mode] = ["legacy", "auto", "2026-07-28", "sse"]
+pairs = pytest.mark.parametrize("era", ["legacy", "modern", "sse"])
 modes = pytest.mark.parametrize("mode", MODES)
 
 
@@ -38,7 +40,9 @@ def endpoint_of(url: str, eras: frozenset[Era], name: str = "x-0") -> Endpoint:
 def servers() -> Iterator[None]:
     """One of each era, for all tests here."""
     with contextlib.ExitStack() as stack:
-        URLS.update({era: stack.enter_context(lasting_fixture_server("--era", era)) for era in ("legacy", "modern")})
+        URLS.update(
+            {era: stack.enter_context(lasting_fixture_server("--era", era)) for era in ("legacy", "modern", "sse")}
+        )
         yield
 
 
@@ -48,12 +52,20 @@ URLS: dict[str, str] = {}
 @asynccontextmanager
 async def before(era: str, **options: Any) -> AsyncIterator[Served]:
     """A gateway before a server that speaks one era only."""
-    async with served(endpoint_of(URLS[era], LEGACY if era == "legacy" else MODERN), **options) as gateway:
+    endpoint = endpoint_of(URLS[era], MODERN if era == "modern" else LEGACY)
+    async with served(msgspec.structs.replace(endpoint, is_sse=era == "sse"), **options) as gateway:
         yield gateway
 
 
 def url_of(gateway: Served) -> str:
     return f"http://127.0.0.1:{gateway.port}/adapters/x/mcp"
+
+
+def client(gateway: Served, mode: Mode, **callbacks: Any) -> Client:
+    """mode sse: HTTP+SSE, 2024-11-05."""
+    if mode == "sse":
+        return Client(sse_client(url_of(gateway).removesuffix("mcp") + "sse"), mode="legacy", **callbacks)
+    return Client(url_of(gateway), mode=mode, **callbacks)
 
 
 async def accept(context: ClientRequestContext, params: types.ElicitRequestParams) -> types.ElicitResult:
@@ -79,7 +91,7 @@ def words_of(result: types.CallToolResult) -> str:
 @pairs
 @modes
 async def test_every_client_lists_and_calls_at_every_server(era: str, mode: Mode) -> None:
-    async with before(era) as gateway, Client(url_of(gateway), mode=mode) as mcp:
+    async with before(era) as gateway, client(gateway, mode) as mcp:
         names = {tool.name for tool in (await mcp.list_tools()).tools}
         said = await mcp.call_tool("echo", {"text": "é"})
         prompt = await mcp.get_prompt("test_simple_prompt")
@@ -102,7 +114,7 @@ async def test_progress_is_heard(era: str, mode: Mode) -> None:
     async def hear(progress: float, total: float | None, message: str | None) -> None:
         heard.append(progress)
 
-    async with before(era) as gateway, Client(url_of(gateway), mode=mode) as mcp:
+    async with before(era) as gateway, client(gateway, mode) as mcp:
         await mcp.call_tool("test_tool_with_progress", {}, progress_callback=hear)
     assert heard == [0, 50, 100]
 
@@ -110,7 +122,7 @@ async def test_progress_is_heard(era: str, mode: Mode) -> None:
 @pairs
 @modes
 async def test_a_tool_error_stays_one(era: str, mode: Mode) -> None:
-    async with before(era) as gateway, Client(url_of(gateway), mode=mode) as mcp:
+    async with before(era) as gateway, client(gateway, mode) as mcp:
         assert (await mcp.call_tool("test_error_handling", {})).is_error
         with pytest.raises(MCPError) as caught:
             await mcp.read_resource("test://nowhere")
@@ -127,17 +139,18 @@ async def test_logs_are_heard_by_who_asks_for_them(era: str, mode: Mode) -> None
 
     async with (
         before(era) as gateway,
-        Client(url_of(gateway), mode=mode, logging_callback=hear, log_level="debug") as mcp,
+        client(gateway, mode, logging_callback=hear, log_level="debug") as mcp,
     ):
         await mcp.call_tool("test_tool_with_logging", {})
     assert heard == ["Tool execution started", "Tool processing data", "Tool execution completed"]
 
 
 @modes
-async def test_a_legacy_servers_questions_reach_every_client(mode: Mode) -> None:
+@pytest.mark.parametrize("era", ["legacy", "sse"])
+async def test_a_legacy_servers_questions_reach_every_client(era: str, mode: Mode) -> None:
     async with (
-        before("legacy") as gateway,
-        Client(url_of(gateway), mode=mode, elicitation_callback=accept, sampling_callback=think) as mcp,
+        before(era) as gateway,
+        client(gateway, mode, elicitation_callback=accept, sampling_callback=think) as mcp,
     ):
         elicited = await mcp.call_tool("test_elicitation", {"message": "who?"})
         sampled = await mcp.call_tool("test_sampling", {"prompt": "capital?"})
@@ -149,9 +162,9 @@ async def test_a_legacy_servers_questions_reach_every_client(mode: Mode) -> None
 async def test_a_modern_servers_questions_reach_every_client(mode: Mode) -> None:
     async with (
         before("modern") as gateway,
-        Client(
-            url_of(gateway),
-            mode=mode,
+        client(
+            gateway,
+            mode,
             elicitation_callback=accept,
             sampling_callback=think,
             list_roots_callback=roots,
@@ -173,10 +186,12 @@ async def test_a_modern_servers_questions_reach_every_client(mode: Mode) -> None
     assert prompt.messages[0].content == types.TextContent(text="Context: my context")
 
 
-@pytest.mark.parametrize(("era", "mode"), [("legacy", "2026-07-28"), ("modern", "legacy")])
+@pytest.mark.parametrize(
+    ("era", "mode"), [("legacy", "2026-07-28"), ("modern", "legacy"), ("modern", "sse"), ("sse", "2026-07-28")]
+)
 async def test_a_client_that_cannot_be_asked_gets_an_error_or_a_refusal(era: str, mode: Mode) -> None:
-    tool = "test_elicitation" if era == "legacy" else "test_input_required_result_elicitation"
-    async with before(era) as gateway, Client(url_of(gateway), mode=mode) as mcp:
+    tool = "test_elicitation" if era != "modern" else "test_input_required_result_elicitation"
+    async with before(era) as gateway, client(gateway, mode) as mcp:
         try:
             said = await mcp.call_tool(tool, {"message": "?"})
         except MCPError as error:
@@ -198,13 +213,14 @@ async def test_many_calls_of_one_modern_client_share_a_session_with_the_legacy_s
     assert sorted(said) == sorted(f'{{"text": "{number}"}}' for number in range(20))
 
 
-async def test_a_legacy_client_hears_what_a_modern_server_announces() -> None:
+@pytest.mark.parametrize(("era", "mode"), [("modern", "legacy"), ("modern", "sse"), ("sse", "legacy"), ("sse", "sse")])
+async def test_a_legacy_client_hears_what_a_server_announces(era: str, mode: Mode) -> None:
     heard: asyncio.Queue[Any] = asyncio.Queue()
 
     async def hear(message: Any) -> None:
         heard.put_nowait(message)
 
-    async with before("modern") as gateway, Client(url_of(gateway), mode="legacy", message_handler=hear) as mcp:
+    async with before(era) as gateway, client(gateway, mode, message_handler=hear) as mcp:
         assert mcp.protocol_version == "2025-11-25"
         async with asyncio.timeout(10):
             while heard.empty():  # the GET stream opens on its own, and no one says when
