@@ -34,6 +34,8 @@ VERBS: Final = {
     "adapters": _Verb("adapters", "the MCP servers behind the gateway: list, create, edit, scale, …"),
     "logs": _Verb("logs", "what an adapter's instances write"),
     "sessions": _Verb("sessions", "live MCP sessions"),
+    "traffic": _Verb("traffic", "MCP messages: as they flow, and recorded"),
+    "replay": _Verb("replay", "make recorded calls again, and say what is different now"),
     "tools": _Verb("offers", "what the gateway offers at /mcp: list, register, lock, …"),
     "toolsets": _Verb("toolsets", "named parts of it, at /mcp/NAME"),
     "policy": _Verb("policy", "which tool calls go out: list, apply, explain, test"),

@@ -1,13 +1,16 @@
-"""`mcpdeck sessions list|get|end`: the live MCP sessions of a gateway."""
+"""`mcpdeck sessions list|get|record|end`: the live MCP sessions of a gateway."""
 
 import argparse
-from typing import TYPE_CHECKING
+from contextlib import aclosing
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 from mcpdeck import control
 from mcpdeck.cli import output
 from mcpdeck.cli.consent import add_consent, must_consent
 from mcpdeck.cli.desk import Desk
 from mcpdeck.cli.exits import OK
+from mcpdeck.cli.traffic import followed, recording_file
 
 if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
@@ -26,6 +29,11 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     got.add_argument("id", metavar="ID")
     output.add_options(got, table=False)
     got.set_defaults(run=_get)
+    line = "Write a session's messages to a file, until it ends or Ctrl-C. Secrets are hidden."
+    record = verbs.add_parser("record", help=line, description=line)
+    record.add_argument("id", metavar="ID")
+    record.add_argument("-w", "--write", type=Path, metavar="FILE", help="a new one; ID.jsonl")
+    record.set_defaults(run=_record)
     line = "End sessions; their clients begin anew."
     end = verbs.add_parser("end", help=line, description=line)
     end.add_argument("ids", nargs="+", metavar="ID")
@@ -49,6 +57,28 @@ def _get(words: argparse.Namespace, desk: Desk) -> int:
 
     desk.printer.one(SESSIONS, desk.target.do(control.session(words.id)))
     return OK
+
+
+def _record(words: argparse.Namespace, desk: Desk) -> int:
+    import asyncio
+
+    path = words.write or Path(f"{words.id}.jsonl")
+    with recording_file(path) as file:
+        try:
+            asyncio.run(_write(words.id, desk, file))
+        finally:
+            count = file.tell()
+            desk.printer.tell(f"{path}: {count} bytes; mcpdeck replay {path} --against ADAPTER")
+    return OK
+
+
+async def _write(session: str, desk: Desk, file: IO[bytes]) -> None:
+    from mcpdeck.traffic.recording import written
+
+    async with aclosing(followed(desk, session=session)) as messages:
+        async for message in messages:
+            file.write(written(message))
+            file.flush()
 
 
 def _end(words: argparse.Namespace, desk: Desk) -> int:

@@ -1,0 +1,259 @@
+"""`mcpdeck traffic tail|record|export`: MCP messages as they flow, the flight recorder, and what is made of it."""
+
+import argparse
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+from mcpdeck.cli.desk import Desk
+from mcpdeck.cli.exits import OK, USAGE, Failure
+
+if TYPE_CHECKING:
+    from gateway.wire.traffic import TrafficMessage
+    from mcpdeck.cli.output import Printer
+    from mcpdeck.cli.words import Words
+    from mcpdeck.client import GatewayClient, Heard
+    from mcpdeck.traffic.filter import Filter
+
+FIRST_PAUSE: Final = 1.0  # seconds
+LONGEST_PAUSE: Final = 30.0
+_FILTER_HELP: Final = "only what it keeps, such as 'method:tools/* status:error >500ms'"
+
+
+def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
+    line = "MCP messages: as they flow, and recorded."
+    verbs = commands.add_parser("traffic", help=line, description=line).nested()
+    line = "Messages as they flow, until Ctrl-C. Secrets are hidden."
+    tail = verbs.add_parser("tail", help=line, description=line)
+    which = tail.add_mutually_exclusive_group(required=True)
+    which.add_argument("--adapter", default="", metavar="NAME", help="all of an adapter's that you may see")
+    which.add_argument("--session", default="", metavar="ID", help="one session's, until it ends")
+    add_filter(tail)
+    tail.add_argument("--reveal", action="store_true", help="do not hide secrets; for who may change the adapter")
+    tail.add_argument("-n", "--count", type=int, default=0, metavar="N", help="end after that many messages")
+    tail.add_argument("-o", "--output", choices=("table", "jsonl"), default="table", help="table, jsonl")
+    tail.set_defaults(run=_tail)
+    line = "Have the gateway keep an adapter's last messages, in its memory, secrets hidden."
+    record = verbs.add_parser("record", help=line, description=line)
+    record.add_argument("name", metavar="ADAPTER")
+    record.add_argument("--off", action="store_true", help="keep none any more; what is kept is gone")
+    record.add_argument("--max-messages", type=int, metavar="N", help="the last N; 1000")
+    record.add_argument(
+        "--sample", type=float, metavar="SHARE", help="of sessions, or calls without one; 1, which is all"
+    )
+    record.set_defaults(run=_record)
+    line = "A recording as JSON lines, HTTP archive, or a pytest file."
+    export = verbs.add_parser("export", help=line, description=line)
+    export.add_argument("source", metavar="ADAPTER|FILE", help="what the gateway holds, or a file of JSON lines")
+    export.add_argument("--format", choices=("jsonl", "har", "pytest"), default="jsonl", help="jsonl, har, pytest")
+    add_filter(export)
+    export.add_argument("-w", "--write", type=Path, metavar="FILE", help="there, not to stdout")
+    export.set_defaults(run=_export)
+
+
+def add_filter(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--filter", type=_filter, default="", metavar="FILTER", help=_FILTER_HELP)
+
+
+def _filter(text: str) -> "Filter":
+    from mcpdeck.traffic.filter import Filter
+
+    try:
+        return Filter(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+# tail
+
+
+def _tail(words: argparse.Namespace, desk: Desk) -> int:
+    asyncio.run(_print_tail(words, desk))
+    return OK
+
+
+async def _print_tail(words: argparse.Namespace, desk: Desk) -> None:
+    from mcpdeck.cli.traffic_lines import Lines
+
+    lines = Lines(desk.printer) if words.output == "table" else None
+    left = words.count
+    messages = followed(desk, session=words.session, adapter=words.adapter, reveal=words.reveal)
+    async with aclosing(messages):
+        async for message in messages:
+            if not words.filter.keeps(message):
+                continue
+            if lines is None:
+                desk.printer.jsonl(message)
+            else:
+                lines.print(message)
+            left -= 1
+            if left == 0:
+                return
+
+
+async def followed(
+    desk: Desk, *, session: str = "", adapter: str = "", reveal: bool = False
+) -> "AsyncGenerator[TrafficMessage]":
+    """Until the gateway says that nothing more comes. A stream that breaks goes on, however long that takes; where the
+    adapter records, where it was."""
+    from mcpdeck.errors import Unreachable
+
+    place, pause = _Place(), FIRST_PAUSE
+    async with desk.target.client() as client:
+        while True:
+            try:
+                stream = client.traffic(
+                    session=session, adapter=adapter, reveal=reveal, last_event_id=place.event_id or None
+                )
+                async with aclosing(stream):
+                    async for heard in stream:
+                        pause = FIRST_PAUSE
+                        message = place.taken(heard, desk.printer)
+                        if message is not None:
+                            yield message
+                        if place.is_over:
+                            return
+                why = "the stream ended"
+            except Unreachable as error:
+                if not place.has_begun:
+                    raise
+                why = str(error)
+            desk.printer.tell(f"{why}; trying again in {pause:g} s: what is not recorded meanwhile is missed")
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_PAUSE, 2 * pause)
+
+
+class _Place:
+    """How far a reader has come."""
+
+    def __init__(self) -> None:
+        self.event_id = ""
+        self.has_begun = self.is_over = False
+
+    def taken(self, heard: "Heard", printer: "Printer") -> "TrafficMessage | None":
+        from gateway.wire.traffic import Dropped, Ended
+
+        self.has_begun = True
+        self.event_id = heard.event_id or self.event_id
+        match heard.what:
+            case Dropped(count=count):
+                printer.tell(f"{count} messages were lost here: they came faster than they were read")
+            case Ended(reason=reason):
+                printer.tell(reason)
+                self.is_over = True
+            case message:
+                return message
+        return None
+
+
+# record, export
+
+
+def _record(words: argparse.Namespace, desk: Desk) -> int:
+    from mcpdeck import control
+
+    desk.target.must_be_writable()
+    rule: dict[str, object] = {"enabled": not words.off}
+    rule |= {} if words.max_messages is None else {"maxMessages": words.max_messages}
+    rule |= {} if words.sample is None else {"sample": words.sample}
+    changed = desk.target.do(control.patch(words.name, {"recording": rule}, None))
+    kept = changed.recording
+    share = "" if kept.sample == 1 else f", of {kept.sample:.0%} of its sessions"
+    desk.printer.tell(
+        f"{words.name}: the last {kept.max_messages} messages are kept{share}; mcpdeck traffic export {words.name}"
+        if kept.enabled
+        else f"{words.name}: nothing is recorded any more"
+    )
+    return OK
+
+
+def _export(words: argparse.Namespace, desk: Desk) -> int:
+    messages = [message for message in recorded(words.source, desk) if words.filter.keeps(message)]
+    if not messages:
+        desk.printer.tell("nothing is recorded" + (" of that kind" if words.filter else " yet"))
+    text = "".join(_exported(words, desk, messages))
+    if words.write is None:
+        print(text, end="")
+        return OK
+    try:
+        words.write.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Failure(USAGE, f"{words.write}: {error.strerror}") from error
+    desk.printer.tell(f"{words.write}: {len(messages)} messages")
+    return OK
+
+
+def recorded(source: str, desk: Desk) -> "list[TrafficMessage]":
+    """What a file holds, or the gateway of an adapter. A file has a dot or a slash in its name, or is `-`: stdin."""
+    import sys
+
+    from mcpdeck.traffic.recording import read
+
+    if source != "-" and not set(source) & set("./\\"):
+        return asyncio.run(_held(source, desk))
+    try:
+        data = sys.stdin.read().encode() if source == "-" else Path(source).read_bytes()
+        return list(read(data.splitlines()))
+    except OSError as error:
+        raise Failure(USAGE, f"{source}: {error.strerror}") from error
+    except ValueError as error:
+        raise Failure(USAGE, f"{source}: {error}") from error
+
+
+async def _held(adapter: str, desk: Desk) -> "list[TrafficMessage]":
+    async with desk.target.client() as client:
+        return await _all(client, adapter)
+
+
+async def _all(client: "GatewayClient", adapter: str) -> "list[TrafficMessage]":
+    return [message async for message in client.recording(adapter)]
+
+
+def _exported(words: argparse.Namespace, desk: Desk, messages: "list[TrafficMessage]") -> Iterator[str]:
+    from mcpdeck.traffic.recording import calls, written
+
+    match words.format:
+        case "jsonl":
+            yield from (written(message).decode() for message in messages)
+        case "har":
+            yield _archive(desk, messages)
+        case _:
+            from mcpdeck.traffic.replaying import plan
+            from mcpdeck.traffic.tests_made import pytest_file
+
+            steps, left = plan(calls(messages))
+            adapters = {message.adapter for message in messages}
+            if len(adapters) != 1:
+                raise Failure(USAGE, f"a pytest file is of one adapter's calls, and these are of {len(adapters)}")
+            if left:
+                desk.printer.tell(
+                    f"{len(left)} calls are left out, such as {left[0].call.request.method}: {left[0].reason}"
+                )
+            name = words.write.name if words.write is not None else "FILE"
+            try:
+                yield pytest_file(steps, adapter=adapters.pop(), url=desk.target.url, file=name)
+            except ValueError as error:
+                raise Failure(USAGE, f"{words.source}: {error}") from error
+
+
+def _archive(desk: Desk, messages: "list[TrafficMessage]") -> str:
+    import msgspec
+
+    from mcpdeck import VERSION
+    from mcpdeck.traffic.har import archive
+    from mcpdeck.traffic.recording import calls
+
+    encoded = msgspec.json.encode(archive(calls(messages), url=desk.target.url, version=VERSION))
+    return msgspec.json.format(encoded).decode() + "\n"
+
+
+def recording_file(path: Path) -> IO[bytes]:
+    """A new file for a recording; never over another one."""
+    try:
+        return path.open("xb")
+    except FileExistsError as error:
+        raise Failure(USAGE, f"{path} is there already: another name, or move it away") from error
+    except OSError as error:
+        raise Failure(USAGE, f"{path}: {error.strerror}") from error
