@@ -13,6 +13,15 @@ AUTO, PASS, BRIDGE = EraPolicy.AUTO, EraPolicy.PASS, EraPolicy.BRIDGE
 
 
 @pytest.mark.parametrize(
+    ("policy", "caller", "expected"),
+    [(AUTO, LEGACY, Way.TO_SSE), (AUTO, MODERN, Way.TO_LEGACY), (BRIDGE, LEGACY, Way.TO_SSE), (PASS, LEGACY, Way.PASS)],
+)
+def test_a_server_of_http_sse_is_no_one_elses(policy: EraPolicy, caller: Era, expected: Way) -> None:
+    endpoint = Endpoint(InstanceName("x-0"), "uid", "127.0.0.1", 1, eras=frozenset({LEGACY}), is_sse=True)
+    assert way(policy, caller, endpoint) is expected
+
+
+@pytest.mark.parametrize(
     ("policy", "caller", "spoken", "expected"),
     [
         (AUTO, LEGACY, {LEGACY}, Way.PASS),

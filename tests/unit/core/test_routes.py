@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from gateway.core.access import Ownership
-from gateway.core.routes import Endpoint, Route, Routes, RoutingTable, adapter_of, resource_of
+from gateway.core.routes import Endpoint, Route, Routes, RoutingTable, adapter_of, is_old_path, resource_of
 from gateway.wire.names import AdapterName, InstanceName
 
 X = AdapterName("x")
@@ -100,3 +100,10 @@ def test_tool_servers_stand_apart_from_adapters_and_are_ready_like_them() -> Non
 def test_toolsets_belong_to_the_gateways_own_server() -> None:
     assert resource_of("/mcp") == resource_of("/mcp/") == resource_of("/mcp/team-a") == "/mcp"
     assert resource_of("/mcpx") == ""
+
+
+def test_http_sse_has_two_paths_of_its_own_and_the_same_resource() -> None:
+    assert adapter_of("/adapters/x/sse") == adapter_of("/adapters/x/messages") == X
+    assert is_old_path("/adapters/x/sse")
+    assert not is_old_path("/adapters/sse/mcp")
+    assert resource_of("/adapters/x/messages") == "/adapters/x/mcp"
