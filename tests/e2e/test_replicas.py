@@ -9,10 +9,13 @@ from typing import Any
 
 import httpx
 import psutil
+import pytest
 
 from tests.support.gateways import Gateway, gateway
 from tests.support.programs import gone
 from tests.support.sidecar_process import McpClient, scripted, text_of
+
+pytestmark = pytest.mark.timeout(600)  # five thousand calls by a client that takes its time
 
 REPLICAS, SESSIONS, CALLS = 3, 200, 5000
 AT_ONCE = 32
