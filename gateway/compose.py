@@ -181,13 +181,12 @@ async def _ground(
         "allow_private": _allows_private(settings),
         "allow_http": settings.allow_http_urls,
         "tokens": tokens,
-        "load": load,
     }
     match settings.backend:
         case BackendKind.PROCESS:
             folder = settings.data_dir
             running = process_backend(
-                folder, environ=variables, passed=settings.pass_env, max_body=settings.max_body, **reach
+                folder, environ=variables, passed=settings.pass_env, max_body=settings.max_body, load=load, **reach
             )
             async with open_sqlite(folder / "state.sqlite") as store, running as backend:
                 yield _Ground(store, store.beside(TOOLS), store.beside(TOOLSETS), store.beside(POLICIES), backend)

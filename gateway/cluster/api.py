@@ -95,11 +95,18 @@ class Api:
         return await self._send("PATCH", path, body, doing=doing, query=_MANAGED, content_type=_STRATEGIC)
 
     async def delete(
-        self, kind: Kind, name: str, *, uid: str = "", revision: str = "", grace: int | None = None
+        self,
+        kind: Kind,
+        name: str,
+        *,
+        uid: str = "",
+        revision: str = "",
+        grace: int | None = None,
+        propagation: str = "Background",
     ) -> None:
         """uid and revision: preconditions. grace: seconds, for pods. Raises NotFound, Overtaken."""
         preconditions = {"uid": uid, "resourceVersion": revision}
-        body: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        body: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
         body["preconditions"] = {key: value for key, value in preconditions.items() if value}
         if grace is not None:
             body["gracePeriodSeconds"] = grace

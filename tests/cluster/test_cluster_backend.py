@@ -140,6 +140,30 @@ async def test_scaling_down_lets_the_last_ones_leave_and_keeps_the_others(api: A
     assert after.instances[0].uid == before.instances[0].uid
 
 
+async def test_a_pod_that_leaves_still_serves_and_those_of_a_deleted_adapter_go_at_once(api: Api) -> None:
+    async with cluster_half(api, shape_of(drain=90, grace=2)) as half:
+        await put(half, scripted_spec("weather", replica_count=2))
+        before = await half.sees("weather", ready(2))
+        await put(half, scripted_spec("weather", replica_count=1))
+        seen = await half.sees("weather", lambda seen: [each.phase for each in seen.instances][1:] == [Phase.STOPPING])
+        endpoint = seen.instances[1].endpoint
+        assert endpoint is not None
+        assert endpoint.uid == before.instances[1].uid
+        assert await answers(endpoint.host, endpoint.port)
+        await half.store.delete(WEATHER, expect=None)
+        words = ("wait", "--for=delete", "pod/weather-0", "-n", api.namespace, f"--timeout={PATIENCE}s")
+        await asyncio.to_thread(kubectl, *words)  # long before its drain is over
+
+
+async def answers(host: str, port: int) -> bool:
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    head = await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    return b" 200 " in head
+
+
 async def test_an_image_that_is_not_there_is_told_as_such(half: ClusterHalf) -> None:
     await put(half, AdapterSpec(name="weather", image_name="registry.invalid/team/weather", image_version="1"))
     seen = await half.sees("weather", ails("ImagePullBackOff"))

@@ -15,7 +15,7 @@ from gateway.backends.kubernetes.workload import KINDS, objects_of
 from gateway.cluster.api import Api
 from gateway.cluster.errors import Overtaken
 from gateway.cluster.mirror import Mirror
-from gateway.cluster.objects import ADAPTER, TOOL, Bare, Kind, Metadata
+from gateway.cluster.objects import ADAPTER, STATEFUL_SET, TOOL, Bare, Kind, Metadata
 from gateway.core.desired import Desired
 from gateway.core.errors import Conflict, GatewayError, NotFound
 from gateway.wire.names import AdapterName
@@ -68,6 +68,16 @@ class Applier:
                 await self._api.delete(kind, name, uid=found.metadata.uid)
             except NotFound:
                 continue
+
+    async def release_pods(self, name: AdapterName) -> None:
+        """The StatefulSet of an adapter that is gone goes without its pods, so that it makes no new ones for them."""
+        found = self.mirrors[STATEFUL_SET].items.get(name)
+        if found is None or found.metadata.deletion_timestamp is not None:
+            return
+        try:
+            await self._api.delete(STATEFUL_SET, name, uid=found.metadata.uid, propagation="Orphan")
+        except NotFound:
+            return
 
     async def conflict(self, name: AdapterName, owner_uids: frozenset[str]) -> Conflict | None:
         """Whose the name is, where it is somebody else's. owner_uids: none where the adapter is not there yet."""

@@ -5,7 +5,7 @@ Knows which adapter is served by which pods, or by a watch over a server elsewhe
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,8 +14,7 @@ import msgspec
 
 from gateway.backends.kubernetes.applier import Applier, Leftover
 from gateway.backends.kubernetes.asking import Asker
-from gateway.backends.kubernetes.farewell import Farewell
-from gateway.backends.kubernetes.instances import Spoken, instance_of, life_of
+from gateway.backends.kubernetes.instances import Spoken, instance_of
 from gateway.backends.kubernetes.logs import Logs
 from gateway.backends.kubernetes.pod import image_of, template_of
 from gateway.backends.kubernetes.queue import Queue
@@ -41,6 +40,8 @@ from gateway.wire.resources import AdapterSpec, Phase
 
 RESYNC: Final = 900.0  # seconds in which every adapter's objects are applied anew, whatever they look like
 
+LEAVING: Final = 2  # seconds that a pod gets whose adapter was deleted
+
 log = logging.getLogger(__name__)
 
 
@@ -57,12 +58,11 @@ class KubernetesBackend:
         caller: Caller,
         egress: Egress,
         resolve: Resolve,
-        load: Callable[[str], int],
         patience: Patience,
     ) -> None:
         self._api, self._desires, self._shape, self._tasks = api, desires, shape, tasks
         self._caller, self._egress, self._resolve = caller, egress, resolve
-        self._load, self._patience = load, patience
+        self._patience = patience
         self._desired: dict[AdapterName, Desired] = {}
         self._templates: dict[AdapterName, str] = {}
         self._remotes: dict[AdapterName, tuple[Remote, asyncio.Task[None]]] = {}
@@ -76,7 +76,6 @@ class KubernetesBackend:
         self.queue = Queue(self._bring_about)
         self._logs = Logs(api, self.pods.items, lambda name: list(self._by_adapter.get(name, {}).values()))
         self._secrets = Secrets(api)
-        self.farewell = Farewell(api, self.pods.items, self._load_of)
         self._asker = Asker(
             self.pods.items,
             tasks=tasks,
@@ -175,6 +174,7 @@ class KubernetesBackend:
         self._failures.pop(name, None)
         self._observed.pop(name, None)
         self._changed.set()
+        self.queue.add(name)
 
     def _keep_remote(self, desired: Desired, *, is_renewed: bool) -> None:
         name = desired.name
@@ -204,6 +204,8 @@ class KubernetesBackend:
         desired = self._desired.get(name)
         owner = self._desires.owner(desired) if desired is not None else None
         if desired is None or owner is None:
+            if desired is None and not self._desires.uids(name):
+                await self._end(name)
             return None
         try:
             if desired.spec.url:
@@ -216,6 +218,16 @@ class KubernetesBackend:
             return error.retry or self._patience.first_restart
         self._fail(name, None)
         return None
+
+    async def _end(self, name: AdapterName) -> None:
+        """Its pods go at once. The cluster would collect them too, but let each serve out its drain first."""
+        try:
+            await self.applier.release_pods(name)
+            for pod in list(self._by_adapter.get(name, {}).values()):
+                if pod.metadata.deletion_timestamp is None:
+                    await self._api.delete(POD, pod.metadata.name, uid=pod.metadata.uid, grace=LEAVING)
+        except GatewayError as error:
+            log.info("the pods of '%s' leave in their own time: %s", name, error)
 
     def _fail(self, name: AdapterName, error: GatewayError | None) -> None:
         if str(self._failures.get(name, "")) == str(error or ""):
@@ -279,11 +291,6 @@ class KubernetesBackend:
         if desired is not None and not desired.is_tool and pod in self._own_pods(adapter):
             self._asker.look(pod)
 
-    def _load_of(self, pod: Pod) -> int:
-        """0 for an adapter that was deleted, whatever is still in hand."""
-        name = AdapterName(pod.metadata.labels.get(ADAPTER_LABEL, ""))
-        return self._load(life_of(pod)) if name in self._desired else 0
-
     def _pod_told(self, name: str) -> None:
         pod = self.pods.items.get(name)
         if pod is not None:
@@ -326,7 +333,6 @@ async def kubernetes_backend(
     allow_private: bool = False,
     allow_http: bool = False,
     tokens: Tokens | None = None,
-    load: Callable[[str], int] = lambda uid: 0,  # noqa: ARG005 - nobody counts, so nothing is in hand
     resolve: Resolve = resolve_name,
     patience: Patience = PATIENCE,
 ) -> AsyncIterator[KubernetesBackend]:
@@ -345,7 +351,6 @@ async def kubernetes_backend(
             caller=caller,
             egress=Egress(allow_private, allow_http, tokens),
             resolve=resolve,
-            load=load,
             patience=patience,
         )
         async with asyncio.TaskGroup() as loops:
@@ -360,7 +365,6 @@ async def kubernetes_backend(
                 loops.create_task(backend.queue.keep(), name="apply objects"),
                 loops.create_task(backend.statuses.keep(), name="write statuses"),
                 loops.create_task(backend.resync(), name="apply everything anew"),
-                loops.create_task(backend.farewell.keep(), name="see pods off"),
             ]
             try:
                 yield backend

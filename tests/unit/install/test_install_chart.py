@@ -29,7 +29,7 @@ def test_the_charts_kinds_are_those_of_the_base() -> None:
 
 @pytest.mark.skipif(not HELM, reason="there is no helm to render the chart with")
 def test_helm_makes_the_same_objects_as_kustomize() -> None:
-    words = [HELM, "template", "mcpdeck", CHART, "--namespace", "mcpdeck", "--kube-version", "1.37.0"]
+    words = [HELM, "template", "mcpdeck", str(CHART), "--namespace", "mcpdeck", "--kube-version", "1.37.0"]
     words += ["--set", "env.MCPDECK_PUBLIC_URL=https://mcp.example"]
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
     rendered = {key(each): each for each in yaml.safe_load_all(done.stdout) if each}

@@ -1,12 +1,11 @@
 """Pods as instances: phase, reason and message for whatever a cluster may tell of one."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 
-from gateway.backends.kubernetes.farewell import HEARING, LEAVING, USED_UNTIL, may_go
 from gateway.backends.kubernetes.instances import Spoken, Trouble, instance_of, life_of, spoken_of
 from gateway.backends.kubernetes.shape import PATH, SPEAKS_MCP, TEMPLATE
 from gateway.cluster.objects import Pod
@@ -146,22 +145,3 @@ def test_trouble_that_was_heard_is_told_until_it_is_over() -> None:
 def test_a_condition_that_somebody_scribbled_into_is_no_answer() -> None:
     scribbled = pod(RUNNING, conditions=[{"type": SPEAKS_MCP, "status": "True", "message": "yes"}])
     assert spoken_of(scribbled) is None
-
-
-def leaving(**metadata: Any) -> Pod:
-    ends = NOW + timedelta(seconds=40)
-    told: dict[str, Any] = {"deletionTimestamp": ends.isoformat(), "deletionGracePeriodSeconds": 40, "annotations": {}}
-    return pod(RUNNING, **told | metadata)
-
-
-def test_a_pod_that_leaves_goes_once_no_gateway_has_said_that_it_uses_it() -> None:
-    assert not may_go(leaving(), NOW)
-    assert may_go(leaving(), NOW + HEARING)
-    used = leaving(annotations={USED_UNTIL: (NOW + timedelta(seconds=12)).isoformat()})
-    assert not may_go(used, NOW + timedelta(seconds=11))
-    assert may_go(used, NOW + timedelta(seconds=12))
-
-
-def test_a_pod_that_was_told_to_hurry_is_not_told_again() -> None:
-    assert not may_go(leaving(deletionGracePeriodSeconds=LEAVING), NOW + HEARING)
-    assert not may_go(pod(RUNNING), NOW)
