@@ -181,13 +181,15 @@ class Bridges:
     def _to_sse(self, request: Request, answer: Answered, target: Target, peer: str, session: bytes | None) -> None:
         name, principal = target.route.adapter, target.principal
         if target.is_initialize:
+            message = envelope.parse(request.body)
+            if isinstance(message, Unreadable):
+                answer.final(jsonrpc.error(None, message.code, message.sentence), 400)
+                return
             number = next(self._numbers)
             sealed = Relayed(home=self._home, number=number, expires_at=int(self._clock()) + SESSION_LIFETIME)
             answer.headers = ((mcp.SESSION_HEADER, self._seals.seal(sealed, name, principal.id)),)
-            message = envelope.parse(request.body)
             machine = self._relayed[number] = self._same_era(request, target, peer)
-            if not isinstance(message, Unreadable):
-                machine.initialize(message, answer)
+            machine.initialize(message, answer)
             return
         found = self._seals.open(Relayed, session or b"", name, principal.id, now=self._clock())
         relayed = self._relayed.get(found.number) if found is not None and found.home == self._home else None
