@@ -11,7 +11,7 @@ from typing import Final
 from gateway.core.overhearing import Headers, Listener
 from gateway.wire import sse
 
-WHOLE: Final = 256 * 1024  # bytes of a message that is held whole
+WHOLE: Final = 128 * 1024  # bytes of a message that is held whole: what hiding its secrets takes is the loop's time
 BEGINNING: Final = 64 * 1024  # bytes that are held of a larger one
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")  # as wire.sse has it
 _TAIL: Final = 3

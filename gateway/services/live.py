@@ -158,8 +158,11 @@ class Call:
         else:
             live.in_flight -= 1
             live.calls += 1
-            live.under_way.pop(self, None)
-            live.pace.count(now, now - self.opened_at)
+            del live.under_way[self]
+            durations = live.pace.waiting
+            durations.append(now - self.opened_at)
+            if len(durations) >= Pace.MANY:
+                live.pace.fold()
         if problem:
             live.failed(now, problem)
         elif status >= 400:

@@ -4,7 +4,8 @@ Pure. Errs on the side of hiding: `key` in a name is enough. What is hidden leav
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -14,11 +15,12 @@ from gateway.wire.traffic import PAYLOAD
 _TELLING = re.compile(r"secret|token|passw|key|authorization|cookie|credential", re.IGNORECASE)
 _HARMLESS: Final = frozenset({"progressToken", "maxTokens"})  # MCP's own words
 _SCHEMAS: Final = frozenset({"inputSchema", "outputSchema", "requestedSchema"})  # they name values, and hold none
-_MAY_HIDE = re.compile(  # the cheap question before the costly answer
-    rb"secret|token|passw|key|authorization|cookie|credential|bearer|basic |eyJ|gh[pousr]_|sk-|xox|AKIA|-----BEGIN"
-    rb"|://[^/\s\"]*@|\\u",
-    re.IGNORECASE,
-)
+_WORDS: Final = (  # in lower case: one of them stands in every text that hides something, so they are looked for first
+    "secret", "token", "passw", "key", "authorization", "cookie", "credential", "bearer", "basic", "eyj", "ghp_",
+    "gho_", "ghu_", "ghs_", "ghr_", "sk-", "xox", "akia", "-----begin", "@",
+)  # fmt: skip
+_WORDS_IN_BYTES: Final = tuple((word, word.encode()) for word in _WORDS)
+_SHORTEST: Final = 7  # characters: `key=abc`
 _CREDENTIAL = re.compile(
     r"\b(?:bearer|basic)\s+[\w.~+/=-]{8,}"
     r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"  # JWT
@@ -59,9 +61,9 @@ def shown(data: bytes, size: int) -> Shown:
         text, count = _text(data[:PAYLOAD].decode(errors="replace"))
         return Shown(excerpt=text, redacted=count)
     count = 0
-    if _MAY_HIDE.search(data):
+    if words := _words_in(data):
         try:
-            value, count = without_secrets(msgspec.json.decode(data))
+            value, count = without_secrets(msgspec.json.decode(data), words)
             data = msgspec.json.encode(value) if count else data
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             text, count = _text(data[:PAYLOAD].decode(errors="replace"))
@@ -76,9 +78,12 @@ def revealed(data: bytes, size: int) -> Shown:
     return Shown(payload=data.translate(_ONE_LINE))
 
 
-def without_secrets(value: Any) -> tuple[Any, int]:
-    """A decoded JSON value without what it should not tell, and how many values that were."""
-    hiding = _Hiding()
+def without_secrets(value: Any, words: Sequence[str] = _WORDS) -> tuple[Any, int]:
+    """A decoded JSON value without what it should not tell, and how many values that were.
+
+    words: those of _WORDS that stand in it anywhere.
+    """
+    hiding = _Hiding(words)
     return hiding.walk(value, 0), hiding.count
 
 
@@ -99,37 +104,38 @@ def headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 class _Hiding:
-    def __init__(self) -> None:
+    def __init__(self, words: Sequence[str]) -> None:
         self.count = 0
+        self._words = words
 
     def walk(self, value: Any, depth: int, *, is_secret: bool = False) -> Any:
-        match value:
-            case str():
-                return self._hidden(value) if is_secret and value else self._text(value, depth)
-            case bool() | None:
-                return value
-            case int() | float():
-                return self._hidden(value) if is_secret else value
-            case dict() | list() if depth > _DEEP:
+        """Type by type, the most frequent first: values are many."""
+        kind = type(value)
+        if kind is str:
+            return self._hidden(value) if is_secret and value else self._text(value, depth)
+        if kind is dict or kind is list:
+            if depth > _DEEP:
                 return self._hidden(msgspec.json.encode(value).decode())
-            case list():
-                return [self.walk(each, depth + 1, is_secret=is_secret) for each in value]
-            case dict():
-                return self._members(value, depth, is_secret=is_secret)
-        return value
+            if kind is dict:
+                return self._members(value, depth + 1, is_secret=is_secret)
+            return [self.walk(each, depth + 1, is_secret=is_secret) for each in value]
+        return self._hidden(value) if is_secret and (kind is int or kind is float) else value
 
     def _members(self, members: dict[str, Any], depth: int, *, is_secret: bool) -> dict[str, Any]:
-        is_named = _names_a_secret(members)
-        return {
-            name: inner
-            if name in _SCHEMAS and not is_secret
-            else self.walk(inner, depth + 1, is_secret=is_secret or _tells(name) or (is_named and name == "value"))
-            for name, inner in members.items()
-        }
+        is_named = "value" in members and _names_a_secret(members)
+        walked: dict[str, Any] = {}
+        for name, inner in members.items():
+            if is_secret or _tells(name) or (is_named and name == "value"):
+                walked[name] = self.walk(inner, depth, is_secret=True)
+            else:
+                walked[name] = inner if name in _SCHEMAS else self.walk(inner, depth)
+        return walked
 
     def _text(self, text: str, depth: int) -> str:
         """JSON in a text is looked into as well: many servers answer so."""
-        if text[:1] in ("{", "[") and _TELLING.search(text):
+        if not _may_hide(text, self._words):
+            return text
+        if text[0] in "{[":
             try:
                 inner = msgspec.json.decode(text)
             except (msgspec.DecodeError, RecursionError):
@@ -153,17 +159,36 @@ def _names_a_secret(members: dict[str, Any]) -> bool:
     return isinstance(name, str) and _tells(name)
 
 
+@lru_cache(maxsize=4096)
 def _tells(name: str) -> bool:
     return name not in _HARMLESS and _TELLING.search(name) is not None
 
 
 def _text(text: str) -> tuple[str, int]:
     """Text without what looks like a credential, and without what is assigned to a telling name."""
-    if not _MAY_HIDE.search(text.encode(errors="replace")):
+    if not _may_hide(text, _WORDS):
         return text, 0
     text, first = _CREDENTIAL.subn(lambda found: _mark(found[0]), text)
     text, second = _ASSIGNED.subn(_assigned, text)
     return text, first + second
+
+
+def _may_hide(text: str, words: Sequence[str]) -> bool:
+    if len(text) < _SHORTEST:
+        return False
+    lowered = text.lower()
+    for word in words:  # noqa: SIM110 - a generator costs as much as the search, and texts are many
+        if word in lowered:
+            return True
+    return False
+
+
+def _words_in(data: bytes) -> Sequence[str]:
+    """Which of _WORDS stand in JSON; all, where escapes may spell them."""
+    if b"\\u" in data:
+        return _WORDS
+    lowered = data.lower()
+    return [word for word, written in _WORDS_IN_BYTES if written in lowered]
 
 
 def _assigned(found: re.Match[str]) -> str:
