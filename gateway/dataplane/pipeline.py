@@ -108,6 +108,9 @@ class Pipeline:
         self.counters.requests += 1
         if self._standings.serve(exchange):
             return
+        if (standing := self._standings.tools(exchange)) is not None:
+            self._serve_tools(exchange, standing.principal, standing.call)
+            return
         request = exchange.request
         headers = dict(request.headers)
         if len(headers) != len(request.headers) and (twice := _given_twice(request.headers)):
@@ -123,7 +126,8 @@ class Pipeline:
 
     def admit(self, exchange: Exchange, principal: Principal) -> None:
         """ports.AdaptersDoor: for the gateway's own server, which has let the principal in."""
-        self._judge(exchange, dict(exchange.request.headers), principal)
+        if not self._standings.serve(exchange, principal):
+            self._judge(exchange, dict(exchange.request.headers), principal)
 
     def forward(self, exchange: Exchange, principal: Principal, route: Route) -> None:
         """ports.AdaptersDoor: to a tool server."""
@@ -185,6 +189,7 @@ class Pipeline:
     def _admit(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
         adapter = adapter_of(exchange.request.path)
         if adapter is None:
+            self._standings.remember_tools(exchange, principal, call)
             self._serve_tools(exchange, principal, call)
             return
         route = self._routes.table.routes.get(adapter)

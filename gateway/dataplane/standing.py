@@ -8,10 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.core import inbound
+from gateway.core.access import Principal
+from gateway.core.inbound import Legacy, Modern
 from gateway.core.ports import Authenticator, Exchange
 from gateway.core.routes import Routes, RoutingTable
 from gateway.dataplane.plane import Plane, Target
 from gateway.dataplane.relay import Relay
+from gateway.wire.http1 import Noted
 from gateway.wire.mcp import Era
 
 LIFETIME: Final = 60.0  # seconds; a session's expiry and whatever else moves with the clock is looked at again then
@@ -27,6 +30,18 @@ class Standing:
         self.by_instance: dict[str, tuple[Target, bytes]] = {}
 
 
+class ToolsStanding(Noted):
+    """Of a request for the gateway's own server, which keeps a note of its own in it."""
+
+    __slots__ = ("call", "headers", "principal", "until")
+
+    def __init__(
+        self, principal: Principal, call: Modern | Legacy, headers: Mapping[bytes, bytes], until: float
+    ) -> None:
+        super().__init__()
+        self.principal, self.call, self.headers, self.until = principal, call, headers, until
+
+
 class Standings:
     """Kept with each connection, as the note of its requests' shape; gone with it."""
 
@@ -35,11 +50,11 @@ class Standings:
     ) -> None:
         self._plane, self._routes, self._authenticator, self._clock = plane, routes, authenticator, clock
 
-    def serve(self, exchange: Exchange) -> bool:
-        """Whether it went as the one before; else it is to be decided upon."""
+    def serve(self, exchange: Exchange, principal: Principal | None = None) -> bool:
+        """Whether it went as the one before; else it is to be decided upon. principal: where it is known who asks."""
         shape = exchange.request.shape
         standing = shape.note if shape is not None else None
-        if not isinstance(standing, Standing) or not self._holds(standing, exchange):
+        if not isinstance(standing, Standing) or not self._holds(standing, exchange, principal):
             return False
         first = standing.first
         uid: str | None = first.endpoint.uid
@@ -54,6 +69,23 @@ class Standings:
         Relay(self._plane, exchange, *known).begin()
         return True
 
+    def tools(self, exchange: Exchange) -> ToolsStanding | None:
+        """What was concluded from the head of a request for the gateway's own server, while it holds."""
+        shape = exchange.request.shape
+        standing = shape.note if shape is not None else None
+        if not isinstance(standing, ToolsStanding) or self._clock() >= standing.until:
+            return None
+        if self._authenticator.known(standing.headers) is not standing.principal:
+            return None
+        is_other = isinstance(standing.call, Legacy) and inbound.is_initialize(exchange.request.body)
+        return None if is_other else standing
+
+    def remember_tools(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
+        request = exchange.request
+        if request.shape is not None and not (isinstance(call, Legacy) and call.is_initialize):
+            until = self._clock() + LIFETIME
+            request.shape.note = ToolsStanding(principal, call, dict(request.headers), until)
+
     def relay(self, exchange: Exchange, target: Target) -> None:
         """Pass a request on that was decided upon, and remember how."""
         request = exchange.request
@@ -66,12 +98,12 @@ class Standings:
             standing.by_instance[target.endpoint.uid] = (target, opening)
         Relay(self._plane, exchange, target, opening).begin()
 
-    def _holds(self, standing: Standing, exchange: Exchange) -> bool:
+    def _holds(self, standing: Standing, exchange: Exchange, principal: Principal | None) -> bool:
         first = standing.first
         return (
             standing.table is self._routes.table
             and self._clock() < standing.until
-            and self._authenticator.known(standing.headers) is first.principal
+            and (principal or self._authenticator.known(standing.headers)) is first.principal
             and (first.era is Era.MODERN or not inbound.is_initialize(exchange.request.body))
         )
 

@@ -22,7 +22,7 @@ from gateway.toolrouter.guard import Guard
 from gateway.toolrouter.inner import CLIENT_LEFT, Inner, request_to
 from gateway.toolrouter.sight import Sight
 from gateway.toolrouter.usage import Usage
-from gateway.wire.http1 import Headers, Request
+from gateway.wire.http1 import Headers, Noted, Request
 from gateway.wire.names import AdapterName
 
 BROKEN: Final = frozenset({0, 502, 504})  # what a backend that fails is answered with; 503 is none that is ready
@@ -139,12 +139,34 @@ class Backstage:
         self._sight = Sight(catalog, self._routes.table, toolsets)
 
 
-def to_adapter(adapter: AdapterName, body: bytes, headers: Headers, *more: tuple[bytes, bytes]) -> Request:
+def to_adapter(adapter: AdapterName, body: bytes, headers: Headers, outer: Request) -> Request:
     """A client's message as it goes on to an adapter, with those of its headers that are not this server's own.
 
-    Its token goes as far as the data plane, which may exchange it for one of the adapter's issuer.
+    Its token goes as far as the data plane, which may exchange it for one of the adapter's issuer. outer: the client's
+    request; where the next one has the same head, and goes to the same adapter, what was made of it is made no more.
     """
-    return request_to(path_of(adapter), body, [*(pair for pair in headers if pair[0] not in _OURS), *more])
+    shape = noted(outer) if headers is outer.headers else None
+    note = shape.note if shape is not None else None
+    if not isinstance(note, _Onward) or note.adapter != adapter:
+        note = _Onward(adapter, [pair for pair in headers if pair[0] not in _OURS])
+        if shape is not None:
+            shape.note = note
+    return request_to(note.path, body, note.headers, shape=note.shape if shape is not None else None)
+
+
+def noted(request: Request) -> Noted | None:
+    """Where to keep what is concluded from a request's head; the data plane's own conclusion may stand before it."""
+    shape = request.shape
+    return shape.note if shape is not None and isinstance(shape.note, Noted) else shape
+
+
+class _Onward:
+    """How requests with one head go on to an adapter."""
+
+    __slots__ = ("adapter", "headers", "path", "shape")
+
+    def __init__(self, adapter: AdapterName, headers: Headers) -> None:
+        self.adapter, self.headers, self.path, self.shape = adapter, headers, path_of(adapter), Noted()
 
 
 def _away(offer: Offer) -> dict[str, Any]:

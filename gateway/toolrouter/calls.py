@@ -3,7 +3,7 @@
 Pure. A call that can't be made is answered with what a model can act on.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
@@ -41,6 +41,16 @@ class Refused(msgspec.Struct, frozen=True):
     sentence: str
 
 
+class _Params(msgspec.Struct):
+    name: str
+    arguments: Raw = Raw()
+
+
+_params = msgspec.json.Decoder(_Params)
+_json = msgspec.json.Decoder()
+_NOTHING: Final = Raw(b"{}")
+
+
 class Caller(msgspec.Struct, frozen=True):
     """Who calls, in which era, and where: at /mcp, or at a toolset."""
 
@@ -58,11 +68,12 @@ def prepare(
     sight: Sight, caller: Caller, message: Message, *, body: bytes, headers: Headers
 ) -> Ready | Answered | Refused:
     """message: `body` by members. headers: the client's own, of which those that mirror the body are kept in step."""
-    params = envelope.members(message.get("params"))
-    name = envelope.text(params.get("name", Raw(b"null")))
-    if name is None:
+    try:
+        params = _params.decode(message.get("params", _NOTHING))
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return Refused(jsonrpc.INVALID_PARAMS, "params.name must be a tool's name")
-    arguments = _arguments(params.get("arguments"))
+    name = params.name
+    arguments = _arguments(params.arguments)
     if arguments is None:
         return Refused(jsonrpc.INVALID_PARAMS, "params.arguments must be an object")
     if caller.toolset is not None and caller.toolset.spec.discovery and name in discovery.SCHEMAS:
@@ -129,12 +140,12 @@ def _mirroring(offer: Offer, arguments: dict[str, Any], headers: Headers) -> Hea
     return [*kept, name, *mirrored.headers_of(offer.mirrored, arguments)]
 
 
-def _arguments(raw: Raw | None) -> dict[str, Any] | None:
+def _arguments(raw: Raw) -> dict[str, Any] | None:
     """None where they are no object."""
-    if raw is None:
+    if not bytes(raw):
         return {}
     try:
-        found = msgspec.json.decode(raw)
+        found = _json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

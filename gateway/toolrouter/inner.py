@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway.core.ports import Exchange
 from gateway.wire import sse
-from gateway.wire.http1 import Headers, Request
+from gateway.wire.http1 import Headers, Noted, Request
 
 JSON: Final = (b"content-type", b"application/json")
 CLIENT_LEFT: Final = 499  # where a status is due and there is none: nginx's word
@@ -202,9 +202,12 @@ def media_type(headers: Headers) -> bytes:
     return b""
 
 
-def request_to(path: str, body: bytes, headers: Headers, *, method: str = "POST") -> Request:
-    """A request as a door hands it in."""
+def request_to(
+    path: str, body: bytes, headers: Headers, *, method: str = "POST", shape: Noted | None = None
+) -> Request:
+    """A request as a door hands it in. shape: what it shares with others that have the same headers."""
     request = Request()
+    request.shape = shape
     request.method, request.path, request.target = method, path, path.encode()
     request.headers, request.body = headers, body
     return request

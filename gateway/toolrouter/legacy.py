@@ -4,6 +4,7 @@ What an adapter asks of a client passes to it, and the answer back, whichever re
 here; calls, prompts, resources and completions by whose they are.
 """
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -16,7 +17,7 @@ from gateway.core.inbound import Legacy
 from gateway.core.ports import Exchange
 from gateway.toolrouter import replies, resources
 from gateway.toolrouter.asking import IDENTITY, path_of
-from gateway.toolrouter.backstage import Backstage
+from gateway.toolrouter.backstage import Backstage, noted
 from gateway.toolrouter.calls import Answered, Caller, Ready, Refused, prepare
 from gateway.toolrouter.inner import CLIENT_LEFT, JSON, request_to
 from gateway.toolrouter.links import Failed, Greeting, Link, LinkedCall, Opened, Outcome, set_level
@@ -33,6 +34,7 @@ from gateway.wire.names import AdapterName
 _TRACED: Final = frozenset({b"traceparent", b"tracestate", b"baggage", b"x-request-id", b"x-correlation-id"})
 _TO_ALL: Final = frozenset({"notifications/roots/list_changed", mcp.PROGRESS})
 _EMPTY: Final = b"{}"
+_REMEMBERED: Final = 60.0  # seconds; an id's expiry is looked at again then
 
 type Done = Callable[[int, bytes], None]
 
@@ -53,6 +55,20 @@ class Asked:
 
     def error(self, code: int, sentence: str) -> None:
         replies.rpc_error(self.exchange, Era.LEGACY, self.raw_id, code, sentence)
+
+
+class _Seen:
+    """Whose session a head names, for the next request on its connection that has the same."""
+
+    __slots__ = ("_place", "_principal", "_until", "session")
+
+    def __init__(self, session: Session, caller: Caller) -> None:
+        self.session, self._principal, self._place = session, caller.principal, caller.place
+        self._until = time.monotonic() + _REMEMBERED
+
+    def holds(self, caller: Caller) -> bool:
+        is_same = caller.principal is self._principal and caller.place == self._place
+        return is_same and time.monotonic() < self._until
 
 
 class LegacyFace:
@@ -144,7 +160,13 @@ class LegacyFace:
                 return None
             version = (exchange.request.header(mcp.VERSION_HEADER) or b"").decode("latin-1")
             return self._sessions.without_id(version or None, caller.principal)
+        shape = noted(exchange.request)
+        seen = shape.note if shape is not None else None
+        if isinstance(seen, _Seen) and seen.holds(caller) and self._sessions.is_live(seen.session):
+            return seen.session
         session = self._sessions.find(call.session, caller.principal, caller.place)
+        if session is not None and shape is not None:
+            shape.note = _Seen(session, caller)
         if session is None:
             lost = SessionLost("this session has ended, or never was here; begin anew with initialize")
             replies.refuse(exchange, lost, raw_id)
@@ -305,7 +327,7 @@ class LegacyFace:
                     _pass_failure(asked, status, answer)
                 case Opened(session):
                     calls[raw_id] = link
-                    request = request_to(path_of(link.adapter), body, [*link.headers(), *_traced(asked.exchange)])
+                    request = link.request(body, _traced(asked.exchange))
                     call = LinkedCall(
                         asked.exchange,
                         request,

@@ -16,7 +16,7 @@ from gateway.toolrouter.asking import path_of
 from gateway.toolrouter.inner import ACCEPT, CLIENT_LEFT, EVENT_STREAM, JSON, Events, Inner, media_type, request_to
 from gateway.toolrouter.streams import Source, marked, needs_no_look, with_marked_ids
 from gateway.wire import envelope, jsonrpc, mcp, sse
-from gateway.wire.http1 import Headers, Request
+from gateway.wire.http1 import Headers, Noted, Request
 from gateway.wire.names import AdapterName
 
 _PATIENCE: Final = 30.0  # seconds for an adapter's answer to initialize
@@ -67,6 +67,10 @@ class Link:
         self.hear: Callable[[sse.Event, Source], None] | None = None
         self.authorization: bytes | None = None
         self._door, self._principal, self._greeting = door, principal, greeting
+        self._path = path_of(adapter)
+        self._alike: tuple[bytes | None, bytes | None] | None = None
+        self._headers: Headers = []
+        self._shape = Noted()
         self._waiting: list[Waiter] = []
         self._opening: Events | None = None
         self._stream: Events | None = None
@@ -91,6 +95,15 @@ class Link:
             self.session = None
             self._leave_stream()
 
+    def request(self, body: bytes, traced: Headers) -> Request:
+        """A message of the client's, in the adapter's session. traced: its headers that go along."""
+        if traced:
+            return request_to(self._path, body, [*self.headers(), *traced])
+        key = (self.session, self.authorization)
+        if key != self._alike:  # else it has the head of the one before, and what was made of that stands
+            self._alike, self._headers, self._shape = key, self.headers(), Noted()
+        return request_to(self._path, body, self._headers, shape=self._shape)
+
     def headers(self) -> Headers:
         found = [*self._first_headers(), (mcp.VERSION_HEADER, self._greeting.version.encode())]
         return [*found, (mcp.SESSION_HEADER, self.session)] if self.session else found
@@ -101,14 +114,14 @@ class Link:
 
     def post(self, body: bytes) -> None:
         """A notification, or an answer to what the adapter asked. What comes of it is of no interest."""
-        request = request_to(path_of(self.adapter), body, self.headers())
+        request = request_to(self._path, body, self.headers())
         self._door.admit(Events(request, event=_ignored, over=_ignored), self._principal)
 
     def listen(self) -> None:
         """Open the GET stream, where there is none and somebody would hear it."""
         if self._stream is not None or self.hear is None or self.session is None:
             return
-        request = request_to(path_of(self.adapter), b"", self.headers(), method="GET")
+        request = request_to(self._path, b"", self.headers(), method="GET")
         self._stream = stream = Events(request, event=self._heard, over=self._stream_over)
         self._door.admit(stream, self._principal)
 
@@ -124,7 +137,7 @@ class Link:
         if self._opening is not None:
             self._opening.leave()
         if self.session:
-            request = request_to(path_of(self.adapter), b"", self.headers(), method="DELETE")
+            request = request_to(self._path, b"", self.headers(), method="DELETE")
             self._door.admit(Events(request, event=_ignored, over=_ignored), self._principal)
         self.session = None
 
@@ -139,7 +152,7 @@ class Link:
         }
         body = b'{"jsonrpc":"2.0","id":%b,"method":"initialize","params":%b}' % (_FIRST_ID, msgspec.json.encode(params))
         answer = _Greeted(self._settle)
-        request = request_to(path_of(self.adapter), body, self._first_headers())
+        request = request_to(self._path, body, self._first_headers())
         self._opening = Events(request, event=answer.event, over=answer.over, head=answer.head)
         self._timer = asyncio.get_running_loop().call_later(_PATIENCE, answer.late)
         self._door.admit(self._opening, self._principal)

@@ -131,7 +131,7 @@ class ModernFace:
 
             self._backstage.call_server(exchange, caller.principal, ready, release=release, say=say)
         else:
-            request = to_adapter(offer.source, ready.body, ready.headers)
+            request = to_adapter(offer.source, ready.body, ready.headers, exchange.request)
             passing = Passing(exchange, request, self._backstage.watched(offer, release))
             self._backstage.admit(passing, caller.principal)
 
@@ -190,7 +190,7 @@ class ModernFace:
             else:
                 replies.refuse(exchange, refusal, call.raw_id)
             return
-        request = to_adapter(source, body, headers)
+        request = to_adapter(source, body, headers, exchange.request)
 
         def judged(status: int, _: bytes) -> None:
             self._backstage.judged(source, status)

@@ -68,6 +68,7 @@ class Router:
         self._registered = Registered()
         self._seen: dict[AdapterName, Ownership] = {}
         self._peers: dict[AdapterName, Peer] = {}
+        self._is_settling = False  # some of them were never asked yet, perhaps
         self._keepers: dict[AdapterName, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -144,10 +145,14 @@ class Router:
         if principal.resource:  # the token was for /mcp, and so for what is behind it
             principal = msgspec.structs.replace(principal, resource="")
         caller = Caller(principal, _era_of(call), toolset)
-        if self._tasks is not None and not all(each.was_tried.is_set() for each in self._peers.values()):
+        if self._is_settling and self._tasks is not None and not self._has_settled():
             self._tasks.create_task(self._serve_settled(exchange, caller, call), name="tools: settle")
         else:
             self._serve(exchange, caller, call)
+
+    def _has_settled(self) -> bool:
+        self._is_settling = not all(each.was_tried.is_set() for each in self._peers.values())
+        return not self._is_settling
 
     def _serve(self, exchange: Exchange, caller: Caller, call: Modern | Legacy) -> None:
         if isinstance(call, Modern):
@@ -179,6 +184,7 @@ class Router:
         for name in sorted(wanted - self._peers.keys()) if door is not None and self._tasks is not None else ():
             assert door is not None  # noqa: S101 - just asked
             assert self._tasks is not None  # noqa: S101 - just asked
+            self._is_settling = True
             peer = self._peers[name] = Peer(name, door, self._routes, changed=self._rebuild)
             self._keepers[name] = self._tasks.create_task(peer.run(), name=f"tools of {name}")
 
@@ -222,7 +228,7 @@ class Router:
             annotations=offer.plain.get("annotations", {}),
             calls=count.calls,
             errors=count.errors,
-            last_called_at=count.last,
+            last_called_at=count.last_called_at,
         )
 
 

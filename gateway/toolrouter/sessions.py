@@ -89,6 +89,10 @@ class Sessions:
             found.principal = principal
         return found
 
+    def is_live(self, session: Session) -> bool:
+        """Whether one that was found before may go on."""
+        return session.words.nonce not in self._ended
+
     def without_id(self, version: str | None, principal: Principal) -> Session:
         """For clients that never send their id back: all of a principal's are one."""
         words = Words(b"\0" + principal.id.encode(), version or mcp.ASSUMED_VERSION)

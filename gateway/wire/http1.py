@@ -57,7 +57,7 @@ class Request:
         self.body = b""
         self.keep_alive = True
         self.is_http10 = False
-        self.shape: Shape | None = None
+        self.shape: Noted | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header; None when it is absent."""
@@ -105,18 +105,24 @@ class Likeness:
         return (digits, body) if len(body) == int(digits) else None
 
 
-class Shape:
-    """What a connection's requests have in common while their heads are alike.
+class Noted:
+    """What requests with the same head share. `note` is the handler's own: what it concluded from that head."""
 
-    `note` is the handler's own: what it concluded from the head.
-    """
+    __slots__ = ("note",)
 
-    __slots__ = ("_first", "_likeness", "_limit", "note")
+    def __init__(self) -> None:
+        self.note: object = None
+
+
+class Shape(Noted):
+    """What a connection's requests have in common while their heads are alike."""
+
+    __slots__ = ("_first", "_likeness", "_limit")
 
     def __init__(self, likeness: Likeness, request: Request, limit: int) -> None:
+        super().__init__()
         self._likeness, self._limit = likeness, limit
         self._first = (request.method, request.target, request.path, request.query, request.headers)
-        self.note: object = None
 
     def request(self, data: bytes) -> Request | None:
         """The one request that data is; None where it is not of this shape."""
