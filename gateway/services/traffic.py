@@ -176,6 +176,8 @@ class Traffic:
                 yield chunk
             while True:
                 reader.wake.clear()
+                if not may():
+                    reader.shut("you may not watch this any longer")
                 for chunk in chunked(reader.taken(self._stamp)):
                     yield chunk
                 if reader.end:
@@ -183,8 +185,6 @@ class Traffic:
                     return
                 if not await self._is_woken(reader):
                     yield sse.comment()
-                if not may():
-                    reader.close("you may not watch this any longer")
         finally:
             self._readers.discard(reader)
             self._turn()

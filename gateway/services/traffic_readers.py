@@ -59,6 +59,12 @@ class Reader:
         self.end = self.end or reason
         self.wake.set()
 
+    def shut(self, reason: str) -> None:
+        """The same, and what waits is not told either."""
+        self._waiting.clear()
+        self._bytes = self._dropped = 0
+        self.close(reason)
+
     def taken(self, stamp: str) -> Iterator[bytes]:
         """What waits, as events, one by one: what comes meanwhile is among them."""
         while self._waiting:

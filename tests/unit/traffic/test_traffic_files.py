@@ -21,7 +21,7 @@ AT = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 def asked(number: int = 1, **more: Any) -> TrafficMessage:
     params = {"name": "get_forecast", "arguments": {"city": "Oslo"}, "_meta": {"progressToken": 1}}
-    base = {
+    base: dict[str, Any] = {
         "number": number, "at": AT, "adapter": "weather", "instance": "weather-0", "session": "s-1", "principal": "bea",
         "sender": Sender.CLIENT, "kind": Kind.REQUEST, "method": "tools/call", "target": "get_forecast", "id": number,
         "verb": "POST", "size": 120, "headers": {"user-agent": "cursor"},
@@ -31,7 +31,7 @@ def asked(number: int = 1, **more: Any) -> TrafficMessage:
 
 
 def answered(number: int = 2, **more: Any) -> TrafficMessage:
-    base = {
+    base: dict[str, Any] = {
         "number": number, "at": AT, "adapter": "weather", "session": "s-1", "sender": Sender.SERVER,
         "kind": Kind.RESPONSE, "method": "tools/call", "target": "get_forecast", "id": number - 1,
         "answers": number - 1, "duration": 0.25, "status": 200, "size": 4000, "verb": "POST",

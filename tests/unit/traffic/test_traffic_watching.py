@@ -1,0 +1,231 @@
+"""Who listens to what: bounds of readers and recordings, and a data plane without a tap while nobody wants one."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.core.errors import Forbidden, NotFound
+from gateway.core.observed import NOTHING
+from gateway.core.overhearing import Tap
+from gateway.core.routes import Endpoint, Route, Routes, RoutingTable
+from gateway.dataplane.spoken import Asked
+from gateway.services import traffic as module
+from gateway.services.events import Hub
+from gateway.services.sessions import Sessions
+from gateway.services.traffic import Traffic
+from gateway.services.traffic_exchange import Heard
+from gateway.services.traffic_readers import Reader, Wish
+from gateway.services.traffic_recorder import Recorder
+from gateway.wire import sse
+from gateway.wire.http1 import Request
+from gateway.wire.mcp import Era
+from gateway.wire.names import AdapterName, InstanceName
+from gateway.wire.resources import Recording
+from gateway.wire.traffic import Dropped, Kind, Sender, TrafficMessage
+from tests.support.gateway_fakes import ADA, ADMIN, BEA, EVE, WEATHER, FakeBackend, desired, stdio
+
+ENDPOINT = Endpoint(InstanceName("weather-0"), "uid-0", "127.0.0.1", 9000)
+OWNERSHIP = desired(stdio(required_roles=["forecasters"])).ownership
+
+
+class Plane:
+    """core.overhearing.Tapped."""
+
+    tap: Tap | None = None
+
+
+class Desk:
+    def __init__(self, **options: Any) -> None:
+        self.routes, self.plane = Routes(), Plane()
+        self.sessions = Sessions(self.routes, FakeBackend(), hub=Hub())
+        self.traffic = Traffic(self.routes, self.sessions, **options)
+        self.traffic.join(self.plane)
+        self.publish(Route(WEATHER, OWNERSHIP))
+
+    def publish(self, route: Route | None) -> None:
+        self.routes.table = RoutingTable({} if route is None else {WEATHER: route})
+        self.traffic.observed({} if route is None else {WEATHER: NOTHING})
+
+    def session(self) -> str:
+        call = self.sessions.opened(b"s-1", WEATHER, ENDPOINT, BEA, Era.LEGACY, None)
+        call.ended(status=200, bytes_in=1, bytes_out=1)
+        return call.session_id
+
+
+def heard(number: int = 1, text: str = "", **more: Any) -> Heard:
+    data = msgspec.json.encode({"jsonrpc": "2.0", "method": "x", "params": {"text": text}})
+    base: dict[str, Any] = {
+        "number": number, "at": datetime.fromtimestamp(number, UTC), "adapter": "weather", "session": "s",
+        "sender": Sender.CLIENT, "kind": Kind.NOTIFICATION, "size": len(data), "era": "legacy",
+    }  # fmt: skip
+    return Heard(TrafficMessage(**base | more), data)
+
+
+async def begun(stream: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    assert await anext(stream) == b": mcpdeck traffic\n\n"
+    return stream
+
+
+def numbers(chunks: list[bytes]) -> list[int | Dropped]:
+    found: list[int | Dropped] = []
+    for event in sse.Decoder().feed(b"".join(chunks)):
+        assert event.data is not None
+        if event.event == "dropped":
+            found.append(msgspec.json.decode(event.data, type=Dropped))
+        else:
+            found.append(msgspec.json.decode(event.data, type=TrafficMessage).number)
+    return found
+
+
+async def test_there_is_no_tap_while_nobody_watches_and_nothing_records() -> None:
+    desk = Desk()
+    assert desk.plane.tap is None
+    stream = await begun(desk.traffic.of_adapter(ADMIN, WEATHER))
+    assert desk.plane.tap is desk.traffic
+    assert desk.traffic.readers == 1
+    await stream.aclose()
+    assert desk.plane.tap is None
+    desk.publish(Route(WEATHER, OWNERSHIP, recording=Recording(enabled=True)))
+    assert desk.plane.tap is desk.traffic
+    desk.publish(Route(WEATHER, OWNERSHIP))
+    assert desk.plane.tap is None
+
+
+async def test_of_an_adapter_only_the_sessions_that_are_watched_are_listened_to() -> None:
+    desk = Desk()
+    watched = desk.session()
+    stream = await begun(desk.traffic.of_session(BEA, watched))
+
+    def is_heard(session: bytes) -> bool:
+        account = desk.sessions.opened(session, WEATHER, ENDPOINT, BEA, Era.LEGACY, None)
+        asking = Asked(Request(), "127.0.0.1")
+        listener = desk.traffic.listen(account, WEATHER, ENDPOINT, BEA, Era.LEGACY, asking=asking, request_id=b"r")
+        return listener is not None
+
+    assert is_heard(b"s-1")
+    assert not is_heard(b"s-2")
+    await stream.aclose()
+    assert not is_heard(b"s-1")
+
+
+async def test_who_may_watch_is_asked_before_the_stream_and_again_while_it_lasts() -> None:
+    desk = Desk()
+    session = desk.session()
+    with pytest.raises(Forbidden):
+        desk.traffic.of_session(EVE, session)
+    with pytest.raises(Forbidden, match="secrets"):
+        desk.traffic.of_session(BEA, session, reveals=True)
+    desk.traffic.of_session(ADA, session, reveals=True)  # the adapter's creator
+    with pytest.raises(NotFound):
+        desk.traffic.of_session(ADMIN, "none")
+    with pytest.raises(Forbidden):
+        desk.traffic.recording(BEA, WEATHER)
+    stream = await begun(desk.traffic.of_session(BEA, session))
+    desk.publish(Route(WEATHER, desired(stdio(required_roles=["others"])).ownership))
+    desk.traffic.tell(heard(session=session))
+    assert b"you may not watch this any longer" in await anext(stream)
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+
+
+async def test_a_silent_stream_is_kept_alive() -> None:
+    desk = Desk(keep_alive=0.001)
+    stream = await begun(desk.traffic.of_adapter(ADMIN, WEATHER))
+    assert await anext(stream) == sse.comment()
+    await stream.aclose()
+
+
+async def test_a_session_that_ends_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LAST_WORDS", 0.001)
+    desk = Desk()
+    session = desk.session()
+    stream = await begun(desk.traffic.of_session(ADMIN, session))
+    await desk.sessions.end(ADMIN, session)
+    async with asyncio.timeout(10):
+        assert b"the session has ended" in await anext(stream)
+
+
+async def test_conversations_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONVERSATIONS", 3)
+    desk = Desk()
+    for number in range(10):
+        desk.traffic.conversation(str(number))
+    assert len(desk.traffic._conversations) == 3
+
+
+async def test_a_slow_reader_loses_the_oldest_and_is_told_how_many() -> None:
+    reader = Reader(Wish(WEATHER), limit=3)
+    for number in range(1, 11):
+        reader.put(heard(number))
+    assert numbers(list(reader.taken("x"))) == [Dropped(7), 8, 9, 10]
+    reader.put(heard(11))
+    assert numbers(list(reader.taken("x"))) == [11]
+
+
+async def test_what_waits_is_bounded_in_bytes_as_well() -> None:
+    reader = Reader(Wish(WEATHER), limit_bytes=10_000)
+    for number in range(1, 11):
+        reader.put(heard(number, text="x" * 3000))
+    assert numbers(list(reader.taken("x"))) == [Dropped(7), 8, 9, 10]
+    reader.put(heard(11, text="x" * 50_000))
+    assert numbers(list(reader.taken("x"))) == [11]
+
+
+async def test_what_comes_while_it_is_read_is_read_too() -> None:
+    reader = Reader(Wish(WEATHER), limit=2)
+    reader.put(heard(1))
+    chunks = []
+    for chunk in reader.taken("x"):
+        chunks.append(chunk)
+        if len(chunks) == 1:
+            for number in range(2, 6):
+                reader.put(heard(number))
+    assert numbers(chunks) == [1, Dropped(2), 4, 5]
+
+
+def test_wishes_choose() -> None:
+    message = heard(session="a", principal="bea").message
+    assert Wish(WEATHER).takes(message)
+    assert Wish(WEATHER, session="a", principal="bea").takes(message)
+    assert not Wish(WEATHER, session="b").takes(message)
+    assert not Wish(WEATHER, principal="kim").takes(message)
+    assert not Wish(AdapterName("other")).takes(message)
+
+
+def test_a_recording_keeps_the_last_messages_and_follows_its_rule() -> None:
+    recorder = Recorder(Recording(enabled=True, max_messages=5))
+    for number in range(1, 11):
+        recorder.take(heard(number, text="password=hunter2"))
+    assert [each.number for each in recorder.kept(Wish(WEATHER))] == [6, 7, 8, 9, 10]
+    assert all(b"hunter2" not in each.line for each in recorder.kept(Wish(WEATHER)))
+    assert [each.number for each in recorder.kept(Wish(WEATHER), after=8)] == [9, 10]
+    assert not list(recorder.kept(Wish(WEATHER, session="other")))
+    recorder.follow(Recording(enabled=True, max_messages=2))
+    assert [each.number for each in recorder.kept(Wish(WEATHER))] == [9, 10]
+
+
+def test_a_recording_is_bounded_in_bytes_as_well() -> None:
+    recorder = Recorder(Recording(enabled=True, max_messages=10_000), limit_bytes=50_000)
+    for number in range(1, 101):
+        recorder.take(heard(number, text="x" * 10_000))
+    kept = list(recorder.kept(Wish(WEATHER)))
+    assert kept[-1].number == 100
+    assert sum(len(each.line) for each in kept) <= 50_000
+
+
+def test_of_a_sample_sessions_are_kept_whole_or_not_at_all_and_modern_calls_one_by_one() -> None:
+    recorder = Recorder(Recording(enabled=True, max_messages=10_000, sample=0.25))
+    for number in range(400):
+        for _ in range(4):
+            recorder.take(heard(session=f"s-{number}"))
+    by_session = [each.session for each in recorder.kept(Wish(WEATHER))]
+    assert {by_session.count(session) for session in by_session} == {4}
+    assert 50 < len(set(by_session)) < 150
+    recorder = Recorder(Recording(enabled=True, max_messages=10_000, sample=0.25))
+    for number in range(400):
+        recorder.take(heard(era="modern", session="group", request_id=f"r-{number}"))
+    assert 50 < len(list(recorder.kept(Wish(WEATHER)))) < 150
