@@ -1,0 +1,119 @@
+"""What listening costs: nothing while nobody does, and how much when somebody does. `python tests/bench/traffic_bench.py`
+
+CPU time of this process, the least of many runs.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from gateway.core.access import Principal
+from gateway.core.routes import Endpoint, Routes
+from gateway.dataplane.spoken import Asked
+from gateway.services import traffic_secrets
+from gateway.services.events import Hub
+from gateway.services.sessions import Sessions
+from gateway.services.traffic import Traffic
+from gateway.services.traffic_readers import Reader, Wish
+from gateway.wire.http1 import Request
+from gateway.wire.mcp import Era
+from gateway.wire.names import AdapterName, InstanceName, PrincipalId
+from tests.support.gateway_fakes import FakeBackend
+
+ADAPTER = AdapterName("weather")
+ENDPOINT = Endpoint(InstanceName("weather-0"), "uid", "127.0.0.1", 9)
+BEA = Principal(PrincipalId("bea"))
+
+
+def least(do: Callable[[], Any], *, times: int, runs: int = 50) -> float:
+    """Microseconds."""
+    best = float("inf")
+    for _ in range(runs):
+        began = time.process_time()
+        for _ in range(times):
+            do()
+        best = min(best, (time.process_time() - began) / times)
+    return best * 1e6
+
+
+class Plane:
+    tap = None
+
+
+class Relay:
+    __slots__ = ("plane",)
+
+    def __init__(self) -> None:
+        self.plane = Plane()
+
+
+def the_test() -> float:
+    relay = Relay()
+
+    def tested() -> bool:
+        return relay.plane.tap is not None
+
+    def untested() -> bool:
+        return False
+
+    return least(tested, times=20_000) - least(untested, times=20_000)
+
+
+def a_call_watched() -> float:
+    sessions = Sessions(Routes(), FakeBackend(), hub=Hub())
+    traffic = Traffic(sessions._routes, sessions)
+    reader = Reader(Wish(ADAPTER))
+    traffic._readers.add(reader)
+    traffic._turn()
+    request = Request()
+    request.method, request.body = "POST", _message(400)
+    request.headers = [(b"user-agent", b"bench"), (b"content-type", b"application/json")]
+    answer = _message(400, method=None)
+    sessions.touch = lambda live: None  # type: ignore[method-assign]  # no loop runs here
+
+    def call() -> None:
+        asking = Asked(request, "127.0.0.1")
+        account = sessions.opened(b"s", ADAPTER, ENDPOINT, BEA, Era.LEGACY, None, asking=asking, request_id=b"r")
+        listener = traffic.listen(account, ADAPTER, ENDPOINT, BEA, Era.LEGACY, asking=asking, request_id=b"r")
+        assert listener is not None
+        listener.asked()
+        listener.answering(200, ((b"content-type", b"application/json"),))
+        listener.said(answer, len(answer))
+        account.ended(status=200, bytes_in=1, bytes_out=1)
+        listener.ended(200)
+        for _ in reader.taken("x"):
+            pass
+
+    return least(call, times=200)
+
+
+def _message(size: int, *, method: str | None = "tools/call", name: str = "text") -> bytes:
+    rows = [{"city": "Oslo", name: "rain and wind", "number": number} for number in range(max(1, size // 56))]
+    body: dict[str, Any] = {"jsonrpc": "2.0", "id": 1}
+    if method is None:
+        return msgspec.json.encode(body | {"result": {"structuredContent": rows}})
+    return msgspec.json.encode(body | {"method": method, "params": {"name": "x", "arguments": {"rows": rows}}})
+
+
+def main() -> None:
+    print(f"{datetime.now(UTC):%Y-%m-%d}, microseconds of CPU")
+    print(f"{the_test():10.3f}  per test whether somebody listens")
+    print(f"{a_call_watched():10.1f}  per call of two messages of 400 bytes, watched by one reader, accounts included")
+    for size in (400, 10_000, 120_000):
+        for name in ("text", "token"):
+            data = _message(size, name=name)
+            seconds = least(lambda data=data: traffic_secrets.shown(data, len(data)), times=3)  # type: ignore[misc]
+            print(
+                f"{seconds:10.1f}  to hide what is secret in {len(data)} bytes {'with' if name == 'token' else 'without'} any"
+            )
+
+
+if __name__ == "__main__":
+    main()
