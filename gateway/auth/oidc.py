@@ -31,7 +31,7 @@ class Verified(msgspec.Struct, frozen=True):
 
 
 class OidcAuthenticator:
-    """core.ports.Authenticator over one or more issuers. `challenge` tells clients where to get a token."""
+    """core.ports.RecognisingAuthenticator over one or more issuers. `challenge` tells clients where to get a token."""
 
     def __init__(
         self,
@@ -56,7 +56,15 @@ class OidcAuthenticator:
             return Unauthenticated(
                 "this gateway needs an access token: Authorization: Bearer …", challenge=self._challenge
             )
-        entry = self._verified.get(hashlib.sha256(authorization).digest())
+        return self.recognised(hashlib.sha256(authorization).digest())
+
+    def ticket(self, headers: Mapping[bytes, bytes]) -> bytes | None:
+        """The token's hash: to compute it costs as much as all the rest of a call's identity."""
+        authorization = headers.get(b"authorization")
+        return None if authorization is None else hashlib.sha256(authorization).digest()
+
+    def recognised(self, ticket: bytes) -> Principal | None:
+        entry = self._verified.get(ticket)
         return entry.principal if entry is not None and entry.expires_at > self._clock() else None
 
     async def verify(self, headers: Mapping[bytes, bytes]) -> Principal | Unauthenticated:

@@ -100,6 +100,17 @@ class Authenticator(Protocol):
         """The same with time to fetch keys and check a signature; `known` answers from then on."""
 
 
+@runtime_checkable
+class RecognisingAuthenticator(Authenticator, Protocol):
+    """An Authenticator that need not look at the same headers twice."""
+
+    def ticket(self, headers: Mapping[bytes, bytes]) -> bytes | None:
+        """What `recognised` knows these headers by, and nothing that they say; None where they say nobody."""
+
+    def recognised(self, ticket: bytes) -> Principal | None:
+        """As `known`, at a fraction of its cost: the same principal for as long as it holds."""
+
+
 class Assertions(Protocol):
     """The gateway's signed word on who calls, for the `X-Mcp-Identity` header."""
 

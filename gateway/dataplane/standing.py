@@ -9,8 +9,9 @@ from typing import Final
 
 from gateway.core import inbound
 from gateway.core.access import Principal
+from gateway.core.errors import Unauthenticated
 from gateway.core.inbound import Legacy, Modern
-from gateway.core.ports import Authenticator, Exchange
+from gateway.core.ports import Authenticator, Exchange, RecognisingAuthenticator
 from gateway.core.routes import Routes, RoutingTable
 from gateway.dataplane.plane import Plane, Target
 from gateway.dataplane.relay import Relay
@@ -21,25 +22,30 @@ LIFETIME: Final = 60.0  # seconds; a session's expiry and whatever else moves wi
 
 
 class Standing:
-    """Of a request that went to an instance of its own era. `by_instance`: how it goes to each that it went to."""
+    """Of a request that went to an instance of its own era. `by_instance`: how it goes to each that it went to.
 
-    __slots__ = ("by_instance", "first", "headers", "table", "until")
+    ticket: what its caller is recognised by; asked for when it is first needed.
+    """
+
+    __slots__ = ("by_instance", "first", "headers", "table", "ticket", "until")
 
     def __init__(self, first: Target, headers: Mapping[bytes, bytes], table: RoutingTable, until: float) -> None:
         self.first, self.headers, self.table, self.until = first, headers, table, until
+        self.ticket: bytes | None = None
         self.by_instance: dict[str, tuple[Target, bytes]] = {}
 
 
 class ToolsStanding(Noted):
     """Of a request for the gateway's own server, which keeps a note of its own in it."""
 
-    __slots__ = ("call", "headers", "principal", "until")
+    __slots__ = ("call", "headers", "principal", "ticket", "until")
 
     def __init__(
         self, principal: Principal, call: Modern | Legacy, headers: Mapping[bytes, bytes], until: float
     ) -> None:
         super().__init__()
         self.principal, self.call, self.headers, self.until = principal, call, headers, until
+        self.ticket: bytes | None = None
 
 
 class Standings:
@@ -49,6 +55,7 @@ class Standings:
         self, plane: Plane, routes: Routes, authenticator: Authenticator, *, clock: Callable[[], float]
     ) -> None:
         self._plane, self._routes, self._authenticator, self._clock = plane, routes, authenticator, clock
+        self._recognising = authenticator if isinstance(authenticator, RecognisingAuthenticator) else None
 
     def serve(self, exchange: Exchange, principal: Principal | None = None) -> bool:
         """Whether it went as the one before; else it is to be decided upon. principal: where it is known who asks."""
@@ -75,7 +82,7 @@ class Standings:
         standing = shape.note if shape is not None else None
         if not isinstance(standing, ToolsStanding) or self._clock() >= standing.until:
             return None
-        if self._authenticator.known(standing.headers) is not standing.principal:
+        if self._caller(standing) is not standing.principal:
             return None
         is_other = isinstance(standing.call, Legacy) and inbound.is_initialize(exchange.request.body)
         return None if is_other else standing
@@ -103,9 +110,17 @@ class Standings:
         return (
             standing.table is self._routes.table
             and self._clock() < standing.until
-            and (principal or self._authenticator.known(standing.headers)) is first.principal
+            and (principal or self._caller(standing)) is first.principal
             and (first.era is Era.MODERN or not inbound.is_initialize(exchange.request.body))
         )
+
+    def _caller(self, standing: Standing | ToolsStanding) -> Principal | Unauthenticated | None:
+        """Who it is, asked each time: a token may have expired since."""
+        if self._recognising is None:
+            return self._authenticator.known(standing.headers)
+        if standing.ticket is None:
+            standing.ticket = self._recognising.ticket(standing.headers)
+        return None if standing.ticket is None else self._recognising.recognised(standing.ticket)
 
     def _is_same(self, standing: Standing, target: Target) -> bool:
         """Whether a decision is one more of the same, for another instance."""
