@@ -204,6 +204,8 @@ SHOTS = {
     "doctor-80x24": Shot(
         (80, 24), ":doctor<enter>", ("MCP handshake", "works; mind"), surroundings=lambda: {"examine": examination}
     ),
+    "preview-120x40": Shot((120, 40), "p" + "j" * 10, ("Why", "search-2 was killed")),
+    "jump-80x24": Shot((80, 24), "<ctrl+o>", (" a browser",)),
     "help-120x40": Shot((120, 40), "?", ("Keys in Adapters",)),
 }
 

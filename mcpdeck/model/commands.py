@@ -178,6 +178,15 @@ _KEY_NAMES: Final = {
     "right": "→",
     "space": "space",
     "backspace": "bksp",
+    "up": "↑",
+    "down": "↓",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "minus": "-",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
 }
 
 

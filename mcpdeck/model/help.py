@@ -2,23 +2,25 @@
 
 from collections.abc import Iterator
 from itertools import groupby
+from typing import Final
 
 from mcpdeck.model.commands import Command, View, key_name
+from mcpdeck.model.keymap import STANDARD, Keymap
 from mcpdeck.model.registry import commands_of
 from mcpdeck.model.words import Cell, Tone
 
-MOVING = (
-    ("↑ ↓  j k", "move"),
-    ("PgUp PgDn", "page"),
-    ("g G", "first, last"),
-    ("mouse", "click moves, a second click opens; column heads sort"),
+MOVING: Final = (
+    (("move.up", "move.down"), "move"),
+    (("move.page-up", "move.page-down"), "page"),
+    (("move.first", "move.last"), "first, last"),
 )
+_MOUSE: Final = "click moves, a second click opens; column heads sort"
 
 
-def help_lines(view: View, *, wide: bool) -> Iterator[list[Cell]]:
+def help_lines(view: View, *, wide: bool, keymap: Keymap = STANDARD) -> Iterator[list[Cell]]:
     """The view's commands by area: key, title, what to type if there is room for it, what it does."""
     commands = commands_of(view)
-    rows = {it.id: ("  ".join(map(key_name, it.keys)), it.title, _typed(it)) for it in commands}
+    rows = {it.id: ("  ".join(map(key_name, keymap.keys(it))), it.title, _typed(it)) for it in commands}
     widths = [max(len(row[column]) for row in rows.values()) + 2 for column in range(3)]
     for area, group in groupby(commands, key=lambda command: command.area):
         yield [Cell(area.capitalize(), Tone.ACCENT)]
@@ -28,8 +30,10 @@ def help_lines(view: View, *, wide: bool) -> Iterator[list[Cell]]:
             yield [Cell(f"  {key}", Tone.STRONG), Cell(title), *what_to_type, Cell(command.help, Tone.DIM)]
         yield []
     yield [Cell("Moving", Tone.ACCENT)]
-    for keys, meaning in MOVING:
-        yield [Cell(f"  {keys:<{widths[0]}}", Tone.STRONG), Cell(meaning, Tone.DIM)]
+    for moves, meaning in MOVING:
+        keys = "  ".join(key_name(key) for move in moves for key in keymap.moves(move))
+        yield [Cell(f"  {keys:<{widths[0]}}  ", Tone.STRONG), Cell(meaning, Tone.DIM)]
+    yield [Cell(f"  {'mouse':<{widths[0]}}  ", Tone.STRONG), Cell(_MOUSE, Tone.DIM)]
 
 
 def _typed(command: Command) -> str:

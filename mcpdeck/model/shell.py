@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from mcpdeck.model.commands import MAIN_VIEWS, Command, View, key_name
 from mcpdeck.model.formatting import age, milliseconds
+from mcpdeck.model.keymap import STANDARD, Keymap
 from mcpdeck.model.registry import BY_ID, footer_of
 from mcpdeck.model.state import Standing, State
 from mcpdeck.model.words import Glyphs, Tone
@@ -77,37 +78,38 @@ def banner(state: State) -> tuple[Parts, Parts] | None:
     return None
 
 
-def strip(view: View, *, crumb: str, width: int, glyphs: Glyphs) -> Parts:
+def strip(view: View, *, crumb: str, width: int, glyphs: Glyphs, keymap: Keymap = STANDARD) -> Parts:
     """The main views by number; `crumb` is what was opened from one. Where space is short, titles give way."""
     for gap in (3, 1):
-        parts = list(_tabs(view, crumb=crumb, gap=gap, titled=True, glyphs=glyphs))
+        parts = list(_tabs(view, crumb=crumb, gap=gap, titled=True, glyphs=glyphs, keymap=keymap))
         if length(parts) <= width:
             return parts
-    return list(_tabs(view, crumb=crumb, gap=1, titled=False, glyphs=glyphs))
+    return list(_tabs(view, crumb=crumb, gap=1, titled=False, glyphs=glyphs, keymap=keymap))
 
 
-def _tabs(view: View, *, crumb: str, gap: int, titled: bool, glyphs: Glyphs) -> Iterator[Part]:
+def _tabs(view: View, *, crumb: str, gap: int, titled: bool, glyphs: Glyphs, keymap: Keymap) -> Iterator[Part]:
     yield Part(" ")
     for main in MAIN_VIEWS:
         command = BY_ID[f"view.{main}"]
         is_here = main is view
         tone = Tone.DIM if not is_here else Tone.PLAIN if crumb else Tone.ACCENT
-        yield Part(f"{command.keys[0]} {command.title}" if titled or is_here else command.keys[0], tone, command.id)
+        key = next(map(key_name, keymap.keys(command)), "")
+        yield Part(f"{key} {command.title}".strip() if titled or is_here or not key else key, tone, command.id)
         if crumb and is_here:
             yield Part(f" {glyphs.crumb} {crumb}", Tone.ACCENT)
         yield Part(" " * gap)
 
 
-def foot(view: View, *, width: int, obstacle: Callable[[Command], str]) -> Parts:
+def foot(view: View, *, width: int, obstacle: Callable[[Command], str], keymap: Keymap = STANDARD) -> Parts:
     """As many of the view's keys as fit, the last ones (command, help) always. What can not run now is dim."""
-    commands = footer_of(view)
-    always = [_hint(command, obstacle) for command in commands if _stays(command)]
+    commands = [command for command in footer_of(view) if keymap.keys(command)]
+    always = [_hint(command, obstacle, keymap) for command in commands if _stays(command)]
     room = width - length(part for hint in always for part in hint) - 1
     parts = [Part(" ")]
     for command in commands:
         if _stays(command):
             continue
-        hint = _hint(command, obstacle)
+        hint = _hint(command, obstacle, keymap)
         if (wide := length(hint)) > room:
             break
         room -= wide
@@ -121,8 +123,8 @@ def _stays(command: Command) -> bool:
     return command.footer is not None and command.footer >= 20
 
 
-def _hint(command: Command, obstacle: Callable[[Command], str]) -> Parts:
-    key = key_name(command.keys[0])
+def _hint(command: Command, obstacle: Callable[[Command], str], keymap: Keymap) -> Parts:
+    key = key_name(keymap.keys(command)[0])
     barred = bool(obstacle(command))
     return [
         Part(key, Tone.DIM if barred else Tone.ACCENT, command.id),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from mcpdeck.model.commands import CREATOR_ROLE, WRITER_ROLE, Command, key_name
+from mcpdeck.model.keymap import STANDARD, Keymap
 from mcpdeck.model.state import State
 from mcpdeck.model.words import UNICODE, Cell, Glyphs, Tone
 
@@ -10,7 +11,7 @@ type Verb = tuple[Command, str]  # and what stands in its way; empty if nothing 
 
 
 def whoami_lines(
-    state: State, *, how: str, about: str, verbs: Sequence[Verb], glyphs: Glyphs = UNICODE
+    state: State, *, how: str, about: str, verbs: Sequence[Verb], glyphs: Glyphs = UNICODE, keymap: Keymap = STANDARD
 ) -> Iterator[list[Cell]]:
     """how: the way of signing in. about: what the verbs would act on; empty for nothing in particular."""
     who = state.principal
@@ -44,6 +45,6 @@ def whoami_lines(
     yield [Cell(f"Here, for {about}" if about else "Here", Tone.ACCENT)]
     wide = max((len(command.title) for command, _ in verbs), default=0) + 2
     for command, why in verbs:
-        key = key_name(command.keys[0]) if command.keys else f":{command.words[0]}"
+        key = next(map(key_name, keymap.keys(command)), f":{command.words[0]}" if command.words else "")
         tone = Tone.DIM if why else Tone.STRONG
         yield [no if why else yes, Cell(f"{key:<8}", tone), Cell(f"{command.title:<{wide}}"), Cell(why, Tone.DIM)]

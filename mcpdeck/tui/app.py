@@ -19,6 +19,7 @@ from mcpdeck.tui.deck import Deck
 from mcpdeck.tui.deeds import read_journal, write_journal
 from mcpdeck.tui.identity import Identity
 from mcpdeck.tui.journal import Journal
+from mcpdeck.tui.personal import personal
 from mcpdeck.tui.pulse import watch_pulse
 from mcpdeck.tui.surroundings import Book, Connect, Opening, Surroundings
 
@@ -67,6 +68,7 @@ def run(
     if refused := refusal(is_terminal=sys.stdin.isatty() and sys.stdout.isatty(), term=os.environ.get("TERM", "")):
         sys.stderr.write(f"mcpdeck: {refused}\n")
         return 2
+    own = personal(places.config)
     world = Surroundings(
         connect=connect,
         identity=identity,
@@ -74,6 +76,9 @@ def run(
         cache=Cache(places.cache),
         journal=Journal(places.data / "deeds.jsonl"),
         dump_folder=places.logs,
+        keymap=own.keymap,
+        themes=own.themes,
+        complaints=own.complaints,
     )
     opening = Opening(
         context=context,

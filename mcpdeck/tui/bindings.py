@@ -4,9 +4,12 @@ All have priority: the app handles them in the order they were typed. Without it
 widget, and a key typed before that widget has acted on the last one would reach the wrong place.
 """
 
+from collections.abc import Mapping
+
 from textual.binding import Binding, BindingType
 
 from mcpdeck.model.commands import EVERY_VIEW, Command, View
+from mcpdeck.model.keymap import MOVES
 from mcpdeck.model.registry import COMMANDS
 
 
@@ -30,3 +33,11 @@ def _binding(command: Command) -> Binding:
     return Binding(
         ",".join(command.keys), action, command.title, id=command.id, show=False, priority=True, tooltip=command.help
     )
+
+
+def moves(actions: Mapping[str, str]) -> list[BindingType]:
+    """How one moves in a widget: its actions by what `model.keymap` calls the move."""
+    return [
+        Binding(",".join(MOVES[move]), action, move, id=move, show=False, priority=True)
+        for move, action in actions.items()
+    ]

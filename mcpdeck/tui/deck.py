@@ -30,13 +30,14 @@ from mcpdeck.model.prompt import Misunderstood, Order, complete, parse, resolve
 from mcpdeck.model.registry import BY_ID
 from mcpdeck.model.shell import banner, foot, masthead, strip
 from mcpdeck.model.state import DeckEvent, State, reduce_all
+from mcpdeck.model.trail import Trail, Visit
 from mcpdeck.model.words import ASCII, UNICODE
 from mcpdeck.tui.bindings import global_bindings
 from mcpdeck.tui.connection import Connection
 from mcpdeck.tui.patience import Patience
 from mcpdeck.tui.surroundings import Opening, Surroundings
 from mcpdeck.tui.tail import Tail
-from mcpdeck.tui.themes import DEFAULTS, THEMES
+from mcpdeck.tui.themes import DEFAULTS
 from mcpdeck.tui.views.adapters import AdaptersView
 from mcpdeck.tui.views.audit import AuditView
 from mcpdeck.tui.views.contexts import ContextsView
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS: Final = 0.1  # what comes within it is drawn at once
 SMALLEST: Final = (60, 15)
-COPY_LIMIT: Final = 74_994  # bytes of OSC 52 that terminals and multiplexers pass on
 QUIT_SECONDS: Final = 2.0
 OPENS: Final = {  # by a second click on a row
     View.ADAPTERS: "adapter.describe",
@@ -94,15 +94,18 @@ class Deck(App[None]):
         self._pending: list[DeckEvent] = []
         self._flush_due = False
         self._refused: dict[tuple[str, str], str] = {}
-        self._trail: list[View] = []
+        self._trail = Trail(View.ADAPTERS)
         self._wanted_row = ""
         self._opening: AwaitMount | None = None
         self._quit_asked = 0.0
         self._said_once: set[str] = set()
-        for theme in THEMES.values():
+        self.keymap, self.themes = surroundings.keymap, surroundings.themes
+        for theme in self.themes.values():
             self.register_theme(theme)
+        self.set_keymap({name: ",".join(keys) for name, keys in self.keymap.changed.items()})
         self.animation_level = "none"
-        self.theme = "mono" if no_color else opening.theme
+        wanted = "mono" if no_color else opening.theme
+        self.theme = wanted if wanted in self.themes else "dark"
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return dict(DEFAULTS)
@@ -144,6 +147,8 @@ class Deck(App[None]):
         self._connect()
         self.begun()
         self.set_interval(1.0, self._tick)
+        for complaint in self.surroundings.complaints:
+            self.say(complaint, "error")
         if opening.filter:
             self.adapters_view.set_filter(opening.filter)
         if opening.view is not View.ADAPTERS:
@@ -184,7 +189,7 @@ class Deck(App[None]):
         if (cache := self.surroundings.cache) and (restored := cache.restore(context)):
             self.state = reduce_all(self.state, [restored])
         self.go(View.ADAPTERS)
-        self._trail.clear()
+        self._trail = Trail(View.ADAPTERS)
         self.show_state()
         self._connect()
 
@@ -244,12 +249,13 @@ class Deck(App[None]):
         now = self.surroundings.clock()
         head = masthead(self.state, now=now, glyphs=self.glyphs, width=width, read_only=self.opening.read_only)
         root.query_one("#masthead", PartLine).show(*head)
-        tabs = strip(PARENTS.get(view, view), crumb=self.place.crumb, width=width, glyphs=self.glyphs)
+        main, crumb = PARENTS.get(view, view), self.place.crumb
+        tabs = strip(main, crumb=crumb, width=width, glyphs=self.glyphs, keymap=self.keymap)
         root.query_one("#strip", PartLine).show(tabs)
         told = banner(self.state)
         root.query_one("#banner", PartLine).display = told is not None
         root.query_one("#banner", PartLine).show(*(told or ((), ())))
-        root.query_one("#foot", PartLine).show(foot(view, width=width, obstacle=self.obstacle))
+        root.query_one("#foot", PartLine).show(foot(view, width=width, obstacle=self.obstacle, keymap=self.keymap))
 
     @property
     def _root(self) -> DOMNode:
@@ -313,14 +319,14 @@ class Deck(App[None]):
     def sessions_of(self, adapters: Iterable[Adapter]) -> int:
         return sum(self.state.sessions_of(adapter.name) for adapter in adapters)
 
-    def go(self, view: View, *, remember: bool = True) -> None:
-        here = self.place.view
-        if view is not here:
-            if remember:
-                self._trail.append(here)
-            self._root.query_one(ContentSwitcher).current = view
-            self.place.show_state(self.state)
-            self.arrived()
+    # Going
+
+    def go(self, view: View) -> None:
+        """Show a place, and remember where one was."""
+        if view is not self.place.view:
+            self._trail.leave(self.place.spot)
+            self._trail.arrive(view)
+            self._show_place(view)
         self.place.focus_content()
         self._show_shell()
 
@@ -328,10 +334,32 @@ class Deck(App[None]):
         """The filter first, then the way one came. Never out."""
         if self.place.filter_text:
             self.place.set_filter("")
-        elif self._trail:
-            self.go(self._trail.pop(), remember=False)
-        elif self.place.view is not View.ADAPTERS:
-            self.go(View.ADAPTERS, remember=False)
+        elif not self.travel(-1) and self.place.view is not View.ADAPTERS:
+            self.go(View.ADAPTERS)
+
+    def travel(self, step: int) -> bool:
+        """To where one was before, or after that. False if there is no such place."""
+        self._trail.leave(self.place.spot)
+        return self._revisit(self._trail.step(step))
+
+    def travel_last(self) -> None:
+        """To the place before this one, and with the same key back again."""
+        self._trail.leave(self.place.spot)
+        self._revisit(self._trail.turn())
+
+    def _revisit(self, visit: Visit | None) -> bool:
+        if visit is None:
+            return False
+        self._show_place(visit.view)
+        self.place.revisit(visit.spot, self.state)
+        self.place.focus_content()
+        self._show_shell()
+        return True
+
+    def _show_place(self, view: View) -> None:
+        self._root.query_one(ContentSwitcher).current = view
+        self.place.show_state(self.state)
+        self.arrived()
 
     # Commands
 
@@ -427,7 +455,7 @@ class Deck(App[None]):
             case Takes.SESSION:
                 return self.state.sessions
             case Takes.THEME:
-                return THEMES
+                return self.themes
             case Takes.CONTEXT:
                 return self.state.contexts
 
@@ -483,11 +511,26 @@ class Deck(App[None]):
             self._own_loop.call_soon_threadsafe(call, *arguments)
 
     def copy(self, text: str, what: str) -> None:
-        if len(text.encode()) > COPY_LIMIT:
-            self.say(f"{what}: more than a terminal's clipboard takes; ctrl+s saves it", "warning")
-        elif text:
-            self.copy_to_clipboard(text)
-            self.say(f"copied {what}")
+        """To the clipboard: this machine's own, or through the terminal where the reader sits elsewhere."""
+        if text:
+            self.begin(self._copy, text, what, group="copy", exclusive=False)
+
+    async def _copy(self, text: str, what: str) -> None:
+        """What does not fit a terminal's clipboard is not cut, it is refused."""
+        if await asyncio.to_thread(self.surroundings.clipboard.take, text):
+            self._clipboard = text
+        elif sequence := self.surroundings.clipboard.sequence(text):
+            self._clipboard = text
+            if self._driver is not None:
+                self._driver.write(sequence)
+        else:
+            self.say(f"{what}: more than a terminal's clipboard takes; save it to a file", "warning")
+            return
+        self.say(f"copied {what}")
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Textual's own copying of a selection goes the same way."""
+        self.copy(text, "the selection")
 
     def action_help_quit(self) -> None:
         """ctrl+c: twice within two seconds leaves."""

@@ -10,7 +10,6 @@ from mcpdeck.model.commands import key_name
 from mcpdeck.model.prompt import Order
 from mcpdeck.model.registry import BY_ID, commands_of
 from mcpdeck.tui.deck import Deck
-from mcpdeck.tui.themes import THEMES
 
 
 class _Entry(NamedTuple):
@@ -31,14 +30,14 @@ class CommandsProvider(Provider):
         for command in commands_of(deck.place.view):
             if deck.obstacle(command) or command.id in {"deck.palette", "deck.back", "deck.theme", "context.switch"}:
                 continue
-            keys = f"  {key_name(command.keys[0])}" if command.keys else ""
+            keys = "".join(f"  {key_name(key)}" for key in deck.keymap.keys(command)[:1])
             title = f"{command.area}: {command.title.lower()}{keys}"
             yield _Entry(title, command.help, partial(deck.obey, Order(command=command)))
         describe = BY_ID["adapter.describe"]
         for name in sorted(deck.state.adapters):
             yield _Entry(f"adapter: open {name}", "", partial(deck.obey, Order(command=describe, arguments=(name,))))
         theme = BY_ID["deck.theme"]
-        for name in THEMES:
+        for name in deck.themes:
             yield _Entry(f"theme: {name}", "", partial(deck.obey, Order(command=theme, arguments=(name,))))
 
     async def discover(self) -> Hits:

@@ -1,6 +1,6 @@
 """What the deck takes from the world, and how it begins. Opens nothing itself."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,13 +9,17 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.app import App
+from textual.theme import Theme
 
 from mcpdeck.config.contexts import Context
 from mcpdeck.model.commands import View
 from mcpdeck.model.findings import Finding
+from mcpdeck.model.keymap import STANDARD, Keymap
 from mcpdeck.tui.cache import Cache
+from mcpdeck.tui.clipboard import Clipboard
 from mcpdeck.tui.identity import Identity
 from mcpdeck.tui.journal import Journal
+from mcpdeck.tui.themes import THEMES
 
 if TYPE_CHECKING:
     from mcpdeck.client import GatewayClient
@@ -66,6 +70,10 @@ class Surroundings:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Random = field(default_factory=Random)
     dump_folder: Path = Path()
+    clipboard: Clipboard = field(default_factory=Clipboard)
+    keymap: Keymap = STANDARD
+    themes: Mapping[str, Theme] = field(default_factory=lambda: dict(THEMES))
+    complaints: Sequence[str] = ()  # about the reader's own files, told once the deck stands
     edit_text: Callable[[App[Any], str], str | None] = in_editor
 
 

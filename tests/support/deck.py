@@ -12,7 +12,9 @@ from textual.pilot import Pilot
 
 from mcpdeck.client import GatewayClient
 from mcpdeck.config.contexts import Context
+from mcpdeck.model.commands import View
 from mcpdeck.tui.app import DeckApp
+from mcpdeck.tui.clipboard import Clipboard
 from mcpdeck.tui.surroundings import Opening, Surroundings
 from tests.support.fake_gateway import NOW, FakeGateway, Scene
 
@@ -59,6 +61,11 @@ class Driver:
         await self.until(lambda: text not in self.text)
 
     @property
+    def view(self) -> View:
+        """Where the person is now."""
+        return self.app.place.view
+
+    @property
     def lines(self) -> list[str]:
         """What is on the screen, toasts and dialogs included."""
         width, height = self.app.size
@@ -87,7 +94,12 @@ async def deck_on(
 ) -> AsyncIterator[Driver]:
     """The deck, looking at a gateway with this scene. `ready`: only once it shows what is there."""
     async with FakeGateway(scene).running() as gateway:
-        usual: dict[str, Any] = {"connect": connect_to(gateway), "clock": lambda: NOW, "random": Random(1)}
+        usual: dict[str, Any] = {
+            "connect": connect_to(gateway),
+            "clock": lambda: NOW,
+            "random": Random(1),
+            "clipboard": Clipboard({}),
+        }
         world = Surroundings(**(usual | (surroundings or {})))
         here = Context(name=context, url=gateway.url, protected=protected)
         app = DeckApp(world, Opening(context=here, **opening))

@@ -30,7 +30,7 @@ async def test_doctor_finds_one_thing_after_the_other(scene: Scene) -> None:
             "works; mind Adapters", "search (OOMKilled)", "› mcpdeck adapters status search", "MCP handshake"
         )
         await deck.type("c")
-        assert "✓ Connection" in deck.app.clipboard
+        await deck.until(lambda: "✓ Connection" in deck.app.clipboard)
         await deck.type("q")
         assert deck.app.place.view is View.ADAPTERS
 

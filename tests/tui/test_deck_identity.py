@@ -65,7 +65,7 @@ async def test_device_code_is_shown_and_can_be_copied(scene: Scene) -> None:
         await deck.type(":login device-code<enter>")
         await deck.sees("Signing in", "enter the code ABCD-1234", ":code Copy it", "L Give up")
         await deck.type(":code<enter>")
-        assert deck.app.clipboard == "ABCD-1234"
+        await deck.until(lambda: deck.app.clipboard == "ABCD-1234")
         identity.gate.set()
         await deck.sees("● live")
         assert identity.kept[0].account.method is Method.DEVICE_CODE

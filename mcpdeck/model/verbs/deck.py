@@ -53,6 +53,27 @@ COMMANDS: Final = (
         help="One step back; never leaves.",
     ),
     Command(
+        id="deck.earlier",
+        title="Earlier view",
+        area="deck",
+        keys=("left_square_bracket",),
+        help="Where you were before.",
+    ),
+    Command(
+        id="deck.later",
+        title="Later view",
+        area="deck",
+        keys=("right_square_bracket",),
+        help="And forth again.",
+    ),
+    Command(
+        id="deck.last",
+        title="Last view",
+        area="deck",
+        keys=("minus",),
+        help="The one before this, and back.",
+    ),
+    Command(
         id="deck.retry",
         title="Retry now",
         area="deck",

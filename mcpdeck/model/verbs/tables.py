@@ -6,6 +6,22 @@ from mcpdeck.model.commands import TABLES, Command, View
 
 COMMANDS: Final = (
     Command(
+        id="table.preview",
+        title="Preview",
+        area="table",
+        keys=("p",),
+        views=(View.ADAPTERS, View.SESSIONS),
+        help="More of the row, beside the table.",
+    ),
+    Command(
+        id="table.jump",
+        title="Jump",
+        area="table",
+        keys=("ctrl+o",),
+        views=TABLES,
+        help="To a row by its letter.",
+    ),
+    Command(
         id="table.mark",
         title="Mark",
         area="table",

@@ -6,7 +6,6 @@ from mcpdeck.model.shell import WIDE
 from mcpdeck.tui.actions.handlers import do_plainly, does
 from mcpdeck.tui.contexts import read_contexts
 from mcpdeck.tui.deck import Deck
-from mcpdeck.tui.themes import THEMES
 
 
 def _toggle_filter(deck: Deck) -> None:
@@ -24,8 +23,13 @@ def _show_help(deck: Deck) -> None:
     from mcpdeck.tui.screens.page import PageScreen
 
     view = deck.place.view
-    page = PageScreen(f"Keys in {view.capitalize()}", help_lines(view, wide=deck.size.width >= WIDE))
-    deck.open_above(page, lambda _: None)
+    lines = help_lines(view, wide=deck.size.width >= WIDE, keymap=deck.keymap)
+    deck.open_above(PageScreen(f"Keys in {view.capitalize()}", lines), lambda _: None)
+
+
+def _travel(deck: Deck, step: int) -> None:
+    if not deck.travel(step):
+        deck.say("nothing was looked at " + ("before this" if step < 0 else "after this"))
 
 
 def _retry(deck: Deck) -> None:
@@ -37,10 +41,10 @@ def _retry(deck: Deck) -> None:
 @does("deck.theme")
 def choose_theme(deck: Deck, order: Order) -> None:
     name = order.arguments[0] if order.arguments else ""
-    if name in THEMES:
+    if name in deck.themes:
         deck.theme = name
     else:
-        deck.say(f"themes are {', '.join(THEMES)}", "warning" if name else "information")
+        deck.say(f"themes are {', '.join(deck.themes)}", "warning" if name else "information")
 
 
 do_plainly(
@@ -51,6 +55,9 @@ do_plainly(
         "deck.help": _show_help,
         "deck.palette": lambda deck: deck.action_command_palette(),
         "deck.back": lambda deck: deck.back(),
+        "deck.earlier": lambda deck: _travel(deck, -1),
+        "deck.later": lambda deck: _travel(deck, 1),
+        "deck.last": lambda deck: deck.travel_last(),
         "deck.retry": _retry,
         "deck.quit": lambda deck: deck.exit(),
     }

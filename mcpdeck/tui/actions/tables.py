@@ -1,5 +1,6 @@
 """What every table does: marks, order, faults. Acts on the one that is shown."""
 
+from mcpdeck.model.shell import WIDE
 from mcpdeck.model.table import Sort
 from mcpdeck.tui.actions.handlers import do_plainly
 from mcpdeck.tui.deck import Deck
@@ -15,8 +16,30 @@ def _sort_by_first(deck: Deck) -> None:
     table.sort_by(Sort(table.spec.columns[0].id))
 
 
+def _jump(deck: Deck) -> None:
+    from mcpdeck.tui.screens.jump import LETTERS, JumpScreen
+
+    table = deck.table_place.table
+
+    def answered(letter: str | None) -> None:
+        table.jump(letter or "")
+        table.label("")
+
+    table.label(LETTERS)
+    deck.open_above(JumpScreen(), answered)
+
+
+def _split(deck: Deck) -> None:
+    if deck.size.width < WIDE:
+        deck.say(f"a preview needs {WIDE} columns; enter opens the row instead", "warning")
+    else:
+        deck.table_place.toggle_split()
+
+
 do_plainly(
     {
+        "table.jump": _jump,
+        "table.preview": _split,
         "table.mark": lambda deck: deck.table_place.table.toggle_mark(),
         "table.unmark": lambda deck: deck.table_place.table.clear_marks(),
         "table.faults": lambda deck: deck.table_place.toggle_faults(),

@@ -1,6 +1,6 @@
 """The adapters: every one the caller may read, live. Changes nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ from mcpdeck.model.table import Sort
 from mcpdeck.model.words import Glyphs
 from mcpdeck.tui.bindings import bindings_of
 from mcpdeck.tui.views.table_place import TablePlace
+from mcpdeck.tui.widgets.sheet import SheetLine
 
 
 class AdaptersView(TablePlace[AdapterRow]):
@@ -38,6 +39,9 @@ class AdaptersView(TablePlace[AdapterRow]):
 
     def newest_moment(self, row: AdapterRow) -> datetime:
         return row.adapter.created_at
+
+    def preview(self, row: AdapterRow) -> Iterable[SheetLine]:
+        return adapters.describe(row, self._clock(), self._glyphs)
 
     def nothing_yet(self) -> str:
         return "No adapters yet.\n\nn deploys the first one."

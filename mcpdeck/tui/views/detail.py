@@ -1,6 +1,6 @@
 """One adapter, in words or as YAML. Changes nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -46,6 +46,15 @@ class DetailView(Place):
     @property
     def crumb(self) -> str:
         return self._adapter
+
+    @property
+    def spot(self) -> Hashable:
+        return self._adapter, self.as_yaml
+
+    def revisit(self, spot: Hashable, state: State) -> None:  # noqa: ARG002
+        match spot:
+            case (str(name), bool(as_yaml)):
+                self.open(name, as_yaml=as_yaml)
 
     def open(self, name: str, *, as_yaml: bool) -> None:
         self._adapter, self.as_yaml = name, as_yaml

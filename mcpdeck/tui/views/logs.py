@@ -1,6 +1,6 @@
 """The log of one adapter, every replica merged. Says which log is wanted; opens no stream."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -43,6 +43,14 @@ class LogsView(LinesPlace):
     @property
     def file_name(self) -> str:
         return self.wish.adapter if self.wish else ""
+
+    @property
+    def spot(self) -> Hashable:
+        return self.wish
+
+    def revisit(self, spot: Hashable, state: State) -> None:  # noqa: ARG002
+        if isinstance(spot, Wish):
+            self.open(spot)
 
     def show_state(self, state: State) -> None:
         """A log is a stream of its own."""

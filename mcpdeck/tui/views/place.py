@@ -1,7 +1,7 @@
 """What every place of the deck offers the shell: a title, a filter, something to focus."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from textual.containers import Vertical
 
@@ -51,6 +51,14 @@ class Place(Vertical):
     def crumb(self) -> str:
         """What of a main view was opened, for the strip."""
         return ""
+
+    @property
+    def spot(self) -> Hashable:
+        """What is looked at, to come back to."""
+        return None
+
+    def revisit(self, spot: Hashable, state: State) -> None:
+        """Look at it again."""
 
     def tick(self) -> None:
         """A second has gone by."""

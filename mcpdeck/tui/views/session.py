@@ -1,6 +1,6 @@
 """One live session in words. Changes nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -49,6 +49,15 @@ class SessionView(Place):
     @property
     def crumb(self) -> str:
         return self._last.id[:8] if self._last else ""
+
+    @property
+    def spot(self) -> Hashable:
+        return self._last
+
+    def revisit(self, spot: Hashable, state: State) -> None:
+        if isinstance(spot, LiveSession):
+            self._last = state.sessions.get(spot.id, spot)
+            self.show_state(state)
 
     def open(self, session_id: str, state: State) -> None:
         self._last = state.sessions[session_id]

@@ -1,6 +1,6 @@
 """The live sessions of every adapter that the caller may read, or of one. Changes nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -16,6 +16,7 @@ from mcpdeck.model.words import Glyphs, Tone
 from mcpdeck.tui.bindings import bindings_of
 from mcpdeck.tui.views.place import titled
 from mcpdeck.tui.views.table_place import TablePlace
+from mcpdeck.tui.widgets.sheet import SheetLine
 
 
 class SessionsView(TablePlace[LiveSession]):
@@ -40,6 +41,14 @@ class SessionsView(TablePlace[LiveSession]):
     def crumb(self) -> str:
         return self.adapter
 
+    @property
+    def spot(self) -> Hashable:
+        return self.adapter
+
+    def revisit(self, spot: Hashable, state: State) -> None:  # noqa: ARG002
+        if isinstance(spot, str):
+            self.open(spot)
+
     def open(self, adapter: str) -> None:
         """Only this adapter's from now on; all of them if it is empty."""
         if adapter != self.adapter:
@@ -58,6 +67,9 @@ class SessionsView(TablePlace[LiveSession]):
 
     def newest_moment(self, row: LiveSession) -> datetime:
         return row.last_used_at
+
+    def preview(self, row: LiveSession) -> Iterable[SheetLine]:
+        return sessions.describe(row, self._clock(), self._glyphs)
 
     def heading(self) -> list[Part]:
         parts = titled("Sessions")

@@ -1,12 +1,13 @@
 """A place that is a table under a line saying how much of it is shown. Knows no kind of row."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
 from textual import on
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 from textual.widgets import Static
 
 from mcpdeck.model.commands import View
@@ -18,6 +19,7 @@ from mcpdeck.model.words import Glyphs, Tone
 from mcpdeck.tui.views.place import Place, titled
 from mcpdeck.tui.widgets.part_line import TitleLine
 from mcpdeck.tui.widgets.row_table import RowTable
+from mcpdeck.tui.widgets.sheet import Sheet, SheetLine
 
 YOUNG: Final = 120  # seconds in which an age changes every second
 
@@ -61,6 +63,10 @@ class TablePlace[Item](Place):
         """Whether the rows may no longer be true."""
         return state.is_stale and state.fresh_at is not None
 
+    def preview(self, row: Item) -> Iterable[SheetLine]:  # noqa: ARG002
+        """More of a row than its cells, for beside the table."""
+        return ()
+
     def heading(self) -> list[Part]:
         return titled(self.view.capitalize())
 
@@ -68,12 +74,30 @@ class TablePlace[Item](Place):
 
     def compose(self) -> ComposeResult:
         yield TitleLine(classes="-first -last")
-        yield RowTable(self._spec, sort=self._sort, glyphs=self._glyphs, clock=self._clock)
+        with Horizontal(classes="split"):
+            yield RowTable(self._spec, sort=self._sort, glyphs=self._glyphs, clock=self._clock)
+            yield Sheet()
         yield Static(classes="empty", markup=False)
 
     @property
     def table(self) -> RowTable[Item]:
         return self.query_one(RowTable)
+
+    @property
+    def is_split(self) -> bool:
+        return self.has_class("-split")
+
+    def toggle_split(self) -> None:
+        """Beside the table, more of the row under the cursor."""
+        self.toggle_class("-split")
+        self.query_one(Sheet).can_focus, self.query_one(Sheet).wrap = False, True
+        self._show_preview()
+
+    @on(RowTable.CursorMoved)
+    def _show_preview(self) -> None:
+        if self.is_split:
+            row = self.table.current
+            self.query_one(Sheet).show([] if row is None else self.preview(row))
 
     @property
     def targets(self) -> list[str]:
@@ -94,6 +118,7 @@ class TablePlace[Item](Place):
             self._drawn = source
             self.table.show(self.rows(state))
         self._tell()
+        self._show_preview()
 
     def apply_filter(self, text: str) -> None:
         self.table.filter_by(text)
@@ -129,7 +154,7 @@ class TablePlace[Item](Place):
     def _tell_emptiness(self, shown: int, total: int) -> None:
         empty = self.query_one(".empty", Static)
         empty.display = shown == 0
-        self.table.set_class(shown == 0, "-empty")
+        self.query_one(".split").set_class(shown == 0, "-empty")
         if total:
             empty.update("Nothing matches. Esc clears the filter.")
         elif self._state.fresh_at is None:

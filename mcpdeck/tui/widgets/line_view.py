@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -20,6 +20,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from mcpdeck.model.formatting import count
+from mcpdeck.tui.bindings import moves
 from mcpdeck.tui.widgets.tones import TONE_CLASSES
 
 
@@ -27,16 +28,18 @@ class LineView(ScrollView, can_focus=True):
     """`follow`: stay at the end as lines come; any scroll up lifts it, and a pill then counts what came meanwhile."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"line-view--pill", "line-view--match", *TONE_CLASSES}
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll_up", "Up", show=False, priority=True),
-        Binding("down,j", "scroll_down", "Down", show=False, priority=True),
-        Binding("left", "scroll_left", "Left", show=False, priority=True),
-        Binding("right", "scroll_right", "Right", show=False, priority=True),
-        Binding("pageup,ctrl+b", "page_up", "Page up", show=False, priority=True),
-        Binding("pagedown", "page_down", "Page down", show=False, priority=True),
-        Binding("home,g", "scroll_home", "First", show=False, priority=True),
-        Binding("end,G", "to_end", "Last, and follow", show=False, priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = moves(
+        {
+            "move.up": "scroll_up",
+            "move.down": "scroll_down",
+            "move.left": "scroll_left",
+            "move.right": "scroll_right",
+            "move.page-up": "page_up",
+            "move.page-down": "page_down",
+            "move.first": "scroll_home",
+            "move.last": "to_end",
+        }
+    )
 
     class FollowChanged(Message):
         """Following began or ended."""

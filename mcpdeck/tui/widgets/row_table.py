@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -18,6 +18,7 @@ from textual.strip import Strip
 from mcpdeck.model.filters import RowFilter
 from mcpdeck.model.table import GAP, Column, Fitted, Sort, TableSpec, arrange, fit, natural_widths
 from mcpdeck.model.words import Cell, Glyphs, Tone
+from mcpdeck.tui.bindings import moves
 from mcpdeck.tui.widgets.tones import TONE_CLASSES, marked, tone_style
 
 GUTTER = 3  # a space, the cursor's or the mark's glyph, a space
@@ -35,14 +36,16 @@ class RowTable[Item](ScrollView, can_focus=True):
         "row-table--stale",
         *TONE_CLASSES,
     }
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, priority=True),
-        Binding("down,j", "move(1)", "Down", show=False, priority=True),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, priority=True),
-        Binding("pagedown", "page(1)", "Page down", show=False, priority=True),
-        Binding("home,g", "edge(0)", "First", show=False, priority=True),
-        Binding("end,G", "edge(-1)", "Last", show=False, priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = moves(
+        {
+            "move.up": "move(-1)",
+            "move.down": "move(1)",
+            "move.page-up": "page(-1)",
+            "move.page-down": "page(1)",
+            "move.first": "edge(0)",
+            "move.last": "edge(-1)",
+        }
+    )
 
     class CursorMoved(Message):
         """Another row is under the cursor, or none."""
@@ -69,6 +72,7 @@ class RowTable[Item](ScrollView, can_focus=True):
         self._items: Sequence[Item] = ()
         self._shown: list[Item] = []
         self._cursor = 0
+        self._letters = ""
         self._natural: list[int] = []
         self._fitted: list[Fitted] = []
         self._drawn: dict[int, Strip] = {}  # visible rows as last drawn
@@ -135,6 +139,16 @@ class RowTable[Item](ScrollView, can_focus=True):
             return False
         self._place(keys.index(key))
         return True
+
+    def label(self, letters: str) -> None:
+        """Give the rows in sight a letter each, to be jumped to by; none takes the letters away."""
+        self._letters = letters
+        self.refresh()
+
+    def jump(self, letter: str) -> None:
+        """To the row in sight that has this letter."""
+        if letter and letter in self._letters:
+            self._place(int(self.scroll_offset.y) + self._letters.index(letter))
 
     def toggle_mark(self) -> None:
         if (key := self.current_key) is not None:
@@ -272,6 +286,9 @@ class RowTable[Item](ScrollView, can_focus=True):
         is_current = row == self._cursor
         base = self._base_style(is_current=is_current)
         glyph = self._glyphs.mark if key in self.marked else self._glyphs.cursor if is_current else " "
+        if self._letters:
+            place = row - int(self.scroll_offset.y)
+            glyph = self._letters[place] if place < len(self._letters) else " "
         segments = [Segment(f" {glyph} ", base + tone_style(self, Tone.ACCENT) if not base.reverse else base)]
         for fitted in self._fitted:
             column = self.spec.columns[fitted.place]
