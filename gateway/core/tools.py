@@ -62,8 +62,9 @@ class DesiredTool(msgspec.Struct, frozen=True, kw_only=True):
         if not self.spec.is_server or definition is None:
             return None
         fields = {name: getattr(self.spec, name) for name in AdapterSpec.__struct_fields__}
+        path = definition.path if definition.operation is None else "/"  # an operation has a path of its own
         return Desired(
-            spec=AdapterSpec(**fields | {"port": definition.port, "path": definition.path, "url": self._url()}),
+            spec=AdapterSpec(**fields | {"port": definition.port, "path": path, "url": self._url()}),
             created_by=self.created_by,
             created_at=self.created_at,
             last_updated_at=self.last_updated_at,
@@ -74,7 +75,7 @@ class DesiredTool(msgspec.Struct, frozen=True, kw_only=True):
 
     def _url(self) -> str:
         url, definition = self.spec.url, self.spec.tool_definition
-        if not url or definition is None or urlsplit(url).path.rstrip("/"):
+        if not url or definition is None or definition.operation is not None or urlsplit(url).path.rstrip("/"):
             return url
         return f"{url.rstrip('/')}{definition.path}"
 

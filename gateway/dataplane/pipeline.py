@@ -130,7 +130,7 @@ class Pipeline:
             self._judge(exchange, dict(exchange.request.headers), principal)
 
     def forward(self, exchange: Exchange, principal: Principal, route: Route) -> None:
-        """ports.AdaptersDoor: to a tool server."""
+        """ports.AdaptersDoor: to a tool server, at its own path or the one that the request's target is."""
         if self._plane.has_token(route, principal):
             self._forward(exchange, principal, route)
         else:
@@ -142,7 +142,8 @@ class Pipeline:
             error = NothingReady(route.reason or f"'{route.adapter}' has no ready instance")
             self._refuse(exchange, error, principal=principal)
         else:
-            Relay(self._plane, exchange, Target(route, endpoint, principal, Era.MODERN)).begin()
+            path = exchange.request.target.decode("ascii")
+            Relay(self._plane, exchange, Target(route, endpoint, principal, Era.MODERN, path=path)).begin()
 
     def _identify(self, exchange: Exchange, headers: Mapping[bytes, bytes]) -> None:
         principal = self._authenticator.known(headers)

@@ -25,7 +25,7 @@ class Target(msgspec.Struct, frozen=True):
     """Where a call goes, and as whose.
 
     session: the instance's own id; sealed: the same as the client knows it. Both None where the call belongs to no
-    session, and then another instance would do as well.
+    session, and then another instance would do as well. path: in place of the instance's own, for tool servers.
     """
 
     route: Route
@@ -35,6 +35,7 @@ class Target(msgspec.Struct, frozen=True):
     session: bytes | None = None
     sealed: bytes | None = None
     is_initialize: bool = False
+    path: str = ""
 
 
 class Stream(Protocol):
@@ -144,7 +145,8 @@ class Plane:
         request = exchange.request
         host = request.header(b"host") or b""
         identity = identity_lines(target.principal, exchange.peer, host, self._scheme)
-        return upstream_opening(request, target.route, target.endpoint, session=target.session, identity=identity)
+        endpoint = target.endpoint if not target.path else msgspec.structs.replace(target.endpoint, path=target.path)
+        return upstream_opening(request, target.route, endpoint, session=target.session, identity=identity)
 
     def request(self, target: Target, exchange: Asking, request_id: bytes, opening: bytes | None = None) -> bytes:
         """The call as its instance gets it. opening: where it is known already."""

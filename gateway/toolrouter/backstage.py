@@ -20,6 +20,7 @@ from gateway.toolrouter.calls import Ready
 from gateway.toolrouter.catalog import Catalog, Offer
 from gateway.toolrouter.guard import Guard
 from gateway.toolrouter.inner import CLIENT_LEFT, Inner, request_to
+from gateway.toolrouter.operations import Unfit
 from gateway.toolrouter.sight import Sight
 from gateway.toolrouter.usage import Usage
 from gateway.wire.http1 import Headers, Noted, Request
@@ -123,7 +124,12 @@ class Backstage:
             done(status, encoded)
             say(encoded)
 
-        request = servers.request(offer, ready.arguments, ready.headers)
+        base = route.endpoints[0].path.partition("?")[0] if route.endpoints else "/"
+        try:
+            request = servers.request(offer, ready.arguments, ready.headers, base=base)
+        except Unfit as error:
+            answered(200, servers.failed(f"{offer.name}: {error}"))
+            return
         call = servers.Call(request, exchange.peer, offer, done=answered)
 
         def left() -> None:

@@ -29,14 +29,16 @@ class Offer:
     """
 
     __slots__ = (
-        "definition", "digest", "drift", "is_server", "made_of", "mirrored", "name", "naming", "original", "ownership",
-        "plain", "quarantine", "schema", "source", "tokens", "tool", "view",
+        "definition", "digest", "drift", "is_server", "made_of", "mirrored", "name", "naming", "operation", "original",
+        "ownership", "plain", "quarantine", "schema", "source", "tokens", "tool", "view",
     )  # fmt: skip
 
     def __init__(self, desired: DesiredTool, found: "_Found", exported: Exported) -> None:
         self.made_of = (desired, found, exported)
         self.tool, self.source, self.original = desired.name, desired.source, found.original
         self.is_server, self.ownership = desired.spec.is_server, desired.ownership
+        described = desired.spec.tool_definition
+        self.operation = described.operation if described is not None else None
         self.view, self.name, self.naming = found.view, exported.name, exported.naming
         self.schema: Schema | None = None
         self.mirrored: tuple[Mirrored, ...] = ()

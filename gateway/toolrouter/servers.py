@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.toolrouter import operations
 from gateway.toolrouter.catalog import Offer
 from gateway.toolrouter.inner import Inner, media_type
 from gateway.toolrouter.schemas import Schema
@@ -23,11 +24,17 @@ _PASSED_ON: Final = frozenset(
 )
 
 
-def request(offer: Offer, arguments: dict[str, Any], headers: Headers) -> Request:
-    """The endpoint's path is in its route."""
-    made = Request()
-    made.method, made.path, made.body = "POST", f"/tools/{offer.tool}", msgspec.json.encode(arguments)
-    made.headers = [(b"content-type", _JSON), (b"accept", b"application/json, */*;q=0.5")]
+def request(offer: Offer, arguments: dict[str, Any], headers: Headers, *, base: str) -> Request:
+    """base: the path of the server's URL; what POSTs its arguments whole goes there. Raises operations.Unfit."""
+    if offer.operation is not None:
+        made = operations.spread(offer.operation, arguments, base=base)
+        made.target = made.path.encode()
+    else:
+        made = Request()
+        made.method, made.body = "POST", msgspec.json.encode(arguments)
+        made.headers = [(b"content-type", _JSON)]
+    made.path = f"/tools/{offer.tool}"
+    made.headers.append((b"accept", b"application/json, */*;q=0.5"))
     made.headers += [pair for pair in headers if pair[0] in _PASSED_ON]
     return made
 
@@ -53,20 +60,20 @@ class Call(Inner):
         self._body += chunk
         if len(self._body) > MAX_BODY:
             self.leave()
-            self._done(502, _failed(f"{self._offer.name} answered with more than {MAX_BODY} bytes"))
+            self._done(502, failed(f"{self._offer.name} answered with more than {MAX_BODY} bytes"))
 
     def ended(self) -> None:
         self._done(self.status, result_of(self._offer, self.status, self._headers, bytes(self._body)))
 
     def broke_off(self) -> None:
-        self._done(502, _failed(f"{self._offer.name} broke off in the middle of its answer"))
+        self._done(502, failed(f"{self._offer.name} broke off in the middle of its answer"))
 
 
 def result_of(offer: Offer, status: int, headers: Headers, body: bytes) -> dict[str, Any]:
     """A tool's result (schema, CallToolResult)."""
     if not 200 <= status < 300:
         told = body.decode(errors="replace")[:_TOLD].strip()
-        return _failed(f"{offer.name} answered with HTTP {status}{f': {told}' if told else ''}")
+        return failed(f"{offer.name} answered with HTTP {status}{f': {told}' if told else ''}")
     kind = media_type(headers)
     found: dict[str, Any] = {"content": [_content(kind, body)]}
     structured = _object(body) if kind == _JSON or kind.endswith(b"+json") or not kind else None
@@ -88,9 +95,9 @@ def _fitting(offer: Offer, found: dict[str, Any]) -> dict[str, Any]:
     if output is None:
         return found
     if "structuredContent" not in found:
-        return _failed(f"{offer.name} has an outputSchema and answered with no JSON object")
+        return failed(f"{offer.name} has an outputSchema and answered with no JSON object")
     complaints = Schema(output).complaints(found["structuredContent"])
-    return _failed(f"{offer.name} broke its outputSchema: {'; '.join(complaints)}") if complaints else found
+    return failed(f"{offer.name} broke its outputSchema: {'; '.join(complaints)}") if complaints else found
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
@@ -101,5 +108,5 @@ def _object(body: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _failed(sentence: str) -> dict[str, Any]:
+def failed(sentence: str) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": sentence}], "isError": True}

@@ -19,6 +19,13 @@ from gateway.wire.toolnames import EXPORTED, LONGEST
 ALL: Final = "*"  # a toolName: every tool of the adapter, and its prompts and resources
 NAME_LENGTH: Final = 128
 MAX_VIEWS: Final = 1024
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+HOLE = re.compile(r"\{([^{}/]+)\}")
+TEMPLATE = re.compile(r"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/%]|\{[^{}/]+\})*")
+RESERVED: Final = frozenset(
+    {"authorization", "cookie", "forwarded", "content-type", "accept", "accept-encoding", "expect"}
+)
+RESERVED_PREFIXES: Final = ("x-mcp-", "x-forwarded-", "proxy-")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -47,15 +54,45 @@ class ToolView(_Strict, frozen=True, kw_only=True, omit_defaults=True):
     pinned_arguments: dict[str, Any] = {}
 
 
+class Place(StrEnum):
+    """Where an HTTP request holds an argument."""
+
+    PATH = "path"
+    QUERY = "query"
+    HEADER = "header"
+    BODY = "body"  # a member of a JSON object
+    WHOLE = "whole"  # the JSON body itself
+
+
+class Argument(_Strict, frozen=True, kw_only=True, omit_defaults=True):
+    """name: as the request has it; the argument's own where it is left out."""
+
+    place: Place
+    name: str = ""
+
+
+class Operation(_Strict, frozen=True, kw_only=True, omit_defaults=True):
+    """An HTTP request that a tool's arguments are spread over, as OpenAPI describes one, in place of MS's single POST.
+
+    path: below the server's URL, `/pets/{petId}`. arguments: by name; those that stand nowhere are members of the body.
+    """
+
+    method: str = "POST"
+    path: str
+    arguments: dict[str, Argument] = {}
+
+
 class ToolDefinition(_Strict, frozen=True, kw_only=True):
     """An HTTP tool server's one tool, as MCP describes tools, and where it takes the arguments.
 
     tool: any members; MS's own samples hold some (`type`, `annotations.readOnly`) that MCP does not know.
+    operation: where the arguments go instead of POSTed whole to `path`.
     """
 
     tool: dict[str, Any]
     port: int = 8000
     path: str = "/score"
+    operation: Operation | None = None
 
 
 class ToolSpec(AdapterSpec, frozen=True, kw_only=True, omit_defaults=True, rename="camel", forbid_unknown_fields=True):
@@ -213,6 +250,31 @@ def _check_server(spec: ToolSpec, check: Any) -> None:
     check(1 <= definition.port <= 65535, "toolDefinition.port", "must be 1 to 65535")
     is_path = PATH.fullmatch(definition.path)
     check(is_path, "toolDefinition.path", "must begin with '/' and hold only letters, digits and /_-.")
+    if definition.operation is not None:
+        _check_operation(definition.operation, check)
+
+
+def _check_operation(operation: Operation, check: Any) -> None:
+    field = "toolDefinition.operation"
+    check(operation.method in METHODS, f"{field}.method", f"must be one of {', '.join(METHODS)}")
+    holes = HOLE.findall(operation.path)
+    is_path = TEMPLATE.fullmatch(operation.path) and not any(part in (".", "..") for part in operation.path.split("/"))
+    check(is_path, f"{field}.path", "must begin with '/' and hold nothing of a query, such as /pets/{petId}")
+    places = [(each.name or name) for name, each in operation.arguments.items() if each.place is Place.PATH]
+    check(sorted(holes) == sorted(places), f"{field}.arguments", "those in the path must be those that it has room for")
+    for name, each in operation.arguments.items():
+        is_header = each.place is Place.HEADER
+        told = each.name or name
+        is_good = not is_header or (resources.HEADER_NAME.fullmatch(told) and not _is_reserved(told))
+        check(is_good, f"{field}.arguments.{name}", f"{told!r} is no header that a caller may set")
+    wholes = [name for name, each in operation.arguments.items() if each.place is Place.WHOLE]
+    check(len(wholes) <= 1, f"{field}.arguments", "at most one is the whole body")
+
+
+def _is_reserved(header: str) -> bool:
+    """What frames a message, routes it, or says who calls."""
+    lower = header.lower()
+    return bool(resources.OWN_HEADER.fullmatch(header)) or lower in RESERVED or lower.startswith(RESERVED_PREFIXES)
 
 
 def _check_view(view: ToolView, field: str, check: Any) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.wire.tools import ALL, OfferedTool, Tool, ToolSpec, ToolView, problems_of
 from mcpdeck import control
-from mcpdeck.cli import output
+from mcpdeck.cli import importing, output
 from mcpdeck.cli.consent import add_consent, must_consent
 from mcpdeck.cli.desk import Desk
 from mcpdeck.cli.exits import CONFLICT, OK, USAGE, Failure
@@ -91,6 +91,7 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     delete.set_defaults(run=_delete)
     _add_lock(verbs)
     _add_pin(verbs)
+    importing.add_parser(verbs)
 
 
 def _add_register(verbs: "argparse._SubParsersAction[Words]") -> None:

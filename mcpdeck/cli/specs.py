@@ -51,8 +51,8 @@ def of_words(words: argparse.Namespace, trailing: list[str] | None) -> AdapterSp
     spec = AdapterSpec(
         name=words.name,
         environment_variables=_environment(words.env_file) | dict(words.env),
-        secret_environment={name: _secret(value) for name, value in words.secret_env},
-        headers={name: _secret(value) for name, value in words.header},
+        secret_environment={name: secret_of(value) for name, value in words.secret_env},
+        headers={name: secret_of(value) for name, value in words.header},
         required_roles=words.role,
         description=words.description,
     )
@@ -151,7 +151,7 @@ def _environment(path: Path | None) -> dict[str, str]:
     return spec.environment_variables
 
 
-def _secret(text: str) -> SecretReference:
+def secret_of(text: str) -> SecretReference:
     secret, slash, key = text.partition("/")
     if not (slash and secret and key):
         raise Failure(USAGE, f"{text!r}: wanted SECRET/KEY")

@@ -193,6 +193,54 @@ async def pending(house: Gateway) -> str:
     return str(found[0]["id"])
 
 
+PETS = """
+openapi: 3.0.3
+paths:
+  /pets/{petId}:
+    get:
+      operationId: getPet
+      parameters:
+        - {name: petId, in: path, required: true, schema: {type: string}}
+        - {name: fields, in: query, schema: {type: array, items: {type: string}}}
+        - {name: Accept-Language, in: header, schema: {type: string}}
+    put:
+      operationId: putPet
+      parameters: [{name: petId, in: path, required: true, schema: {type: string}}]
+      requestBody: {required: true, content: {application/json: {schema: {$ref: '#/components/schemas/Pet'}}}}
+    delete:
+      operationId: dropPet
+      parameters: [{name: token, in: cookie, required: true, schema: {type: string}}]
+components: {schemas: {Pet: {type: object, required: [name], properties: {name: {type: string}}}}}
+"""
+
+
+async def test_the_command_line_makes_tools_of_an_openapi_document(house: Gateway, tmp_path: Path) -> None:
+    file = tmp_path / "pets.yaml"
+    file.write_text(PETS)
+    with score_server() as server:
+        words = ("tools", "import", "openapi", str(file), "--server", f"{server.url}/v1")
+        assert "get-pet\tGET /pets/{petId}" in await said(house, *words, "--dry-run")
+        made = await said(house, *words)
+        assert "put-pet is registered" in made
+        assert "left out: DELETE /pets/{petId}: its cookie 'token' is required" in made
+        await house.ready("get-pet")
+        await house.ready("put-pet")
+        async with Client(f"{house.url}/mcp") as client:
+            names = [tool.name for tool in (await client.list_tools()).tools]
+            got = await client.call_tool("get_pet", {"petId": "a/b", "fields": ["x", "y z"], "Accept-Language": "en"})
+            put = await client.call_tool("put_pet", {"petId": "7", "name": "Rex"})
+            bad = await client.call_tool("put_pet", {"petId": "7"})
+            stray = await client.call_tool("get_pet", {"petId": ".."})
+    assert names == ["get_pet", "put_pet"]
+    path = "/v1/pets/a%2Fb?fields=x&fields=y+z"
+    assert got.structured_content == {"method": "GET", "path": path, "body": None, "language": "en"}
+    assert put.structured_content is not None
+    assert (put.structured_content["path"], put.structured_content["body"]) == ("/v1/pets/7", {"name": "Rex"})
+    assert bad.is_error
+    assert stray.is_error
+    assert "a path needs it" in str(stray.content)
+
+
 async def said(house: Gateway, *words: str, status: int = 0) -> str:
     """What `mcpdeck WORDS` printed, both streams. It keeps nothing of its own in the reader's folders."""
     process = await asyncio.create_subprocess_exec(

@@ -44,7 +44,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, json.dumps(known).encode(), "application/json")
 
     def do_GET(self) -> None:
-        self._answer(200, b"here", "text/plain")
+        self._echo()
+
+    def do_PUT(self) -> None:
+        self._echo()
+
+    def _echo(self) -> None:
+        """What of the request a test may want to see."""
+        body = self.rfile.read(int(self.headers.get("content-length", "0")))
+        seen = {"method": self.command, "path": self.path, "body": json.loads(body) if body else None}
+        self._answer(200, json.dumps(seen | {"language": self.headers["accept-language"]}).encode(), "application/json")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its base class's word
         """Says nothing."""
