@@ -15,6 +15,7 @@ import msgspec
 
 from gateway.core.access import Ownership, Principal, may_read
 from gateway.core.affinity import Sealer
+from gateway.core.errors import GatewayError
 from gateway.core.inbound import Legacy, Modern
 from gateway.core.observed import Observed
 from gateway.core.ports import AdaptersDoor, Exchange, Witness
@@ -155,20 +156,23 @@ class Router:
         return not self._is_settling
 
     def _serve(self, exchange: Exchange, caller: Caller, call: Modern | Legacy) -> None:
-        if isinstance(call, Modern):
-            self._modern.serve(exchange, caller)
-        else:
-            self._legacy.serve(exchange, caller, call)
+        try:
+            if isinstance(call, Modern):
+                self._modern.serve(exchange, caller)
+            else:
+                self._legacy.serve(exchange, caller, call)
+        except Exception:  # one request's, not the server's
+            log.exception("a request at %s could not be served", exchange.request.path)
+            if exchange.has_started:
+                exchange.abort()
+            else:
+                replies.refuse(exchange, GatewayError("this request could not be served; see the gateway's log"))
 
     async def _serve_settled(self, exchange: Exchange, caller: Caller, call: Modern | Legacy) -> None:
         """Just after the start, or a registration: a list without its tools would be believed."""
         await self.settled()
-        try:
-            if not exchange.has_ended:
-                self._serve(exchange, caller, call)
-        except Exception:  # one request's, not the server's
-            log.exception("a request at %s could not be served", exchange.request.path)
-            exchange.abort()
+        if not exchange.has_ended:
+            self._serve(exchange, caller, call)
 
     # peers
 

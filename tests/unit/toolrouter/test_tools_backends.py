@@ -331,3 +331,17 @@ async def test_a_pinned_tool_that_changes_is_held_back_until_it_is_accepted(gate
 
 def _digests(gateway: ToolsGateway) -> dict[str, str]:
     return {each.original: each.digest for each in gateway.router.offered()}
+
+
+async def test_a_request_that_fails_unforeseen_is_answered_and_hurts_no_other(
+    gateway: ToolsGateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with backend(tool("a")) as found, tools_client(gateway.url) as client:
+        offer(gateway, "x", found)
+        assert await client.names() == ["a"]
+        with monkeypatch.context() as broken:
+            broken.setattr("gateway.toolrouter.modern.prepare", lambda *_, **__: 1 // 0)
+            failed = await client.call("a")
+        assert (failed.status, failed.error["data"]["source"]) == (500, "mcpdeck")
+        assert "could not be served" in caplog.text
+        assert (await client.call("a")).text == "a"
