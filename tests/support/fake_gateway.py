@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from gateway.wire import sse
+from gateway.wire.audit import AuditRecord
 from gateway.wire.problems import MEDIA_TYPE, Problem
 from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, ChangeEvent, LiveSession, WhoAmI, problems_of
 from tests.support.fake_mcp import FakeMcp
@@ -54,6 +55,7 @@ class Scene:
     logs: dict[str, list[str]] = field(default_factory=dict)
     servers: dict[str, FakeMcp] = field(default_factory=dict)  # what adapters answer at their endpoints
     checks: dict[str, str] = field(default_factory=dict)  # of /readyz: why not, empty when well
+    audit: list[AuditRecord] = field(default_factory=list)  # the newest first
     metrics: list[str] = field(default_factory=list)  # one for each time it is asked; the last stays
 
 
@@ -211,6 +213,9 @@ class FakeGateway:
     async def _ping(self, _request: Request, writer: asyncio.StreamWriter) -> None:
         _respond(writer, 200, b"pong", "text/plain")
 
+    async def _audit(self, _request: Request, writer: asyncio.StreamWriter) -> None:
+        _json(writer, 200, self.scene.audit)
+
     async def _metrics(self, _request: Request, writer: asyncio.StreamWriter) -> None:
         text = self.scene.metrics.pop(0) if len(self.scene.metrics) > 1 else "".join(self.scene.metrics)
         _respond(writer, 200, text.encode(), "text/plain; version=0.0.4")
@@ -358,6 +363,7 @@ _NAME = "([a-z0-9-]+)"
 _ROUTES: dict[tuple[str, str], _Answer] = {
     ("GET", "/ping"): FakeGateway._ping,
     ("GET", "/metrics"): FakeGateway._metrics,
+    ("GET", "/audit"): FakeGateway._audit,
     ("GET", "/whoami"): FakeGateway._whoami,
     ("GET", "/adapters"): FakeGateway._list,
     ("POST", "/adapters"): FakeGateway._create,

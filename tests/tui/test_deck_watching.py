@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from gateway.wire.audit import AuditRecord
 from gateway.wire.resources import Phase
 from mcpdeck.model.commands import View
 from mcpdeck.tui.journal import Journal
 from tests.support import scenes
 from tests.support.deck import deck_on
-from tests.support.fake_gateway import Fault, Scene, stored
+from tests.support.fake_gateway import NOW, Fault, Scene, stored
 
 
 @pytest.fixture
@@ -101,6 +102,28 @@ async def test_what_was_done_stands_with_its_command(scene: Scene, tmp_path: Pat
     async with deck_on(scenes.team(), surroundings={"journal": journal}) as deck:
         await deck.type(":audit<enter>")
         await deck.sees("Audit 3", "Restart", "Scale")
+
+
+async def test_everybodys_deeds_are_the_gateways_own_log(scene: Scene) -> None:
+    scene.audit = [
+        AuditRecord(
+            at=NOW, action="mcp.call", principal="bea@x", principal_name="Bea", target="time", name="now", status=200
+        ),
+        AuditRecord(at=NOW, action="adapter.delete", principal="tom@x", target="time", status=403, detail="not yours"),
+    ]
+    async with deck_on(scene, size=(120, 30)) as deck:
+        await deck.type(":audit<enter>o")
+        await deck.sees("Audit log of test", "Bea    mcp.call time now", "tom@x  adapter.delete time", "not yours")
+        await deck.type("<esc>")
+        deck.gateway.fail("GET", "/audit", Fault(403, "for administrators"))
+        await deck.type("o")
+        await deck.sees("for administrators")
+
+
+async def test_gateway_that_keeps_no_log_says_so(scene: Scene) -> None:
+    async with deck_on(scene) as deck:
+        await deck.type(":audit-log<enter>")
+        await deck.sees("Audit log of test", "Nothing is recorded")
 
 
 async def test_nothing_done_yet_is_said(scene: Scene) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from mcpdeck.model.commands import Command, View
+from mcpdeck.model.commands import Command, Need, View
 
 _HERE: Final = (View.AUDIT,)
 
@@ -24,5 +24,16 @@ COMMANDS: Final = (
         views=_HERE,
         footer=2,
         help="The command that does the same.",
+    ),
+    Command(
+        id="deed.everybody",
+        title="Everybody's",
+        area="deed",
+        keys=("o",),
+        views=_HERE,
+        words=("audit-log",),
+        footer=3,
+        needs=frozenset({Need.GATEWAY}),
+        help="The gateway's log, for administrators.",
     ),
 )

@@ -6,7 +6,10 @@ from mcpdeck.model.formatting import moment, plural
 from mcpdeck.model.prompt import Order
 from mcpdeck.model.words import Cell, Tone
 from mcpdeck.tui.actions.handlers import do_plainly, does
+from mcpdeck.tui.changes import Target, attempt
 from mcpdeck.tui.deck import Deck
+
+MOST_RECORDS = 500
 
 
 @does("view.pulse")
@@ -41,6 +44,24 @@ def _copy(deck: Deck) -> None:
     wanted = set(view.targets)
     lines = [row.deed.line for row in view.table.shown if view.table.spec.key(row) in wanted]
     deck.copy("\n".join(lines), plural(len(lines), "command"))
+
+
+@does("deed.everybody")
+def show_everybodys(deck: Deck, order: Order) -> None:
+    """The newest of the gateway's own log, in a page of its own."""
+    from mcpdeck import control
+    from mcpdeck.model import audit_page
+    from mcpdeck.tui.screens.page import PageScreen
+
+    async def fetch() -> None:
+        records = await deck.client.do(control.audit(limit=MOST_RECORDS))
+        page = audit_page.lines(records, deck.surroundings.clock())
+        deck.open_above(PageScreen(f"Audit log of {deck.state.context}", page), lambda _: None)
+
+    async def show() -> None:
+        await attempt(deck, order.command, Target("", "audit log"), fetch)
+
+    deck.begin(show, group="audit log")
 
 
 def _faults(deck: Deck) -> None:
