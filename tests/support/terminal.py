@@ -86,7 +86,9 @@ async def terminal(
     it = Terminal(master, slave, size)
     loop = asyncio.get_running_loop()
     loop.add_reader(master, it.read)
-    plain = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLORTERM", "COLUMNS", "LINES"}}
+    plain = {
+        name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLORTERM", "COLUMNS", "LINES"}
+    }
     it.process = await asyncio.create_subprocess_exec(
         sys.executable,
         *command,
