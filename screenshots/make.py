@@ -156,10 +156,17 @@ async def examination(_context: Context) -> AsyncIterator[Finding]:
 async def deeds(deck: Driver) -> None:
     """A few things done, one of them refused."""
     deck.gateway.fail("POST", "/adapters/time/restart", Fault(403, "restarts of time are the platform team's"))
-    await deck.type(":restart sentry<enter>:scale sentry 4<enter>:restart time<enter><right><enter>")
-    await deck.until(lambda: len(deck.app.state.deeds) == 3)
-    await deck.type("/fetch<enter><ctrl+d><right><enter><esc>")
-    await deck.until(lambda: len(deck.app.state.deeds) == 4)
+    for number, keys in enumerate(
+        (
+            ":restart sentry<enter>",
+            ":scale sentry 4<enter>",
+            ":restart time<enter><right><enter>",
+            "/fetch<enter><ctrl+d><right><enter><esc>",
+        ),
+        1,
+    ):
+        await deck.type(keys)
+        await deck.until(lambda number=number: len(deck.app.state.deeds) == number)
     deck.app.clear_notifications()
 
 

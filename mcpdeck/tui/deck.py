@@ -61,6 +61,17 @@ if TYPE_CHECKING:
 FLUSH_SECONDS: Final = 0.1  # what comes within it is drawn at once
 SMALLEST: Final = (60, 15)
 QUIT_SECONDS: Final = 2.0
+OTHER_PLACES: Final = (
+    SessionsView,
+    LogsView,
+    ContextsView,
+    PulseView,
+    EventsView,
+    AuditView,
+    DoctorView,
+    SessionView,
+    DetailView,
+)  # than the first
 OPENS: Final = {  # by a second click on a row
     View.ADAPTERS: "adapter.describe",
     View.SESSIONS: "session.describe",
@@ -114,18 +125,8 @@ class Deck(App[None]):
         yield PartLine(id="masthead")
         yield PartLine(id="strip")
         yield PartLine(id="banner")
-        clock, glyphs = self.surroundings.clock, self.glyphs
         with ContentSwitcher(initial=View.ADAPTERS):
-            yield AdaptersView(glyphs=glyphs, clock=clock)
-            yield SessionsView(glyphs=glyphs, clock=clock)
-            yield LogsView(glyphs=glyphs, clock=clock)
-            yield ContextsView(glyphs=glyphs, clock=clock)
-            yield PulseView(glyphs=glyphs, clock=clock)
-            yield EventsView(glyphs=glyphs, clock=clock)
-            yield AuditView(glyphs=glyphs, clock=clock)
-            yield DoctorView(glyphs=glyphs, clock=clock)
-            yield SessionView(glyphs=glyphs, clock=clock)
-            yield DetailView(glyphs=glyphs, clock=clock)
+            yield AdaptersView(glyphs=self.glyphs, clock=self.surroundings.clock)
         yield Prompt(self._complete)
         yield PartLine(id="foot")
         yield Static("This terminal is too small.\n60 columns and 15 rows show something.", id="too-small")
@@ -134,6 +135,7 @@ class Deck(App[None]):
 
     def on_mount(self) -> None:
         self._own_loop = asyncio.get_running_loop()
+        self._is_whole = asyncio.Event()  # every place stands; a command that came before waits for it
         cache, opening = self.surroundings.cache, self.opening
         if cache and (restored := cache.restore(opening.context.name)):
             self.state = reduce_all(self.state, [restored])
@@ -141,8 +143,12 @@ class Deck(App[None]):
         self.place.focus_content()
         self.call_after_refresh(self._begin)
 
-    def _begin(self) -> None:
-        """After the first frame: only now does anything of the gateway's client load."""
+    async def _begin(self) -> None:
+        """After the first frame: only now do the other places stand up, and does anything of the client's load."""
+        switcher = self._root.query_one(ContentSwitcher)
+        for kind in OTHER_PLACES:
+            await switcher.add_content(kind(glyphs=self.glyphs, clock=self.surroundings.clock))
+        self._is_whole.set()
         opening = self.opening
         self._connect()
         self.begun()
@@ -214,6 +220,9 @@ class Deck(App[None]):
     def apply(self, event: DeckEvent) -> None:
         """Take in what happened; what comes within a tenth of a second is drawn at once."""
         self._pending.append(event)
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
         if not self._flush_due:
             self._flush_due = True
             self.set_timer(FLUSH_SECONDS, self._take_in)
@@ -222,6 +231,9 @@ class Deck(App[None]):
         self._flush_due = False
         if not self.is_running:
             return  # on the way out
+        if not self._is_whole.is_set():
+            self._flush_soon()
+            return
         pending, self._pending = self._pending, []
         self.state = reduce_all(self.state, pending)
         self._root.query_one(EventsView).hear(self.state.news)
@@ -391,6 +403,7 @@ class Deck(App[None]):
 
     async def action_run(self, command_id: str) -> None:
         """What every key, click and palette entry comes down to."""
+        await self._is_whole.wait()
         self.obey(Order(command=BY_ID[command_id]))
         await self._settled()
 
@@ -466,6 +479,7 @@ class Deck(App[None]):
             self.place.set_filter(event.text)
             self.place.lifted_filter = ""
         elif event.text:
+            await self._is_whole.wait()
             self.obey_text(event.text)
             await self._settled()
 
@@ -484,7 +498,8 @@ class Deck(App[None]):
         self._show_shell()
 
     @on(RowTable.Opened)
-    def _row_opened(self) -> None:
+    async def _row_opened(self) -> None:
+        await self._is_whole.wait()
         self.obey(Order(command=BY_ID[OPENS[self.place.view]]))
 
     @on(LogsView.Wanted)

@@ -103,8 +103,11 @@ class TablePlace[Item](Place):
     def targets(self) -> list[str]:
         """The marked rows, else the one under the cursor."""
         table = self.table
-        marked = [key for key in map(table.spec.key, table.shown) if key in table.marked]
-        return marked or ([] if table.current_key is None else [table.current_key])
+        if table.marked:  # most often nothing is, and then ten thousand rows need not be looked through
+            marked = [key for key in map(table.spec.key, table.shown) if key in table.marked]
+            if marked:
+                return marked
+        return [] if table.current_key is None else [table.current_key]
 
     def focus_content(self) -> None:
         self.screen.set_focus(self.table)

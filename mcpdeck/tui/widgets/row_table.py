@@ -1,9 +1,9 @@
 """A table that draws only the rows on the screen; ten thousand cost as much as ten. Knows nothing of what a row is."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -22,6 +22,14 @@ from mcpdeck.tui.bindings import moves
 from mcpdeck.tui.widgets.tones import TONE_CLASSES, marked, tone_style
 
 GUTTER = 3  # a space, the cursor's or the mark's glyph, a space
+
+
+class _Looks(NamedTuple):
+    """Styles of a row: what lies under it, its gutter, and each tone upon it."""
+
+    base: Style
+    gutter: Style
+    tones: Mapping[Tone, Style]
 
 
 class RowTable[Item](ScrollView, can_focus=True):
@@ -75,7 +83,9 @@ class RowTable[Item](ScrollView, can_focus=True):
         self._letters = ""
         self._natural: list[int] = []
         self._fitted: list[Fitted] = []
-        self._drawn: dict[int, Strip] = {}  # visible rows as last drawn
+        self._generation = 0  # of what all rows have in common
+        self._known_looks: dict[tuple[int, bool, bool], _Looks] = {}
+        self._drawn: dict[int, tuple[tuple[int, int, bool, bool], Strip]] = {}  # visible rows as last drawn
 
     # What it shows
 
@@ -108,7 +118,7 @@ class RowTable[Item](ScrollView, can_focus=True):
     def set_stale(self, stale: bool) -> None:
         if stale != self.is_stale:
             self.is_stale = stale
-            self.refresh()
+            self._redraw()
 
     @property
     def shown(self) -> Sequence[Item]:
@@ -143,7 +153,7 @@ class RowTable[Item](ScrollView, can_focus=True):
     def label(self, letters: str) -> None:
         """Give the rows in sight a letter each, to be jumped to by; none takes the letters away."""
         self._letters = letters
-        self.refresh()
+        self._redraw()
 
     def jump(self, letter: str) -> None:
         """To the row in sight that has this letter."""
@@ -153,13 +163,13 @@ class RowTable[Item](ScrollView, can_focus=True):
     def toggle_mark(self) -> None:
         if (key := self.current_key) is not None:
             self.marked ^= {key}
-            self.refresh()
+            self._redraw()
             self.post_message(self.Marked())
             self.action_move(1)
 
     def clear_marks(self) -> None:
         self.marked.clear()
-        self.refresh()
+        self._redraw()
         self.post_message(self.Marked())
 
     def _arrange(self) -> None:
@@ -175,7 +185,7 @@ class RowTable[Item](ScrollView, can_focus=True):
         self._cursor = max(0, min(self._cursor, len(self._shown) - 1))
         self.virtual_size = Size(self.size.width, len(self._shown) + 1)
         self._keep_cursor_in_sight()
-        self.refresh()
+        self._redraw()
         self.post_message(self.Arranged())
         if self.current_key != held:
             self.post_message(self.CursorMoved())
@@ -245,16 +255,28 @@ class RowTable[Item](ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         self._fit()
+        self._generation += 1
         self.virtual_size = Size(self.size.width, len(self._shown) + 1)
         self._keep_cursor_in_sight()
 
     # Drawing
 
+    def _redraw(self) -> None:
+        """Something of every row may be different."""
+        self._generation += 1
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        """Another theme, or another state of the widget."""
+        super().notify_style_update()
+        self._generation += 1
+
     def refresh_ages(self) -> None:
         """Draw again the visible rows that time alone has changed."""
         width = self.scrollable_content_region.width
-        for row, drawn in list(self._drawn.items()):
-            if row < len(self._shown) and self._row(row, width) != drawn:
+        for row, (looks, drawn) in list(self._drawn.items()):
+            if row < len(self._shown) and (strip := self._row(row, width)) != drawn:
+                self._drawn[row] = looks, strip
                 self.refresh_line(row + 1)
 
     def render_line(self, y: int) -> Strip:
@@ -265,8 +287,11 @@ class RowTable[Item](ScrollView, can_focus=True):
         row = y - 1 + self.scroll_offset.y
         if row >= len(self._shown):
             return Strip.blank(width, self.rich_style)
-        strip = self._drawn[row] = self._row(row, width)
-        return strip
+        looks = (self._generation, width, row == self._cursor, self.has_focus)
+        known = self._drawn.get(row)
+        if known is None or known[0] != looks:  # scrolling shows most rows as they were
+            known = self._drawn[row] = looks, self._row(row, width)
+        return known[1]
 
     def _head(self, width: int) -> Strip:
         base = self.get_component_rich_style("row-table--head")
@@ -284,30 +309,43 @@ class RowTable[Item](ScrollView, can_focus=True):
         item = self._shown[row]
         key, now = self.spec.key(item), self._clock()
         is_current = row == self._cursor
-        base = self._base_style(is_current=is_current)
+        looks = self._looks(is_current=is_current)
+        base = looks.base
         glyph = self._glyphs.mark if key in self.marked else self._glyphs.cursor if is_current else " "
         if self._letters:
             place = row - int(self.scroll_offset.y)
             glyph = self._letters[place] if place < len(self._letters) else " "
-        segments = [Segment(f" {glyph} ", base + tone_style(self, Tone.ACCENT) if not base.reverse else base)]
+        gap = Segment(" " * GAP, base)
+        segments = [Segment(f" {glyph} ", looks.gutter)]
         for fitted in self._fitted:
             column = self.spec.columns[fitted.place]
-            segments += self._cell(column, column.cell(item, now), fitted.width, base)
-            segments.append(Segment(" " * GAP, base))
+            segments += self._cell(column, column.cell(item, now), fitted.width, looks)
+            segments.append(gap)
         return Strip(segments).adjust_cell_length(width, base)
 
-    def _base_style(self, *, is_current: bool) -> Style:
-        if not is_current:
-            return self.rich_style
-        return self.get_component_rich_style("row-table--cursor" if self.has_focus else "row-table--cursor-blurred")
-
-    def _cell(self, column: Column[Item], cell: Cell, width: int, base: Style) -> Iterable[Segment]:
+    def _looks(self, *, is_current: bool) -> _Looks:
+        """Put together once for all rows until something of it changes: it costs more than a row's text."""
+        key = (self._generation, self.has_focus, is_current)
+        if (known := self._known_looks.get(key)) is not None:
+            return known
+        base = self.rich_style
+        if is_current:
+            name = "row-table--cursor" if self.has_focus else "row-table--cursor-blurred"
+            base = self.get_component_rich_style(name)
         if self.is_stale:
-            style = base + self.get_component_rich_style("row-table--stale", partial=True)
+            stale = base + self.get_component_rich_style("row-table--stale", partial=True)
+            tones = dict.fromkeys(Tone, stale)
         elif base.reverse:
-            style = base
+            tones = dict.fromkeys(Tone, base)
         else:
-            style = base + tone_style(self, cell.tone)
+            tones = {tone: base + tone_style(self, tone) for tone in Tone}
+        gutter = base if base.reverse else base + tone_style(self, Tone.ACCENT)
+        self._known_looks = {old: looks for old, looks in self._known_looks.items() if old[0] == self._generation}
+        looks = self._known_looks[key] = _Looks(base, gutter, tones)
+        return looks
+
+    def _cell(self, column: Column[Item], cell: Cell, width: int, looks: _Looks) -> Iterable[Segment]:
+        style = looks.tones[cell.tone]
         text = _padded(self._clipped(cell.text, width), width, column)
         spans = self.keep.highlights(text) if self.keep else []
         if not spans:
