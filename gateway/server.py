@@ -96,6 +96,7 @@ async def serve(
                 await stop.wait()
                 if on_stopping is not None:
                     on_stopping()
+                lane.leave()
                 await asyncio.sleep(patience.notice)
             finally:
                 for server in servers:

@@ -31,10 +31,23 @@ class Lane:
         self._serve, self._hand_over, self._limits = serve, hand_over, limits
         self.connections: set[LaneConnection] = set()
         self._emptied = asyncio.Event()
+        self._is_leaving = False
 
     def connect(self) -> "LaneConnection":
         """asyncio's protocol factory."""
-        return LaneConnection(self, self._serve, self._hand_over, self._limits)
+        connection = LaneConnection(self, self._serve, self._hand_over, self._limits)
+        if self._is_leaving:
+            connection.leave()
+        return connection
+
+    def leave(self) -> None:
+        """Each client hears with its next answer that it is the last one on its connection.
+
+        Who goes by itself is not cut off in the middle of its next request, as who is closed upon may be.
+        """
+        self._is_leaving = True
+        for connection in self.connections:
+            connection.leave()
 
     def close_when_idle(self) -> None:
         """No further request is read; those under way are still answered."""

@@ -295,6 +295,7 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport = _NO_TRANSPORT
         self.exchange: Exchange | None = None
         self.is_closing = False
+        self._is_leaving = False
         self.peer = ""
         self._on_request, self._limits = on_request, limits
         self._on_open, self._on_close = on_open, on_close
@@ -366,6 +367,10 @@ class Connection(asyncio.Protocol):
         if self._buffer:
             self.transport.resume_reading()
             self._advance()
+
+    def leave(self) -> None:
+        """The answer to the next request tells the client that it is the last one here."""
+        self._is_leaving, self._shape = True, None
 
     def close_when_idle(self) -> None:
         """No further request is read; the one under way is answered first."""
@@ -505,6 +510,8 @@ class Connection(asyncio.Protocol):
         request, self._request = self._request, None
         assert request is not None  # noqa: S101 - a body is read only behind a head
         request.body = body
+        if self._is_leaving:
+            request.keep_alive = False
         self._remember(request)
         exchange = self.exchange = Exchange(self, request)
         self._on_request(exchange)

@@ -9,6 +9,7 @@ import h2.events
 import httpx
 import pytest
 
+from gateway.dataplane.lane import Lane
 from gateway.server import Patience, listen
 from gateway.wire.http1 import Limits
 from tests.support.certificates import localhost_certificate, trusting
@@ -334,6 +335,20 @@ async def test_stop_closes_the_port_and_every_resting_connection() -> None:
             async with wire_client(gateway.port):
                 pass
         await upstream.asked[-1].left()
+
+
+async def test_clients_hear_that_their_connection_ends_before_it_does() -> None:
+    lane = Lane(lambda exchange: exchange.respond(200), lambda transport, _received: transport.abort())
+    server = await asyncio.get_running_loop().create_server(lane.connect, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, wire_client(port) as early:
+        assert "connection" not in (await early.ask(CALL)).headers
+        lane.leave()
+        assert (await early.ask(CALL)).headers["connection"] == "close"
+        assert await early.ended() == b""
+        async with wire_client(port) as late:
+            assert (await late.ask(CALL)).headers["connection"] == "close"
+            assert await late.ended() == b""
 
 
 async def test_call_under_way_is_answered_before_the_stop() -> None:
