@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from mcpdeck.auth.account import Account, Method
+from mcpdeck.auth.browsers import hush
 from mcpdeck.auth.errors import AuthError, SignInNeeded
 from mcpdeck.auth.sources import Token, silently
 from mcpdeck.auth.vault import Vault
@@ -88,6 +89,7 @@ class EntraSignIn:
             options |= {"authentication_record": record, "disable_automatic_authentication": True}
         if self._account.method is Method.DEVICE_CODE:
             return DeviceCodeCredential(prompt_callback=self._show_code, **options)
+        hush()
         return InteractiveBrowserCredential(**options)
 
     def _machine_credential(self) -> Any:

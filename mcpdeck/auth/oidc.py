@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mcpdeck.auth.account import Account, Method
+from mcpdeck.auth.browsers import hush
 from mcpdeck.auth.errors import AuthError, SignInNeeded
 from mcpdeck.auth.sources import Token, silently
 from mcpdeck.auth.vault import Vault
@@ -36,6 +37,7 @@ class OidcSignIn:
                 self._tell(f"Open {flow['verification_uri']} and enter the code {flow['user_code']}")
                 answer = application.acquire_token_by_device_flow(flow)
             else:
+                hush()
                 answer = application.acquire_token_interactive(self._account.scopes, timeout=300)
         _checked(answer, wanted="access_token")
         self._vault.write(self._account.key, cache.serialize())

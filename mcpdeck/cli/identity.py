@@ -51,8 +51,8 @@ def add_parsers(commands: Any, *, target: Callable[[argparse.Namespace], Aim], a
         return parser
 
     login = add("login", _login, "Sign in to the gateway of this context.")
-    login.add_argument("--method", type=Method, choices=list(Method), default=Method.BROWSER, metavar="METHOD",
-                       help=", ".join(Method))  # fmt: skip
+    login.add_argument("--method", type=Method, choices=list(Method), metavar="METHOD",
+                       help=f"{', '.join(Method)}; unsaid: browser if one has a window here, else device-code")  # fmt: skip
     login.add_argument("--device-code", dest="method", action="store_const", const=Method.DEVICE_CODE,
                        help="sign in on another screen")  # fmt: skip
     login.add_argument("--issuer", default="", help="the issuer's URL, where the gateway trusts several")
@@ -90,6 +90,7 @@ def _login(words: argparse.Namespace, aim: Aim, *, accounts: Accounts) -> int:
 
     origin = origin_of(aim.url)
     require_safe(origin)
+    words.method = words.method or _usual_method()
     names = ("method", "issuer", "tenant", "authority", "client_id", "scope", "ca_file", "token_file")
     wish = Wish(**{name: getattr(words, name) for name in names})
     try:
@@ -110,6 +111,15 @@ def _login(words: argparse.Namespace, aim: Aim, *, accounts: Accounts) -> int:
     accounts.put(msgspec.structs.replace(account, username=name))
     _tell(f"signed in to {account.gateway}" + (f" as {name}" if name else f" by {account.method}"))
     return OK
+
+
+def _usual_method() -> Method:
+    from mcpdeck.auth.browsers import usual_method
+
+    method = usual_method()
+    if method is Method.DEVICE_CODE:
+        _tell("no browser opens in a window of its own here, so by device code (--method browser insists)")
+    return method
 
 
 def _logout(_words: argparse.Namespace, aim: Aim, *, accounts: Accounts) -> int:

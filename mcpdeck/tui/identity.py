@@ -10,16 +10,22 @@ from typing import Protocol
 import msgspec
 
 from mcpdeck.auth.account import TOKEN_VARIABLE, Account, Accounts, Method, origin_of
+from mcpdeck.auth.errors import AuthError
 from mcpdeck.auth.sources import TokenSource
 from mcpdeck.auth.vault import MemoryVault
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How one would sign in. is_agreed: the reader has signed in there before. is_lasting: a keyring will keep it."""
+    """How one would sign in.
+
+    is_agreed: the reader has signed in there before. is_lasting: a keyring will keep it. opens_window: a browser
+    would open in a window of its own, and leave the deck's terminal alone.
+    """
 
     account: Account
     is_agreed: bool
     is_lasting: bool
+    opens_window: bool = True
 
     @property
     def place(self) -> str:
@@ -46,7 +52,7 @@ class Identity(Protocol):
         """Whether a token of the environment goes before every sign-in."""
 
     def plan(self, context: str, url: str, method: Method | None) -> Plan:
-        """May ask the gateway. method: None for the one that was used before, or a browser."""
+        """May ask the gateway. method: None for the one that was used before, or the usual one."""
 
     def sign_in(self, account: Account, tell: Callable[[str], None]) -> SignedIn:
         """Asks a person, and waits for them."""
@@ -75,14 +81,20 @@ class KeptIdentity:
         return bool(self._environ.get(TOKEN_VARIABLE))
 
     def plan(self, context: str, url: str, method: Method | None) -> Plan:
+        from mcpdeck.auth.browsers import opens_window, usual_method
         from mcpdeck.auth.vault import open_vault
 
+        has_window = opens_window()
+        if method is Method.BROWSER and not has_window:
+            raise AuthError("no browser opens in a window of its own here; :login device-code needs none")
         known = self._accounts.find(context, origin_of(url))
         if known is not None and known.method.asks_a_person:
-            chosen = msgspec.structs.replace(known, method=method or known.method)
+            before = known.method if has_window else Method.DEVICE_CODE
+            chosen = msgspec.structs.replace(known, method=method or before)
         else:
-            chosen = self._discovered(context, url, method or Method.BROWSER)
-        return Plan(chosen, is_agreed=known is not None, is_lasting=open_vault(chosen.token_file).is_lasting)
+            chosen = self._discovered(context, url, method or usual_method())
+        is_lasting = open_vault(chosen.token_file).is_lasting
+        return Plan(chosen, is_agreed=known is not None, is_lasting=is_lasting, opens_window=has_window)
 
     def _discovered(self, context: str, url: str, method: Method) -> Account:
         import ssl

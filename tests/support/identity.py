@@ -21,6 +21,7 @@ class FakeIdentity:
     is_given: bool = False
     is_agreed: bool = False
     is_lasting: bool = True
+    opens_window: bool = True
     refusal: str = ""
     told: str = ""
     on_sign_in: Callable[[Account], None] = lambda _account: None
@@ -38,12 +39,12 @@ class FakeIdentity:
         account = Account(
             context=context,
             gateway=url,
-            method=method or Method.BROWSER,
+            method=method or (Method.BROWSER if self.opens_window else Method.DEVICE_CODE),
             issuer=ISSUER,
             client_id="mcpdeck-terminal",
             scope="mcp.use",
         )
-        return Plan(account, self.is_agreed, self.is_lasting)
+        return Plan(account, self.is_agreed, self.is_lasting, self.opens_window)
 
     def sign_in(self, account: Account, tell: Callable[[str], None]) -> SignedIn:
         self.asked.append(account)

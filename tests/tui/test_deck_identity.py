@@ -49,6 +49,18 @@ async def test_banner_says_what_to_do_and_the_view_stays(scene: Scene) -> None:
         assert [it.account.method for it in identity.kept] == [Method.BROWSER]
 
 
+async def test_without_a_window_for_a_browser_only_the_code_is_offered(scene: Scene) -> None:
+    identity = FakeIdentity(opens_window=False)
+    async with deck_on(scene, surroundings={"identity": identity}) as deck:
+        await signed_out(deck, identity)
+        await deck.type("L")
+        await deck.sees("Sign in?", "No browser opens in a window here", "Device code")
+        assert "Browser" not in deck.text
+        await deck.type("<enter>")
+        await deck.sees("signed in as ada@example.com", "● live")
+        assert [it.account.method for it in identity.kept] == [Method.DEVICE_CODE]
+
+
 async def test_place_that_was_agreed_to_before_is_not_asked_about_again(scene: Scene) -> None:
     identity = FakeIdentity(is_agreed=True)
     async with deck_on(scene, surroundings={"identity": identity}) as deck:

@@ -1,6 +1,5 @@
 """Where a gateway would have one sign in, shown before anything is sent there. Signs nobody in."""
 
-import os
 from typing import ClassVar
 
 from msgspec.structs import replace
@@ -45,13 +44,16 @@ class SignInScreen(ModalScreen[Plan | None]):
                     yield Label(label, classes="fact-label", markup=False)
                     yield Label(value, classes="fact-value", markup=False)
             yield Label("The gateway names this place. Go on if you know it.", classes="consequence", markup=False)
+            if not self._plan.opens_window:
+                yield Label("No browser opens in a window here: the code is typed elsewhere.", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel", compact=True)
                 yield Button("Device code", id=Method.DEVICE_CODE, compact=True)
-                yield Button("Browser", id=Method.BROWSER, compact=True)
+                if self._plan.opens_window:
+                    yield Button("Browser", id=Method.BROWSER, compact=True)
 
     def on_mount(self) -> None:
-        self.set_focus(self.query_one(f"#{Method.DEVICE_CODE if is_remote() else Method.BROWSER}"))
+        self.set_focus(self.query_one(f"#{self._plan.account.method}"))
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
@@ -60,8 +62,3 @@ class SignInScreen(ModalScreen[Plan | None]):
         else:
             chosen = replace(self._plan.account, method=Method(event.button.id or ""))
             self.dismiss(replace(self._plan, account=chosen))
-
-
-def is_remote() -> bool:
-    """Whether a browser opened here would open where nobody sees it."""
-    return "SSH_CONNECTION" in os.environ

@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mcpdeck.auth import discovery, session, vault
+from mcpdeck.auth import browsers, discovery, session, vault
 from mcpdeck.auth.account import Account, Accounts, Method
 from mcpdeck.auth.discovery import Offer, SignIn
-from mcpdeck.auth.errors import SignInNeeded
+from mcpdeck.auth.errors import AuthError, SignInNeeded
 from mcpdeck.auth.vault import MemoryVault
 from mcpdeck.tui.identity import KeptIdentity
 
@@ -28,6 +28,13 @@ def rest(monkeypatch: pytest.MonkeyPatch) -> MemoryVault:
 
 def identity(tmp_path: Path, **environ: str) -> KeptIdentity:
     return KeptIdentity(tmp_path / "accounts.json", environ, ca_file=lambda _context: "")
+
+
+@pytest.fixture(autouse=True)
+def window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser would open in a window, whatever this machine has."""
+    monkeypatch.setattr(browsers, "opens_window", lambda: True)
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
 
 
 @pytest.fixture
@@ -65,6 +72,18 @@ def test_second_time_the_first_answer_counts_whatever_the_gateway_says_now(tmp_p
     assert (plan.account, plan.is_agreed) == (known, True)
     assert kept.plan("prod", URL, Method.BROWSER).account.method is Method.BROWSER
     assert kept.plan("other", URL, None).is_agreed is False
+
+
+@pytest.mark.usefixtures("rest")
+def test_without_a_window_for_a_browser_the_way_is_a_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browsers, "opens_window", lambda: False)
+    kept = identity(tmp_path)
+    first = kept.plan("prod", URL, None)
+    assert (first.account.method, first.opens_window) == (Method.DEVICE_CODE, False)
+    with pytest.raises(AuthError, match=":login device-code"):
+        kept.plan("prod", URL, Method.BROWSER)
+    Accounts(tmp_path / "accounts.json").put(Account(context="prod", gateway=URL, method=Method.BROWSER))
+    assert kept.plan("prod", URL, None).account.method is Method.DEVICE_CODE
 
 
 @pytest.mark.usefixtures("issuer")
