@@ -52,7 +52,7 @@ def add_parsers(commands: Any, *, target: Callable[[argparse.Namespace], Aim], a
 
     login = add("login", _login, "Sign in to the gateway of this context.")
     login.add_argument("--method", type=Method, choices=list(Method), metavar="METHOD",
-                       help=f"{', '.join(Method)}; unsaid: browser if one has a window here, else device-code")  # fmt: skip
+                       help=f"{', '.join(Method)}; unsaid: browser where one has a window")  # fmt: skip
     login.add_argument("--device-code", dest="method", action="store_const", const=Method.DEVICE_CODE,
                        help="sign in on another screen")  # fmt: skip
     login.add_argument("--issuer", default="", help="the issuer's URL, where the gateway trusts several")
@@ -83,6 +83,7 @@ def _run(run: Callable[..., int], words: argparse.Namespace, *, target: Any, acc
 
 
 def _login(words: argparse.Namespace, aim: Aim, *, accounts: Accounts) -> int:
+    from mcpdeck.auth.browsers import usual_method
     from mcpdeck.auth.discovery import discover, require_safe
     from mcpdeck.auth.login import Wish, account_of
     from mcpdeck.auth.session import sign_in_of
@@ -90,7 +91,8 @@ def _login(words: argparse.Namespace, aim: Aim, *, accounts: Accounts) -> int:
 
     origin = origin_of(aim.url)
     require_safe(origin)
-    words.method = words.method or _usual_method()
+    is_told = words.method is not None
+    words.method = words.method or usual_method()
     names = ("method", "issuer", "tenant", "authority", "client_id", "scope", "ca_file", "token_file")
     wish = Wish(**{name: getattr(words, name) for name in names})
     try:
@@ -107,19 +109,12 @@ def _login(words: argparse.Namespace, aim: Aim, *, accounts: Accounts) -> int:
     is_believed = words.yes or not (offer and not (wish.issuer or wish.tenant))
     if not is_believed and not _confirmed(account):
         return USAGE
+    if account.method is Method.DEVICE_CODE and not is_told:
+        _tell("by device code, since no browser opens in a window of its own here (--method browser insists)")
     name = sign_in_of(account, tell=_tell).sign_in()
     accounts.put(msgspec.structs.replace(account, username=name))
     _tell(f"signed in to {account.gateway}" + (f" as {name}" if name else f" by {account.method}"))
     return OK
-
-
-def _usual_method() -> Method:
-    from mcpdeck.auth.browsers import usual_method
-
-    method = usual_method()
-    if method is Method.DEVICE_CODE:
-        _tell("no browser opens in a window of its own here, so by device code (--method browser insists)")
-    return method
 
 
 def _logout(_words: argparse.Namespace, aim: Aim, *, accounts: Accounts) -> int:
