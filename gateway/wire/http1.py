@@ -312,6 +312,7 @@ class Connection(asyncio.Protocol):
         self._is_ambiguous = False  # a framing header came twice
         self._advancing = False
         self._lingering: asyncio.TimerHandle | None = None
+        self.sweeps = 0  # for who looks at all connections now and then: looks since the last request was whole
 
     # asyncio's side
 
@@ -328,6 +329,7 @@ class Connection(asyncio.Protocol):
         if self._shape is not None and not self._buffer and self.exchange is None and self._request is None:
             request = self._shape.request(data)
             if request is not None and not self.is_closing:
+                self.sweeps = 0
                 self.exchange = exchange = Exchange(self, request)
                 self._on_request(exchange)
                 return
@@ -379,6 +381,17 @@ class Connection(asyncio.Protocol):
             self.transport.close()
         else:
             self.exchange.request.keep_alive = False
+
+    def refuse(self, status: int, sentence: str) -> None:
+        """Answer what has come, or is to come, with an error and close. Not while a request is being answered."""
+        self._refuse(_Refusal(status, sentence))
+
+    @property
+    def received(self) -> int | None:
+        """Bytes that have come of a request that is not whole yet; None between two requests, and within an answer."""
+        if self.exchange is not None or (self._request is None and not self._buffer):
+            return None
+        return len(self._buffer) + len(self._head) + (self._chunks.size if self._chunks is not None else 0)
 
     def date(self) -> bytes:
         return _clock.line()
@@ -510,6 +523,7 @@ class Connection(asyncio.Protocol):
         request, self._request = self._request, None
         assert request is not None  # noqa: S101 - a body is read only behind a head
         request.body = body
+        self.sweeps = 0
         if self._is_leaving:
             request.keep_alive = False
         self._remember(request)
@@ -577,6 +591,10 @@ class _Chunks:
         self._body = bytearray()
         self._limit = limit
         self._needed = -1  # -1: a size line comes next; -2: trailers do
+
+    @property
+    def size(self) -> int:
+        return len(self._body)
 
     def feed(self, buffer: bytearray) -> bytes | None:
         """The whole body once its end is there, else None."""
