@@ -4,7 +4,6 @@
 """
 
 import codecs
-import ssl
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
@@ -23,6 +22,7 @@ from mcpdeck.auth.errors import AuthError
 from mcpdeck.control import Ask, Reply
 from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.model.plain import decode, plain
+from mcpdeck.trust import trust_in
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 30.0
@@ -205,13 +205,13 @@ class GatewayClient:
 
 
 def open_http(url: str, *, auth: httpx.Auth | None = None, ca_file: str = "") -> httpx.AsyncClient:
-    """For one server: no redirects, no proxy to this machine, the machine's trust and one more authority."""
+    """For one server: no redirects, no proxy to this machine, one more authority trusted. Raises Misconfigured."""
     parts = urlsplit(url)
     is_near = parts.hostname in LOOPBACK
     return httpx.AsyncClient(
         base_url=url,
         auth=auth,
-        verify=ssl.create_default_context(cafile=ca_file or None) if parts.scheme == "https" else False,
+        verify=trust_in(ca_file) if parts.scheme == "https" else False,
         trust_env=not is_near,
         follow_redirects=False,
         timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),

@@ -4,13 +4,15 @@ A gateway that lies must not get a token that is good elsewhere: the person sees
 they are kept in the account, and a later change of the gateway's mind changes nothing.
 """
 
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
 from mcpdeck.auth.account import origin_of
 from mcpdeck.auth.errors import AuthError, NothingPublished
+from mcpdeck.errors import Misconfigured
+from mcpdeck.trust import trust_in
 
 PATH: Final = "/.well-known/oauth-protected-resource"
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -33,14 +35,16 @@ class Offer(msgspec.Struct, frozen=True):
     sign_in: SignIn | None = msgspec.field(default=None, name="mcpdeck_sign_in")
 
 
-def discover(gateway_url: str, *, verify: Any = True) -> Offer:
-    """verify: as httpx has it. Raises AuthError, NothingPublished among them."""
+def discover(gateway_url: str, *, ca_file: str = "") -> Offer:
+    """ca_file: one more authority to trust as the gateway's. Raises AuthError, NothingPublished among them."""
     import httpx
 
     origin = origin_of(gateway_url)
     require_safe(origin)
     try:
-        answer = httpx.get(origin + PATH, verify=verify, follow_redirects=False, timeout=10.0)
+        answer = httpx.get(origin + PATH, verify=trust_in(ca_file), follow_redirects=False, timeout=10.0)
+    except Misconfigured as error:
+        raise AuthError(str(error)) from error
     except httpx.HTTPError as error:
         raise AuthError(f"{origin} can't be reached: {error}") from error
     if answer.status_code == 404:

@@ -1,25 +1,29 @@
 """A requests session that trusts one more certificate authority than the machine does. For MSAL and azure-identity."""
 
-import ssl
 from typing import Any
 
-from requests import Session
-from requests.adapters import HTTPAdapter
+from mcpdeck.auth.errors import AuthError
+from mcpdeck.errors import Misconfigured
+from mcpdeck.trust import trust_in
 
 
-class _Trusting(HTTPAdapter):
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        super().__init__()
+def trusting_session(ca_file: str) -> Any:
+    """For requests. `verify=ca_file` would not do: REQUESTS_CA_BUNDLE of the environment wins over it.
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
+    Raises AuthError.
+    """
+    from requests import Session
+    from requests.adapters import HTTPAdapter
 
+    try:
+        context = trust_in(ca_file)
+    except Misconfigured as error:
+        raise AuthError(str(error)) from error
 
-def trusting_session(ca_file: str) -> Session:
-    """`verify=ca_file` would not do: requests lets REQUESTS_CA_BUNDLE of the environment win over it."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(ca_file)
+    class Trusting(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, **kwargs, ssl_context=context)
+
     session = Session()
-    session.mount("https://", _Trusting(context))
+    session.mount("https://", Trusting())
     return session

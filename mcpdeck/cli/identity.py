@@ -5,7 +5,6 @@ import asyncio
 import json
 import logging
 import os
-import ssl
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,11 +34,6 @@ class Aim(NamedTuple):
     context: str
     url: str
     ca_file: str = ""
-
-    @property
-    def verify(self) -> Any:
-        """As httpx has it."""
-        return ssl.create_default_context(cafile=self.ca_file) if self.ca_file else True
 
 
 def add_parsers(commands: Any, *, target: Callable[[argparse.Namespace], Aim], accounts: Path) -> None:
@@ -96,7 +90,7 @@ def _login(words: argparse.Namespace, aim: Aim, *, accounts: Accounts) -> int:
     names = ("method", "issuer", "tenant", "authority", "client_id", "scope", "ca_file", "token_file")
     wish = Wish(**{name: getattr(words, name) for name in names})
     try:
-        offer = discover(aim.url, verify=aim.verify) if wish.needs_the_gateway else None
+        offer = discover(aim.url, ca_file=aim.ca_file) if wish.needs_the_gateway else None
     except NothingPublished:
         if not _believes_everyone(aim):
             raise

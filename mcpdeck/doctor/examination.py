@@ -1,7 +1,6 @@
 """Asks a gateway, and what lies before it, one question after another. What an answer means is in `verdicts`."""
 
 import asyncio
-import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
@@ -102,9 +101,8 @@ class Examination:
     async def _discovery(self) -> Finding:
         from mcpdeck.auth.discovery import discover
 
-        verify: Any = ssl.create_default_context(cafile=self._context.ca_file) if self._context.ca_file else True
         try:
-            offer = await asyncio.to_thread(discover, self._url, verify=verify)
+            offer = await asyncio.to_thread(discover, self._url, ca_file=self._context.ca_file)
         except AuthError as error:
             return skipped("discovery", one_line(str(error)))
         place = offer.sign_in.issuer if offer.sign_in else ", ".join(offer.authorization_servers)

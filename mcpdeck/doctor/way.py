@@ -9,8 +9,10 @@ from mcpdeck.client import LOOPBACK
 from mcpdeck.config.contexts import Context
 from mcpdeck.doctor import verdicts
 from mcpdeck.doctor.verdicts import fine, wrong
+from mcpdeck.errors import Misconfigured
 from mcpdeck.model.findings import Finding
 from mcpdeck.model.plain import one_line
+from mcpdeck.trust import trust_in
 
 
 async def name(host: str, port: int) -> Finding:
@@ -40,9 +42,9 @@ async def tls(context: Context, host: str, port: int, *, now: float) -> Finding:
         return wrong("tls", "plain http to another machine: no token is sent that way", "use the https URL")
     name_it = f"mcpdeck contexts add {context.name} {context.url} --ca-file FILE"
     try:
-        trust = ssl.create_default_context(cafile=context.ca_file or None)
-    except OSError as error:
-        return wrong("tls", f"{context.ca_file}: {error}", name_it)
+        trust = trust_in(context.ca_file)
+    except Misconfigured as error:
+        return wrong("tls", str(error), name_it)
     try:
         _, writer = await asyncio.open_connection(host, port, ssl=trust)
     except ssl.SSLCertVerificationError as error:

@@ -63,8 +63,8 @@ async def _reach(deck: Deck, context: Context) -> None:
         told = Reach(seconds=await deck.surroundings.reach(context))
     except Unreachable as error:
         told = Reach(reason=str(error).removeprefix(f"{context.url} "))
-    except OSError as error:
-        told = Reach(reason=f"{context.ca_file}: {error}")
+    except Misconfigured as error:
+        told = Reach(reason=str(error))
     deck.apply(ContextReached(context.name, told))
 
 

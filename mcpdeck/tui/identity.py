@@ -89,22 +89,20 @@ class KeptIdentity:
             raise AuthError("no browser opens in a window of its own here; :login device-code needs none")
         known = self._accounts.find(context, origin_of(url))
         if known is not None and known.method.asks_a_person:
-            before = known.method if has_window else Method.DEVICE_CODE
-            chosen = msgspec.structs.replace(known, method=method or before)
+            usual = known.method if has_window else Method.DEVICE_CODE
+            ca_file = self._ca_file(context) or known.ca_file
+            chosen = msgspec.structs.replace(known, method=method or usual, ca_file=ca_file)
         else:
             chosen = self._discovered(context, url, method or usual_method())
         is_lasting = open_vault(chosen.token_file).is_lasting
         return Plan(chosen, is_agreed=known is not None, is_lasting=is_lasting, opens_window=has_window)
 
     def _discovered(self, context: str, url: str, method: Method) -> Account:
-        import ssl
-
         from mcpdeck.auth.discovery import discover
         from mcpdeck.auth.login import Wish, account_of
 
         ca_file = self._ca_file(context)
-        verify = ssl.create_default_context(cafile=ca_file) if ca_file else True
-        return account_of(context, url, Wish(method=method, ca_file=ca_file), discover(url, verify=verify))
+        return account_of(context, url, Wish(method=method, ca_file=ca_file), discover(url, ca_file=ca_file))
 
     def sign_in(self, account: Account, tell: Callable[[str], None]) -> SignedIn:
         from mcpdeck.auth.session import sign_in_of

@@ -12,6 +12,7 @@ from mcpdeck.tui.identity import Identity, Plan
 from mcpdeck.tui.screens.sign_in import SignInScreen
 
 GROUP: Final = "signing in"
+ANEW: Final = "\n:logout forgets where you signed in before; L then asks the gateway anew"
 
 
 def sign_in(deck: Deck, method: Method | None) -> None:
@@ -56,7 +57,10 @@ async def _sign_in(deck: Deck, identity: Identity, plan: Plan) -> None:
         )
         await in_daemon(partial(identity.keep, done), GROUP)
     except AuthError as error:
-        deck.say(str(error), "error")
+        anew = (
+            "\n:logout forgets where you signed in before, and L then asks the gateway anew" if plan.is_agreed else ""
+        )
+        deck.say(f"{error}{anew}", "error")
         return
     finally:
         deck.apply(SigningEnded())

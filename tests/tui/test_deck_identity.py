@@ -69,6 +69,14 @@ async def test_place_that_was_agreed_to_before_is_not_asked_about_again(scene: S
         await deck.sees("signed in as ada@example.com", "● live")
 
 
+async def test_issuer_that_is_gone_can_be_forgotten(scene: Scene) -> None:
+    identity = FakeIdentity(is_agreed=True, refusal="https://login.example.com can't be reached")
+    async with deck_on(scene, size=(100, 30), surroundings={"identity": identity}) as deck:
+        await signed_out(deck, identity)
+        await deck.type("L")
+        await deck.sees("can't be reached", ":logout forgets where you signed in before")
+
+
 async def test_device_code_is_shown_and_can_be_copied(scene: Scene) -> None:
     identity = FakeIdentity(told="Open https://example.com/device and enter the code ABCD-1234")
     identity.gate.clear()

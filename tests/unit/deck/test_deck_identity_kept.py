@@ -75,6 +75,14 @@ def test_second_time_the_first_answer_counts_whatever_the_gateway_says_now(tmp_p
 
 
 @pytest.mark.usefixtures("rest")
+def test_authority_that_the_context_names_now_counts(tmp_path: Path) -> None:
+    Accounts(tmp_path / "accounts.json").put(Account(context="prod", gateway=URL, ca_file="/gone.pem"))
+    here = KeptIdentity(tmp_path / "accounts.json", {}, ca_file=lambda _context: "/here.pem")
+    assert here.plan("prod", URL, None).account.ca_file == "/here.pem"
+    assert identity(tmp_path).plan("prod", URL, None).account.ca_file == "/gone.pem"
+
+
+@pytest.mark.usefixtures("rest")
 def test_without_a_window_for_a_browser_the_way_is_a_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(browsers, "opens_window", lambda: False)
     kept = identity(tmp_path)
