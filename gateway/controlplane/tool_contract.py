@@ -19,7 +19,7 @@ from gateway.wire.tools import OfferedTool, Tool, Toolset, ToolsetSpec, ToolSpec
 TOOL_TAGS: Final[Mapping[str, str]] = {
     "tools": "What is offered at /mcp: HTTP tool servers, and tools of adapters.",
     "toolsets": "Named parts of it, at /mcp/{name}.",
-    "policies": "Which calls go out there, and which don't.",
+    "policies": "Which tool calls go out, there and on adapters' own routes, and which don't.",
     "approvals": "Calls that wait for somebody's word.",
 }
 

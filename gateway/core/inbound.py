@@ -59,6 +59,16 @@ def is_initialize(body: bytes) -> bool:
         return False
 
 
+def may_call_tools(method: str, body: bytes) -> bool:
+    """Whether a message is a tools/call, or nothing that could be told from one: a batch, or no JSON."""
+    if method != "POST":
+        return False
+    try:
+        return jsonrpc.decode(body).method == mcp.TOOLS_CALL
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return True
+
+
 def request_id(body: bytes | None) -> bytes | None:
     """The raw JSON-RPC id of a body, for an answer that carries it; None where there is none to be had."""
     if not body:

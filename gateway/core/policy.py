@@ -98,6 +98,16 @@ def judge(policies: Sequence[CompiledPolicy], facts: Facts) -> Verdict:
     return Verdict(effect=max(effects, key=_STRICTNESS.__getitem__, default=Effect.ALLOW), decided=decided)
 
 
+def judge_alike(policies: Sequence[CompiledPolicy], alike: Sequence[Facts]) -> Verdict:
+    """Of one call that may be told of in several ways: the strictest holds."""
+    if len(alike) == 1:
+        return judge(policies, alike[0])
+    verdicts = [judge(policies, facts) for facts in alike]
+    effects = [each.effect for each in verdicts]
+    decided = dict.fromkeys(each for verdict in verdicts for each in verdict.decided)
+    return Verdict(effect=max(effects, key=_STRICTNESS.__getitem__), decided=list(decided))
+
+
 def seen_by_rules(facts: Facts) -> dict[str, Any]:
     """The variables of an expression."""
     return {"principal": facts.principal, "tool": facts.tool, "args": facts.args, "toolset": facts.toolset}

@@ -54,11 +54,26 @@ class Exchange(Asking, Protocol):
     def abort(self) -> None: ...
 
 
+type Go = Callable[["Exchange", Callable[[], None]], None]  # the exchange to answer, and what to call at its end
+
+
 class ToolsDoor(Protocol):
-    """The gateway's own MCP server, at /mcp and below it."""
+    """The gateway's own MCP server, at /mcp and below it, and its policies."""
+
+    @property
+    def has_policies(self) -> bool:
+        """Whether tool calls on adapters' own routes have to pass `weigh`."""
 
     def serve(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
         """Answer it, now or later. Called on the loop and must not wait; the principal has been let in."""
+
+    def weigh(
+        self, exchange: Exchange, principal: Principal, adapter: AdapterName, call: Modern | Legacy, go: Go
+    ) -> None:
+        """Something that may be a tools/call, straight at an adapter. go: passes it on; perhaps at once, perhaps never.
+
+        As `serve`, it must not wait.
+        """
 
 
 class Offers(Protocol):

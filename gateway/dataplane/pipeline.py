@@ -106,7 +106,7 @@ class Pipeline:
     def serve(self, exchange: Exchange) -> None:
         """Answer, now or later."""
         self.counters.requests += 1
-        if self._standings.serve(exchange):
+        if not self._is_weighed(exchange) and self._standings.serve(exchange):
             return
         if (standing := self._standings.tools(exchange)) is not None:
             self._serve_tools(exchange, standing.principal, standing.call)
@@ -127,7 +127,7 @@ class Pipeline:
     def admit(self, exchange: Exchange, principal: Principal) -> None:
         """ports.AdaptersDoor: for the gateway's own server, which has let the principal in."""
         if not self._standings.serve(exchange, principal):
-            self._judge(exchange, dict(exchange.request.headers), principal)
+            self._judge(exchange, dict(exchange.request.headers), principal, is_ours=True)
 
     def forward(self, exchange: Exchange, principal: Principal, route: Route) -> None:
         """ports.AdaptersDoor: to a tool server, at its own path or the one that the request's target is."""
@@ -161,8 +161,14 @@ class Pipeline:
             self._judge(exchange, headers, principal)
 
     def _judge(
-        self, exchange: Exchange, headers: Mapping[bytes, bytes], principal: Principal | Unauthenticated
+        self,
+        exchange: Exchange,
+        headers: Mapping[bytes, bytes],
+        principal: Principal | Unauthenticated,
+        *,
+        is_ours: bool = False,
     ) -> None:
+        """is_ours: it comes from the gateway's own server, and was weighed there."""
         if exchange.has_ended:  # the client did not wait for its token to be verified
             return
         if isinstance(principal, Unauthenticated):
@@ -183,11 +189,11 @@ class Pipeline:
             case Rejection():
                 self._refuse(exchange, call.error, call.request_id, principal=principal)
             case Modern() | Legacy():
-                self._admit(exchange, principal, call)
+                self._admit(exchange, principal, call, is_ours=is_ours)
             case other:
                 assert_never(other)
 
-    def _admit(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
+    def _admit(self, exchange: Exchange, principal: Principal, call: Modern | Legacy, *, is_ours: bool) -> None:
         adapter = adapter_of(exchange.request.path)
         if adapter is None:
             self._standings.remember_tools(exchange, principal, call)
@@ -196,7 +202,27 @@ class Pipeline:
         route = self._routes.table.routes.get(adapter)
         if route is None or not access.may_read(principal, route.ownership):
             self._refuse(exchange, _no_adapter(adapter), principal=principal)
-            return
+        elif self._tools is None or is_ours or not self._is_weighed(exchange):
+            self._enter(exchange, principal, call, route)
+        else:
+            self._tools.weigh(exchange, principal, adapter, call, partial(self._weighed, principal, call, route))
+
+    def _is_weighed(self, exchange: Exchange) -> bool:
+        """Whether policies have a say. While there are none, no body is looked into."""
+        tools, request = self._tools, exchange.request
+        return tools is not None and tools.has_policies and inbound.may_call_tools(request.method, request.body)
+
+    def _weighed(
+        self,
+        principal: Principal,
+        call: Modern | Legacy,
+        route: Route,
+        exchange: Exchange,
+        release: Callable[[], None],
+    ) -> None:
+        self._enter(Watched(exchange, lambda _status, _sent: release()), principal, call, route)
+
+    def _enter(self, exchange: Exchange, principal: Principal, call: Modern | Legacy, route: Route) -> None:
         if route.grant is None or self._plane.has_token(route, principal):
             self._pass_on(exchange, principal, call, route)
         else:

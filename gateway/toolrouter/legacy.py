@@ -15,10 +15,11 @@ from msgspec import Raw
 from gateway.core.errors import Invalid, MethodNotAllowed, SessionLost
 from gateway.core.inbound import Legacy
 from gateway.core.ports import Exchange
-from gateway.toolrouter import replies, resources
+from gateway.toolrouter import replies, resources, weighing
 from gateway.toolrouter.asking import IDENTITY, path_of
 from gateway.toolrouter.backstage import Backstage, noted
 from gateway.toolrouter.calls import Answered, Caller, Ready, Refused, prepare
+from gateway.toolrouter.guard import nothing
 from gateway.toolrouter.inner import CLIENT_LEFT, JSON, request_to
 from gateway.toolrouter.links import Failed, Greeting, Link, LinkedCall, Opened, Outcome, set_level
 from gateway.toolrouter.modern import CAPABILITIES, LISTS, completed, instructions, renamed
@@ -222,11 +223,13 @@ class LegacyFace:
             case Answered(result):
                 asked.answer(result)
             case Ready() as ready:
+                guard = self._backstage.guard
+                if not guard.has_policies:
+                    self._go(asked, ready, asked.exchange, nothing)
+                    return
                 meta = envelope.members(envelope.members(asked.message.get("params")).get("_meta"))
-                token, go = meta.get("progressToken"), partial(self._go, asked, ready)
-                self._backstage.guard.admit(
-                    asked.exchange, asked.caller, ready, raw_id=asked.raw_id, token=token, go=go
-                )
+                weighed = weighing.offered(asked.caller, ready, raw_id=asked.raw_id, token=meta.get("progressToken"))
+                guard.admit(asked.exchange, weighed, partial(self._go, asked, ready))
 
     def _go(self, asked: Asked, ready: Ready, exchange: Exchange, release: Callable[[], None]) -> None:
         """exchange: the request's own, or what stands for it after a wait."""

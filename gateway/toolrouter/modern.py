@@ -12,10 +12,11 @@ from msgspec import Raw
 
 from gateway.core.errors import NotFound
 from gateway.core.ports import Exchange
-from gateway.toolrouter import replies, resources
+from gateway.toolrouter import replies, resources, weighing
 from gateway.toolrouter.backstage import Backstage, to_adapter
 from gateway.toolrouter.calls import Answered, Caller, Ready, Refused, prepare
 from gateway.toolrouter.catalog import Thing
+from gateway.toolrouter.guard import nothing
 from gateway.toolrouter.inner import JSON, Passing
 from gateway.toolrouter.listening import Listening
 from gateway.wire import envelope, jsonrpc, mcp, validation
@@ -112,9 +113,12 @@ class ModernFace:
             case Answered(result):
                 replies.result(exchange, call.raw_id, result)
             case Ready() as ready:
+                guard, go = self._backstage.guard, partial(self._go, caller, call, ready)
+                if not guard.has_policies:
+                    go(exchange, nothing)
+                    return
                 token = call.meta.token if bytes(call.meta.token) else None
-                go = partial(self._go, caller, call, ready)
-                self._backstage.guard.admit(exchange, caller, ready, raw_id=call.raw_id, token=token, go=go)
+                guard.admit(exchange, weighing.offered(caller, ready, raw_id=call.raw_id, token=token), go)
 
     def _go(
         self, caller: Caller, call: ModernRequest, ready: Ready, exchange: Exchange, release: Callable[[], None]

@@ -18,8 +18,8 @@ from gateway.core.affinity import Sealer
 from gateway.core.errors import GatewayError
 from gateway.core.inbound import Legacy, Modern
 from gateway.core.observed import Observed
-from gateway.core.ports import AdaptersDoor, Exchange, Witness
-from gateway.core.routes import TOOLS_PATH, Routes
+from gateway.core.ports import AdaptersDoor, Exchange, Go, Witness
+from gateway.core.routes import TOOLS_PATH, Routes, is_old_path
 from gateway.core.tools import DesiredToolset, Registered
 from gateway.toolrouter import replies
 from gateway.toolrouter.approvals import Approvals
@@ -31,6 +31,7 @@ from gateway.toolrouter.legacy import LegacyFace
 from gateway.toolrouter.modern import ModernFace, no_toolset
 from gateway.toolrouter.peer import ALL_KINDS, Peer
 from gateway.toolrouter.sessions import Sessions
+from gateway.toolrouter.weighing import Unfit, direct
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 from gateway.wire.policies import Question, Tested
@@ -60,6 +61,7 @@ class Router:
     ) -> None:
         self.on_change: Callable[[], None] | None = None
         self.approvals = Approvals()
+        self.has_policies = False
         self._routes, self._tick = routes, tick
         self._guard = Guard(self.approvals, witness=witness)
         self._backstage = Backstage(routes, self._guard)
@@ -101,6 +103,7 @@ class Router:
         """What is registered is another set; it holds when this returns."""
         self._registered = registered
         self._guard.publish(registered.policies)
+        self.has_policies = self._guard.has_policies
         self._keep_peers()
         self._rebuild(ALL_KINDS)
 
@@ -136,6 +139,17 @@ class Router:
         return self._guard.answer(question)
 
     # ToolsDoor
+
+    def weigh(
+        self, exchange: Exchange, principal: Principal, adapter: AdapterName, call: Modern | Legacy, go: Go
+    ) -> None:
+        caller, request = Caller(principal, _era_of(call), None), exchange.request
+        is_posted = is_old_path(request.path)
+        weighed = direct(self._backstage.sight.catalog, caller, adapter, request.body, is_posted=is_posted)
+        if isinstance(weighed, Unfit):
+            replies.rpc_error(exchange, caller.era, weighed.raw_id, weighed.code, weighed.sentence)
+        else:
+            self._guard.admit(exchange, weighed, go)
 
     def serve(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
         name = exchange.request.path.removeprefix(TOOLS_PATH).strip("/")

@@ -22,6 +22,7 @@ ASSUMED_VERSION: Final = "2025-03-26"  # what a request without a version header
 INITIALIZE: Final = "initialize"
 INITIALIZED: Final = "notifications/initialized"
 DISCOVER: Final = "server/discover"
+TOOLS_CALL: Final = "tools/call"
 LISTEN: Final = "subscriptions/listen"
 CANCELLED: Final = "notifications/cancelled"
 PROGRESS: Final = "notifications/progress"

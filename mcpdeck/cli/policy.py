@@ -72,7 +72,7 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
 
 
 def _add_policy(commands: "argparse._SubParsersAction[Words]") -> None:
-    line = "Which tool calls go out at /mcp; for administrators."
+    line = "Which tool calls go out, at /mcp and straight at adapters; for administrators."
     verbs = commands.add_parser("policy", help=line, description=line).nested()
     line = "Every policy."
     found = verbs.add_parser("list", aliases=["ls"], help=line, description=line)

@@ -237,6 +237,11 @@ async def test_without_a_tool_router_its_paths_are_not_found() -> None:
 
 async def test_tool_router_gets_who_calls_and_in_which_era() -> None:
     class Tools:
+        has_policies = False
+
+        def weigh(self, exchange: Exchange, *_: object) -> None:
+            raise AssertionError
+
         def serve(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
             exchange.respond(200, (), f"{principal.id} {exchange.request.path} {call!r}".encode())
 
