@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from mcpdeck.install.kustomize import built, merged
+from mcpdeck.install.kustomize import built, merged, with_component
 
 type Json = dict[str, Any]
 
@@ -16,7 +16,11 @@ _VALUES = {
     "XIMAGEX": "{{ .Values.image }}",
     "XRUNNERX": "{{ .Values.runnerImage }}",
     "XREPLICASX": "{{ .Values.replicas }}",
+    "XREDISX": "{{ .Values.redisImage }}",
 }
+# One gateway shares nothing, and who names a Redis of his own gets none of ours
+_SHARES = '{{- if and (gt (int .Values.replicas) 1) (not (hasKey .Values.env "MCPDECK_REDIS_URL")) }}'
+_REDIS_ENV = re.compile(r"^( *)- name: MCPDECK_REDIS_URL\n(?:\1  .*\n)+", re.MULTILINE)
 _ENV = re.compile(r"^( *)- name: XENVX\n", re.MULTILINE)
 _RANGE = (
     "{0}{{{{- range $name, $value := .Values.env }}}}\n"
@@ -29,12 +33,22 @@ _HELMS_OWN = ("CustomResourceDefinition",)  # in crds/, which Helm applies first
 
 def template(base: Path) -> str:
     """Of all objects but the kinds, and the namespace that `--create-namespace` makes."""
-    objects = [each for each in built(base) if each["kind"] not in _HELMS_OWN and not _is_own_namespace(each)]
-    text = yaml.safe_dump_all([_marked(each) for each in objects], sort_keys=False, width=1000)
+    alone = built(base)
+    objects = with_component(alone, base.parent / "components" / "replicas")
+    objects = [each for each in objects if each["kind"] not in _HELMS_OWN and not _is_own_namespace(each)]
+    names = {(each["kind"], each["metadata"]["name"]) for each in alone}
+    text = "".join(_document(each, is_shared=(each["kind"], each["metadata"]["name"]) not in names) for each in objects)
+    text = _REDIS_ENV.sub(lambda found: f"{found[1]}{_SHARES}\n{found[0]}{found[1]}{{{{- end }}}}\n", text)
     text = _ENV.sub(lambda found: _RANGE.format(found[1]), text)
     for word, value in _VALUES.items():
         text = text.replace(word, value)
     return text
+
+
+def _document(told: Json, *, is_shared: bool) -> str:
+    """is_shared: only there for more than one gateway."""
+    text = "---\n" + yaml.safe_dump(_marked(told), sort_keys=False, width=1000)
+    return f"{_SHARES}\n{text}{{{{- end }}}}\n" if is_shared else text
 
 
 def _is_own_namespace(told: Json) -> bool:
@@ -42,7 +56,10 @@ def _is_own_namespace(told: Json) -> bool:
 
 
 def _marked(told: Json) -> Json:
-    if told["kind"] == "Deployment":
+    if told["metadata"]["name"] == "mcpdeck-redis" and told["kind"] == "Deployment":
+        containers: list[Json] = [{"name": "redis", "image": "XREDISX"}]
+        told = merged(told, {"spec": {"template": {"spec": {"containers": containers}}}})
+    elif told["kind"] == "Deployment":
         container: Json = {"name": "gateway", "image": "XIMAGEX"}
         env = told["spec"]["template"]["spec"]["containers"][0]["env"]
         runner = {"name": "MCPDECK_GATEWAY_RUNNER_IMAGE", "value": "XRUNNERX"}

@@ -19,7 +19,8 @@ def add_parser(commands: Any) -> None:
     _add_place(install)
     install.add_argument("--image", default="", help="the gateway's image")
     install.add_argument("--runner-image", default="", help="what stdio adapters run in")
-    install.add_argument("--replicas", type=int, help="gateways")
+    install.add_argument("--redis-image", default="", help="for what gateways share (redis:7-alpine)")
+    install.add_argument("--replicas", type=int, metavar="N", help="gateways (2); a single one goes without Redis")
     install.add_argument("--dry-run", choices=("client",), metavar="client", help="print the YAML, and touch nothing")
     install.add_argument("--wait", choices=("Ready",), metavar="Ready", help="until it serves")
     install.add_argument("--timeout", type=seconds, default=300, metavar="DURATION", help="for --wait (5m)")
@@ -34,7 +35,7 @@ def add_parser(commands: Any) -> None:
 def _add_place(parser: Any) -> None:
     parser.add_argument("--kube-context", default="", metavar="NAME", help="of your kubeconfig; the current one")
     parser.add_argument("--namespace", default="mcpdeck", help="the gateway's; adapters get NAMESPACE-adapters")
-    parser.add_argument("--overlay", default="local", help="local, or aks (%(default)s)")
+    parser.add_argument("--overlay", default="local", help="local, oidc, or aks (%(default)s)")
     parser.add_argument("--set", dest="blanks", type=pair, action="append", default=[], metavar="NAME=VALUE",
                         help="what the overlay leaves to you; repeat")  # fmt: skip
     parser.add_argument("--env", type=pair, action="append", default=[], metavar="NAME=VALUE",
@@ -44,13 +45,14 @@ def _add_place(parser: Any) -> None:
 def _install(words: argparse.Namespace, _desk: object = None) -> int:
     import yaml
 
-    from mcpdeck.install.rendering import rendered
+    from mcpdeck.install.rendering import rendered, superfluous
 
-    objects = _usage(lambda: rendered(_wishes(words)))
+    wishes = _wishes(words)
+    objects = _usage(lambda: rendered(wishes))
     if words.dry_run:
         yaml.safe_dump_all(objects, sys.stdout, sort_keys=False, width=120)
         return 0
-    return asyncio.run(_apply(words, objects))
+    return asyncio.run(_apply(words, objects, superfluous(wishes)))
 
 
 def _uninstall(words: argparse.Namespace, _desk: object = None) -> int:
@@ -60,13 +62,15 @@ def _uninstall(words: argparse.Namespace, _desk: object = None) -> int:
     return asyncio.run(_remove(words, _usage(lambda: rendered(wishes, is_whole=False)), wishes.adapters_namespace))
 
 
-async def _apply(words: argparse.Namespace, objects: list[dict[str, Any]]) -> int:
+async def _apply(words: argparse.Namespace, objects: list[dict[str, Any]], leftovers: list[dict[str, Any]]) -> int:
     from mcpdeck.install import steps
     from mcpdeck.install.cluster import Refused, opened
 
     async with opened(words.kube_context) as cluster:
         try:
             async for each, outcome in steps.install(cluster, objects):
+                _say(each, outcome)
+            async for each, outcome in steps.prune(cluster, leftovers):
                 _say(each, outcome)
             if words.wait:
                 await steps.wait(cluster, objects, words.timeout)
@@ -105,6 +109,7 @@ def _wishes(words: argparse.Namespace) -> "Wishes":
         namespace=words.namespace,
         image=getattr(words, "image", ""),
         runner_image=getattr(words, "runner_image", ""),
+        redis_image=getattr(words, "redis_image", ""),
         replicas=getattr(words, "replicas", None),
         blanks=dict(words.blanks),
         env=dict(words.env),

@@ -98,6 +98,11 @@ def path_of(told: Json) -> str:
     return f"{root}{place}/{PLURALS[told['kind']]}/{told['metadata']['name']}"
 
 
+def is_ours(found: Json) -> bool:
+    """Whether `mcpdeck install` made it."""
+    return any(each.get("manager") == MANAGER for each in found["metadata"].get("managedFields", []))
+
+
 @asynccontextmanager
 async def opened(context: str = "") -> AsyncIterator[Cluster]:
     """By kubeconfig. context: "" for the current one. Raises Misconfigured."""

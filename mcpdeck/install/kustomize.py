@@ -3,7 +3,7 @@
 So that `mcpdeck install` and `kubectl apply -k` apply the same, without a kubectl; a test holds both side by side.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,17 @@ type Json = dict[str, Any]
 _KNOWN = {"apiVersion", "kind", "resources", "components", "images", "patches"}
 
 
-def built(folder: Path) -> list[Json]:
-    """The objects of a kustomization, in their order. Raises ValueError for what is not understood here."""
+def built(folder: Path, *, without: Collection[str] = ()) -> list[Json]:
+    """The objects of a kustomization, in their order. without: names of its components that are left out.
+
+    Raises ValueError for what is not understood here.
+    """
     told = yaml.safe_load((folder / "kustomization.yaml").read_text(encoding="utf-8"))
     if unknown := told.keys() - _KNOWN:
         raise ValueError(f"{folder / 'kustomization.yaml'}: {', '.join(sorted(unknown))} is not known here")
     objects = [each for resource in told.get("resources", []) for each in _resource(folder / resource)]
-    for component in told.get("components", []):
-        objects = _with_component(objects, folder / component)
+    for component in (each for each in told.get("components", []) if Path(each).name not in without):
+        objects = with_component(objects, folder / component)
     objects = _patched(objects, told, folder)
     for image in told.get("images", []):
         objects = [_renamed(each, image) for each in objects]
@@ -49,7 +52,8 @@ def _resource(path: Path) -> list[Json]:
     return [each for each in yaml.safe_load_all(path.read_text(encoding="utf-8")) if each]
 
 
-def _with_component(objects: list[Json], folder: Path) -> list[Json]:
+def with_component(objects: list[Json], folder: Path) -> list[Json]:
+    """Its objects besides, and its patches upon all."""
     told = yaml.safe_load((folder / "kustomization.yaml").read_text(encoding="utf-8"))
     more = [each for resource in told.get("resources", []) for each in _resource(folder / resource)]
     return _patched([*objects, *more], told, folder)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
-from mcpdeck.install.cluster import Cluster
+from mcpdeck.install.cluster import Cluster, is_ours
 
 type Json = dict[str, Any]
 
@@ -28,6 +28,15 @@ async def install(cluster: Cluster, objects: Sequence[Json]) -> Outcomes:
             yield each, "unchanged"  # it has run, or runs; a Job can't be changed, and this one need not be
             continue
         yield each, await cluster.apply(each)
+
+
+async def prune(cluster: Cluster, objects: Sequence[Json]) -> Outcomes:
+    """Of what is wished no more, what an earlier installation made. Others' objects of such a name stay."""
+    for each in objects:
+        found = await cluster.read(each)
+        if found is not None and is_ours(found):
+            await cluster.delete(each)
+            yield each, "deleted"
 
 
 async def wait(cluster: Cluster, objects: Sequence[Json], seconds: float) -> None:

@@ -62,6 +62,7 @@ def _is_ready(pod: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
 def _images(kubeconfig: Path) -> None:
     testcluster.runner_image()
     testcluster.image("gateway", "mcpdeck/gateway:local")
+    testcluster.redis_image()
 
 
 @asynccontextmanager
@@ -73,6 +74,7 @@ async def installed(kubeconfig: Path, folder: Path, monkeypatch: pytest.MonkeyPa
         wishes = Wishes(
             overlay="oidc",
             namespace=namespace,
+            redis_image=testcluster.REDIS,
             blanks={"ISSUER": issuer.url, "AUDIENCE": AUDIENCE, "URL": "https://mcp.example"},
             env={
                 "MCPDECK_OIDC_CA_FILE": "/etc/mcpdeck/trust/ca.pem",

@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT.parent / "shared" / "testcluster"
 PROGRAMS = Path(os.environ.get("TESTCLUSTER_BIN", "/var/cache/testcluster/bin"))
 STATE = Path(os.environ.get("TESTCLUSTER_STATE", "/var/lib/testcluster"))
+REDIS = "mcpdeck/redis:local"
 _LOCK = Path(tempfile.gettempdir()) / "mcpdeck-testcluster.lock"
 _START = 1800  # seconds; the first start on a machine builds Kubernetes
 
@@ -101,13 +102,19 @@ def runner_image() -> None:
     image("runner", "mcpdeck/runner:local")
 
 
-def image(name: str, tag: str) -> None:
-    """Layers that have not changed are taken from before."""
+def redis_image() -> None:
+    """Debian's Redis, since no registry is reached from here."""
+    image(str(ROOT / "tests" / "support" / "redis"), REDIS)
+
+
+def image(file: str, tag: str) -> None:
+    """Of a Containerfile in manifests/images, or elsewhere by path. Layers that have not changed are from before."""
+    name = Path(file).name
     with _locked(fcntl.LOCK_EX, "images"):
         base = "docker.io/library/python:slim"
         if subprocess.run(["buildah", "images", "-q", base], capture_output=True, check=False).returncode:
             _run(str(SCRIPTS / "python-image"))
-        _run(str(ROOT / "manifests" / "images" / "build"), name, tag, base)
+        _run(str(ROOT / "manifests" / "images" / "build"), file, tag, base)
         built, loaded = _run("buildah", "images", "-q", tag), STATE / f"loaded-{name}"
         if not loaded.exists() or loaded.read_text() != built:
             _run(str(SCRIPTS / "load"), "--buildah", tag, tag)

@@ -2,12 +2,13 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 import yaml
 
-from mcpdeck.install.kustomize import built
+from mcpdeck.install.kustomize import built, with_component
 from mcpdeck.install.rendering import manifests
 
 HELM = shutil.which("helm") or ""
@@ -27,18 +28,49 @@ def test_the_charts_kinds_are_those_of_the_base() -> None:
     assert kinds("helm/crds") == kinds("crds")
 
 
-@pytest.mark.skipif(not HELM, reason="there is no helm to render the chart with")
-def test_helm_makes_the_same_objects_as_kustomize() -> None:
+def by_key(objects: Iterable[Any]) -> dict[tuple[str, str, str], dict[str, Any]]:
+    return {key(each): each for each in objects if each and each["kind"] != "CustomResourceDefinition"}
+
+
+def helm(*settings: str) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """What the chart makes, with the gateway's environment in the order of names."""
     words = [HELM, "template", "mcpdeck", str(CHART), "--namespace", "mcpdeck", "--kube-version", "1.37.0"]
-    words += ["--set", "env.MCPDECK_PUBLIC_URL=https://mcp.example"]
+    words += [word for each in settings for word in ("--set", each)]
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
-    rendered = {key(each): each for each in yaml.safe_load_all(done.stdout) if each}
-    base = {key(each): each for each in built(manifests() / "base") if each["kind"] != "CustomResourceDefinition"}
-    del base["Namespace", "", "mcpdeck"]  # which --create-namespace makes
-    container = rendered["Deployment", "mcpdeck", "mcpdeck-gateway"]["spec"]["template"]["spec"]["containers"][0]
-    ours = base["Deployment", "mcpdeck", "mcpdeck-gateway"]["spec"]["template"]["spec"]["containers"][0]
-    assert {"name": "MCPDECK_PUBLIC_URL", "value": "https://mcp.example"} in container["env"]
-    by_name = [{each["name"]: each["value"] for each in one["env"]} for one in (container, ours)]
-    assert by_name[0] == by_name[1] | {"MCPDECK_PUBLIC_URL": "https://mcp.example"}
-    container["env"] = ours["env"]
-    assert rendered == base
+    return by_key(yaml.safe_load_all(done.stdout))
+
+
+def ours(*components: str) -> dict[tuple[str, str, str], dict[str, Any]]:
+    objects = built(manifests() / "base")
+    for each in components:
+        objects = with_component(objects, manifests() / "components" / each)
+    made = by_key(objects)
+    del made["Namespace", "", "mcpdeck"]  # which --create-namespace makes
+    return made
+
+
+def environment(objects: dict[tuple[str, str, str], dict[str, Any]]) -> list[Any]:
+    """Taken out."""
+    container = objects["Deployment", "mcpdeck", "mcpdeck-gateway"]["spec"]["template"]["spec"]["containers"][0]
+    return sorted(container.pop("env"), key=lambda each: str(each["name"]))
+
+
+@pytest.mark.skipif(not HELM, reason="there is no helm to render the chart with")
+@pytest.mark.parametrize(("replicas", "components"), [(2, ["replicas"]), (1, [])])
+def test_helm_makes_the_same_objects_as_kustomize(replicas: int, components: list[str]) -> None:
+    chart, base = helm(f"replicas={replicas}", "env.MCPDECK_PUBLIC_URL=https://mcp.example"), ours(*components)
+    more = {"name": "MCPDECK_PUBLIC_URL", "value": "https://mcp.example"}
+    assert environment(chart) == sorted([*environment(base), more], key=lambda each: str(each["name"]))
+    assert chart == base
+
+
+@pytest.mark.skipif(not HELM, reason="there is no helm to render the chart with")
+def test_a_redis_of_ones_own_takes_the_place_of_the_charts() -> None:
+    own = "redis://cache.example:6379"
+    chart = helm(f"env.MCPDECK_REDIS_URL={own}", "redisImage=reg.example/redis:8")
+    assert [each for each in environment(chart) if "REDIS" in each["name"]] == [
+        {"name": "MCPDECK_REDIS_URL", "value": own}
+    ]
+    assert ("Deployment", "mcpdeck", "mcpdeck-redis") not in chart
+    redis = helm("redisImage=reg.example/redis:8")["Deployment", "mcpdeck", "mcpdeck-redis"]
+    assert redis["spec"]["template"]["spec"]["containers"][0]["image"] == "reg.example/redis:8"

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from mcpdeck.install.kustomize import built, merged
-from mcpdeck.install.rendering import Wishes, manifests, rendered
+from mcpdeck.install.rendering import Wishes, manifests, rendered, superfluous
 from mcpdeck.install.steps import _unready
 from tests.support import testcluster
 
@@ -38,8 +38,11 @@ def by_key(objects: list[dict[str, Any]]) -> dict[tuple[str, str, str], dict[str
 
 
 def gateway(objects: list[dict[str, Any]]) -> dict[str, Any]:
-    (found,) = (each for each in objects if each["kind"] == "Deployment")
-    return found
+    return by_key(objects)["Deployment", "mcpdeck", "mcpdeck-gateway"]
+
+
+def names(objects: list[dict[str, Any]]) -> set[str]:
+    return {each["metadata"]["name"] for each in objects}
 
 
 @pytest.mark.skipif(not KUBECTL, reason="there is no kubectl to compare with")
@@ -67,13 +70,52 @@ def test_what_an_operator_says_is_put_in() -> None:
     objects = rendered(wishes)
     spec = gateway(objects)["spec"]
     (container,) = spec["template"]["spec"]["containers"]
-    env = {each["name"]: each["value"] for each in container["env"]}
+    env = environment(objects)
     assert (spec["replicas"], container["image"]) == (5, "x/gateway:2")
     assert env["MCPDECK_GATEWAY_RUNNER_IMAGE"] == "x/runner:2"
     assert env["MCPDECK_OIDC_ISSUERS"] == "https://i"
     assert env["MCPDECK_GATEWAY_BACKEND"] == "kubernetes"
     (job,) = (each for each in objects if each["kind"] == "Job")
     assert job["spec"]["template"]["spec"]["containers"][0]["image"] == "x/gateway:2"
+
+
+REDIS = {"mcpdeck-redis", "mcpdeck-gateway-to-redis"}
+
+
+def environment(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    (container,) = gateway(objects)["spec"]["template"]["spec"]["containers"]
+    return {each["name"]: each.get("value", each.get("valueFrom")) for each in container["env"]}
+
+
+@pytest.mark.parametrize("overlay", ["local", "oidc", "aks"])
+def test_several_gateways_share_a_redis_and_one_alone_goes_without(overlay: str) -> None:
+    several = rendered(Wishes(overlay=overlay, blanks=BLANKS, redis_image="reg.example/redis:8"))
+    assert names(several) >= REDIS
+    assert environment(several)["MCPDECK_REDIS_URL"] == {"secretKeyRef": {"name": "mcpdeck-redis", "key": "url"}}
+    redis = by_key(several)["Deployment", "mcpdeck", "mcpdeck-redis"]
+    assert redis["spec"]["template"]["spec"]["containers"][0]["image"] == "reg.example/redis:8"
+
+    alone = rendered(Wishes(overlay=overlay, blanks=BLANKS, replicas=1))
+    assert not names(alone) & REDIS
+    assert "MCPDECK_REDIS_URL" not in environment(alone)
+    assert gateway(alone)["spec"].get("replicas", 1) == 1
+    assert not [each for each in alone if each["kind"] == "HorizontalPodAutoscaler"]
+    assert {each["metadata"]["name"] for each in superfluous(Wishes(overlay=overlay, replicas=1))} >= REDIS
+    assert superfluous(Wishes(overlay=overlay)) == []
+
+
+def test_a_redis_of_ones_own_takes_the_place_of_ours() -> None:
+    own = "rediss://cache.example:6380"
+    told = rendered(Wishes(env={"MCPDECK_REDIS_URL": own}))
+    assert environment(told)["MCPDECK_REDIS_URL"] == own
+    assert not names(told) & REDIS
+
+
+def test_an_autoscaler_is_told_how_many_gateways_there_are_at_least() -> None:
+    told = rendered(Wishes(overlay="aks", blanks=BLANKS, replicas=12))
+    scaler = by_key(told)["HorizontalPodAutoscaler", "mcpdeck", "mcpdeck-gateway"]
+    assert (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]) == (12, 12)
+    assert "replicas" not in gateway(told)["spec"]
 
 
 def test_what_an_overlay_leaves_open_is_asked_for_by_name() -> None:
