@@ -159,3 +159,12 @@ def test_machine_methods_are_entras() -> None:
     machine = Account(context="c", gateway=GATEWAY, method=Method.AZURE_CLI, issuer="https://idp.example")
     with pytest.raises(AuthError, match="use browser or device-code"):
         OidcSignIn(machine, MemoryVault(), tell=pytest.fail)
+
+
+def test_issuer_that_is_gone_is_told_in_few_words() -> None:
+    nobody = Account(
+        context="c", gateway=GATEWAY, method=Method.DEVICE_CODE, issuer="https://127.0.0.1:1/i", client_id="c"
+    )
+    with pytest.raises(AuthError) as told:
+        OidcSignIn(nobody, MemoryVault(), tell=pytest.fail).sign_in()
+    assert str(told.value) == "https://127.0.0.1:1/i can't be reached: Connection refused"
