@@ -2,11 +2,8 @@
 
 import argparse
 import getpass
-import sys
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,24 +17,21 @@ from gateway.wire.policies import (
     Policy,
     PolicySpec,
     Question,
-    Tested,
     Verdict,
-    problems_of_policy,
 )
 from mcpdeck import control
-from mcpdeck.cli import output
+from mcpdeck.cli import drafts, output
 from mcpdeck.cli.consent import add_consent, must_consent
 from mcpdeck.cli.desk import Desk
-from mcpdeck.cli.exits import CONFLICT, NOT_FOUND, OK, USAGE, Failure
+from mcpdeck.cli.exits import NOT_FOUND, OK, Failure
 from mcpdeck.cli.output import Column, View
+from mcpdeck.cli.policy_files import of_file
 from mcpdeck.cli.words import pair
 from mcpdeck.errors import ProblemError
 from mcpdeck.model.formatting import age
 
 if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
-
-_BATCH: Final = 200  # calls of a recording that are asked about at once
 
 POLICIES: Final = View[Policy](
     kind="Policy",
@@ -101,12 +95,7 @@ def _add_policy(commands: "argparse._SubParsersAction[Words]") -> None:
     explain.add_argument("--toolset", default="", metavar="NAME", help="where it is called; /mcp itself")
     output.add_options(explain, table=False)
     explain.set_defaults(run=_explain)
-    line = "Which calls of a recording a draft would decide otherwise. Exit code 8 where it would."
-    test = verbs.add_parser("test", help=line, description=line)
-    test.add_argument("-f", "--file", required=True, metavar="FILE", help="the draft: one policy, YAML or JSON")
-    lines = 'JSON lines: {"principal": {id, roles}, "tool": {name, …}, "args": {…}, "toolset": …}'
-    test.add_argument("--against", type=Path, required=True, metavar="RECORDING", help=lines)
-    test.set_defaults(run=_test)
+    drafts.add_parser(verbs)
 
 
 def _add_approvals(commands: "argparse._SubParsersAction[Words]") -> None:
@@ -140,7 +129,7 @@ def _get(words: argparse.Namespace, desk: Desk) -> int:
 def _apply(words: argparse.Namespace, desk: Desk) -> int:
     from mcpdeck.cli.changes import each
 
-    specs = [spec for name in words.file for spec in _of_file(name)]
+    specs = [spec for name in words.file for spec in of_file(name)]
     desk.target.must_be_writable()
 
     def put(spec: PolicySpec) -> None:
@@ -206,66 +195,6 @@ def _said(decided: Decided) -> str:
     told += f" (can't be evaluated: {decided.error})" if decided.error else ""
     told += f": {decided.reason}" if decided.reason else ""
     return told + (" [shadow]" if decided.shadow else "")
-
-
-def _test(words: argparse.Namespace, desk: Desk) -> int:
-    drafts = list(_of_file(words.file))
-    if len(drafts) != 1:
-        raise Failure(USAGE, f"{words.file} holds {len(drafts)} policies, and one is tried at a time")
-    calls = list(_recording(words.against))
-    flipped: Counter[str] = Counter()
-    for begin in range(0, len(calls), _BATCH):
-        some = calls[begin : begin + _BATCH]
-        tested = desk.target.do(control.test_policies(Question(calls=some, draft=drafts[0])))
-        for number, (facts, each) in enumerate(zip(some, tested, strict=True), begin + 1):
-            if (change := _flip(each)) is not None:
-                flipped[change] += 1
-                print(f"{number}: {change}: {facts.tool.get('name', '?')} by {facts.principal.get('id', '?')}")
-    total = sum(flipped.values())
-    desk.printer.tell(f"{total} of {len(calls)} calls would be decided otherwise")
-    if total:
-        raise Failure(CONFLICT, ", ".join(f"{count} {change}" for change, count in flipped.items()), name="flips")
-    return OK
-
-
-def _flip(tested: Tested) -> str | None:
-    if tested.draft is None or tested.draft.effect is tested.now.effect:
-        return None
-    return f"{tested.now.effect} -> {tested.draft.effect}"
-
-
-def _recording(path: Path) -> Iterator[Facts]:
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise Failure(USAGE, f"{path}: {error.strerror}") from error
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                yield msgspec.json.decode(line, type=Facts)
-            except msgspec.DecodeError as error:
-                raise Failure(USAGE, f"{path}:{number}: {error}") from error
-
-
-def _of_file(name: str) -> Iterator[PolicySpec]:
-    import yaml
-
-    try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        documents = [each for each in yaml.safe_load_all(text) if each is not None]
-    except OSError as error:
-        raise Failure(USAGE, f"{name}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise Failure(USAGE, f"{name} is no YAML: {error}") from error
-    for document in documents:
-        try:
-            spec = msgspec.convert(document, PolicySpec)
-        except msgspec.ValidationError as error:
-            raise Failure(USAGE, f"{name}: {error}") from error
-        if errors := problems_of_policy(spec):
-            lines = "\n".join(f"  {field}: {', '.join(sentences)}" for field, sentences in errors.items())
-            raise Failure(USAGE, f"{name}: {spec.name or 'the policy'} is not right:\n{lines}")
-        yield spec
 
 
 def _value(text: str) -> Any:

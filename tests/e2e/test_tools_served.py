@@ -159,7 +159,9 @@ async def test_the_command_line_writes_explains_and_tests_policies(house: Gatewa
     calls = [{"tool": {"name": "convert_time"}}, {"tool": {"name": "get_current_time"}, "args": {"timezone": "UTC"}}]
     recording.write_bytes(b"\n".join(map(msgspec.json.encode, calls)))
     flips = await said(house, "policy", "test", "-f", str(file), "--against", str(recording), status=8)
-    assert "1: allow -> approve: convert_time by ?" in flips
+    assert ["1", "allow", "approve", "convert_time", "?", "careful/ask-first"] in [
+        line.split() for line in flips.splitlines()
+    ]
     assert "careful is in force" in await said(house, "policy", "apply", "-f", str(file))
     await said(house, "policy", "test", "-f", str(file), "--against", str(recording))
     explained = await said(house, "policy", "explain", "get_current_time", "-a", "timezone=Mars/Base")
@@ -167,6 +169,26 @@ async def test_the_command_line_writes_explains_and_tests_policies(house: Gatewa
     refused = await said(house, "call", "/mcp", "get_current_time", "-a", "timezone=Mars/Base", status=5)
     assert "get_current_time: nobody lives there" in refused
     assert "careful" in await said(house, "policy", "list")
+
+
+async def test_a_draft_is_tried_on_recorded_traffic(house: Gateway, tmp_path: Path) -> None:
+    spec = {"stdio": {"command": sys.executable, "args": ["-m", "mcp_server_time"]}, "recording": {"enabled": True}}
+    await house.deploy("time", **spec)
+    await said(house, "tools", "register", "time", "--tool", "get_current_time", "--as", "clock")
+    await said(house, "call", "/mcp", "clock", "-a", "timezone=UTC")
+    await said(house, "call", "time", "get_current_time", "-a", "timezone=Asia/Tokyo")
+    draft, recording = tmp_path / "draft.yaml", tmp_path / "time.jsonl"
+    when = 'tool.name == "clock" && args.timezone == "UTC" && !("ops" in principal.roles)'
+    draft.write_text(
+        msgspec.json.encode({"name": "d", "rules": [{"name": "r", "when": when, "effect": "deny"}]}).decode()
+    )
+    await said(house, "traffic", "export", "time", "-w", str(recording))
+    for source in (str(recording), "time"):
+        flips = await said(house, "policy", "test", "-f", str(draft), "--against", source, status=8)
+        assert "1 of 2 calls would be decided otherwise" in flips
+        assert any(line.split()[:4] == ["1", "allow", "deny", "clock"] for line in flips.splitlines())
+    kept = await said(house, "policy", "test", "-f", str(draft), "--against", str(recording), "--role", "ops")
+    assert "0 of 2 calls would be decided otherwise" in kept
 
 
 async def test_a_call_is_approved_by_command(house: Gateway, tmp_path: Path) -> None:
