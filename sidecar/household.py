@@ -54,19 +54,26 @@ class Household:
         self._argv, self._log, self._tasks, self._modern = argv, log, tasks, modern
         self._verdicts, self._timeouts, self._name = verdicts, timeouts, name
         self._children: set[Child] = set()
+        self._is_vacant = asyncio.Event()  # there is no child at all
         self._spare: Child | None = None
         self._spare_over = asyncio.Event()
         self._is_stopping = False
 
     async def keep(self) -> None:
-        """Find out the era, and keep running the child that the era needs. Ends once a client has taken it."""
+        """Find out the era, and keep running the child that the era needs. Until cancelled.
+
+        One that a session has taken is replaced once nobody has a child any more: whoever asks whether this server is
+        ready takes one too, and the first client after that is not to wait for a process to start.
+        """
         clock = asyncio.get_running_loop().time
         delay = _FIRST_DELAY
         while True:
             began = clock()
             trouble = await self._live()
             if trouble is None:
-                return
+                delay = _FIRST_DELAY
+                await self._is_vacant.wait()
+                continue
             self.trouble = trouble
             if clock() - began > _HEALTHY_AFTER:
                 delay = _FIRST_DELAY
@@ -160,6 +167,7 @@ class Household:
             raise CannotStart("the sidecar stops")
         child = await start(self._argv, self._log)
         self._children.add(child)
+        self._is_vacant.clear()
         self._tasks.create_task(self._see_off(child), name=f"child {child.pid}")
         if self._is_stopping:  # it was asked to while the process started
             await child.stop(self._timeouts.grace)
@@ -169,6 +177,8 @@ class Household:
     async def _see_off(self, child: Child) -> None:
         await child.ended.wait()
         self._children.discard(child)
+        if not self._children:
+            self._is_vacant.set()
 
 
 class _Unused:

@@ -124,6 +124,19 @@ async def test_deleted_session_is_unknown_and_its_process_gone(legacy: SidecarPr
     await gone([pid])
 
 
+async def test_server_that_was_only_asked_whether_it_is_ready_runs_again_before_the_next_client(
+    legacy: SidecarProcess, session: McpClient
+) -> None:
+    asked = int(text_of((await session.call("pid")).json()))
+    await session.http.delete(session.url, headers=session.session)
+    await gone([asked])
+    async with asyncio.timeout(30):
+        while not (warm := legacy.children):  # noqa: ASYNC110 - no one signals the start of a stranger
+            await asyncio.sleep(0.02)
+    await session.initialize()
+    assert [int(text_of((await session.call("pid")).json()))] == warm
+
+
 async def test_request_without_session_is_refused(legacy: SidecarProcess) -> None:
     async with client(legacy.url) as mcp:
         assert (await mcp.call("echo", text="x")).status_code == 400
