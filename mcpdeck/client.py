@@ -4,7 +4,7 @@
 """
 
 import codecs
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
@@ -53,6 +53,8 @@ class GatewayClient:
 
     def __init__(self, url: str, *, auth: httpx.Auth | None = None, ca_file: str = "") -> None:
         self.url = url.rstrip("/")
+        self.auth = auth
+        self.ca_file = ca_file
         self.last_event_id: str | None = None  # of the event that `events` gave last
         self._http = open_http(self.url, auth=auth, ca_file=ca_file)
 
@@ -153,10 +155,17 @@ class GatewayClient:
                         yield Synced()
 
     async def traffic(
-        self, *, session: str = "", adapter: str = "", reveal: bool = False, last_event_id: str | None = None
+        self,
+        *,
+        session: str = "",
+        adapter: str = "",
+        reveal: bool = False,
+        last_event_id: str | None = None,
+        begun: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[Heard]:
         """Messages as they flow: of a session, or of an adapter. With an id, what came after it first, if recorded.
 
+        begun: called once the gateway listens, which may be long before the first message.
         Raises msgspec.ValidationError for a message of another shape.
         """
         path = control.traffic_path(session=session, adapter=adapter)
@@ -166,6 +175,7 @@ class GatewayClient:
         async with self._stream(
             path, accept="text/event-stream", query=query, headers=headers, silence=SILENCE_SECONDS
         ) as answer:
+            begun()
             async for chunk in answer.aiter_bytes():
                 for event in _whole(decoder, chunk):
                     kind = _HEARD.get(event.event)

@@ -5,7 +5,9 @@ from typing import Final
 
 import msgspec
 
+from gateway.wire.policies import PendingApproval
 from gateway.wire.resources import Adapter, LiveSession
+from gateway.wire.tools import Tool
 from mcpdeck.model.formatting import listed
 from mcpdeck.model.state import Standing, State
 
@@ -17,8 +19,11 @@ class View(StrEnum):
     """A place of the deck. The strip shows the main ones; the others are reached from a row."""
 
     ADAPTERS = "adapters"
+    TOOLS = "tools"
     SESSIONS = "sessions"
+    TRAFFIC = "traffic"
     LOGS = "logs"
+    PLAYGROUND = "playground"
     CONTEXTS = "contexts"
     PULSE = "pulse"
     EVENTS = "events"
@@ -26,24 +31,44 @@ class View(StrEnum):
     DOCTOR = "doctor"
     DETAIL = "detail"  # one adapter
     SESSION = "session"  # one session
+    EXCHANGE = "exchange"  # one request, and what came of it
+    TOOL = "tool"  # one tool
+    APPROVALS = "approvals"
 
 
-MAIN_VIEWS: Final = (View.ADAPTERS, View.SESSIONS, View.LOGS, View.CONTEXTS, View.PULSE)
+MAIN_VIEWS: Final = (
+    View.ADAPTERS,
+    View.TOOLS,
+    View.SESSIONS,
+    View.TRAFFIC,
+    View.LOGS,
+    View.PLAYGROUND,
+    View.CONTEXTS,
+    View.PULSE,
+)
 PARENTS: Final = {  # where the others are reached from
     View.DETAIL: View.ADAPTERS,
     View.SESSION: View.SESSIONS,
+    View.EXCHANGE: View.TRAFFIC,
+    View.TOOL: View.TOOLS,
+    View.APPROVALS: View.TOOLS,
     View.EVENTS: View.PULSE,
     View.AUDIT: View.PULSE,
     View.DOCTOR: View.CONTEXTS,
 }
-TABLES: Final = (View.ADAPTERS, View.SESSIONS, View.CONTEXTS, View.AUDIT)
+TABLES: Final = (View.ADAPTERS, View.TOOLS, View.SESSIONS, View.CONTEXTS, View.AUDIT, View.APPROVALS)
 LINES: Final = (View.LOGS, View.EVENTS)
 ADAPTER_VIEWS: Final = (View.ADAPTERS, View.DETAIL)
 SESSION_VIEWS: Final = (View.SESSIONS, View.SESSION)
+TRAFFIC_VIEWS: Final = (View.TRAFFIC, View.EXCHANGE)
+TOOL_VIEWS: Final = (View.TOOLS, View.TOOL)
 EVERY_VIEW: Final = tuple(View)
 COMMAND_AREAS: Final = (
     "adapter",
+    "tool",
+    "call",
     "session",
+    "traffic",
     "context",
     "deed",
     "log",
@@ -53,7 +78,7 @@ COMMAND_AREAS: Final = (
     "deck",
 )  # in the order of the help page
 
-_OF_A_VIEW: Final = frozenset({"table", "log"})  # what these do needs a table or a log to be shown
+_OF_A_VIEW: Final = frozenset({"table", "log", "traffic"})  # what these do needs a table, a log, traffic to be shown
 
 
 class Need(StrEnum):
@@ -62,13 +87,16 @@ class Need(StrEnum):
     ADAPTER = "adapter"  # one is selected, or named
     SESSION = "session"  # the same
     CONTEXT = "context"  # the same
-    WRITE = "write"  # the caller owns the adapter, or is an admin
+    TOOL = "tool"  # the same
+    APPROVAL = "approval"  # a call that waits is selected
+    DECIDE = "decide"  # whether it may go out
+    WRITE = "write"  # the caller owns the adapter or the tool, or is an admin
     END = "end"  # the session is the caller's own, or of an adapter that they may change
     CREATE = "create"
     GATEWAY = "gateway"  # the gateway answers
 
 
-CHANGES: Final = frozenset({Need.WRITE, Need.END, Need.CREATE})
+CHANGES: Final = frozenset({Need.WRITE, Need.END, Need.CREATE, Need.DECIDE})
 
 
 class Takes(StrEnum):
@@ -78,12 +106,16 @@ class Takes(StrEnum):
     SESSION = "session"
     CONTEXT = "context"
     THEME = "theme"
+    TOOL = "tool"
+    TOOLSET = "toolset"
+    ENDPOINT = "endpoint"  # /mcp, /mcp/TOOLSET, or an adapter
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """`id` is for good: a keymap names it. `words` are what `:` knows it by, `usage` what may follow.
 
     `takes` says what its first argument names; None: it names nothing that is known.
+    while_typing: its keys hold in a field that is typed into, too.
     `footer` is its place at the foot of its views, lower first; None keeps it out.
     """
 
@@ -99,6 +131,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     footer: int | None = None
     needs: frozenset[Need] = frozenset()
     dangerous: bool = False
+    while_typing: bool = False
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +141,9 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     view: View
     adapter: Adapter | None = None
     session: LiveSession | None = None
+    tool: Tool | None = None
+    tool_name: str = ""  # of one that may be registered where the caller does not see it
+    approval: PendingApproval | None = None
     context: str = ""
     refused: dict[tuple[str, str], str] = {}
     read_only: bool = False
@@ -124,6 +160,10 @@ def obstacle(command: Command, situation: Situation) -> str:
         return "no adapter is selected"
     if Need.SESSION in needs and situation.session is None:
         return "no session is selected"
+    if Need.TOOL in needs and not situation.tool_name:
+        return "no tool is selected"
+    if Need.APPROVAL in needs and situation.approval is None:
+        return "no call is selected"
     if Need.CONTEXT in needs and not situation.context:
         return "no context is selected"
     if Need.GATEWAY in needs and state.link.standing is Standing.SIGN_IN:
@@ -135,6 +175,10 @@ def obstacle(command: Command, situation: Situation) -> str:
 
 def target_of(command: Command, situation: Situation) -> str:
     """The name of what the command acts on; empty where it acts on nothing."""
+    if Need.TOOL in command.needs:
+        return situation.tool_name
+    if Need.APPROVAL in command.needs:
+        return situation.approval.id if situation.approval else ""
     if Need.SESSION in command.needs:
         return situation.session.id if situation.session else ""
     return situation.adapter.name if situation.adapter and Need.ADAPTER in command.needs else ""
@@ -149,6 +193,8 @@ def _forbidden(command: Command, situation: Situation) -> str:
         return (
             f"{who.name or who.id} may not create adapters; ask for a role that may ({CREATOR_ROLE} or {WRITER_ROLE})"
         )
+    if Need.WRITE in command.needs and Need.TOOL in command.needs:
+        return _not_ones_own_tool(state, situation)
     if Need.WRITE in command.needs and adapter is not None and not may_write(state, adapter):
         return f"{adapter.name} belongs to {adapter.created_by}; only they or {WRITER_ROLE} may change it"
     if Need.END in command.needs and session is not None and not may_end(state, session):
@@ -157,9 +203,18 @@ def _forbidden(command: Command, situation: Situation) -> str:
     return ""
 
 
-def may_write(state: State, adapter: Adapter) -> bool:
+def _not_ones_own_tool(state: State, situation: Situation) -> str:
+    tool = situation.tool
+    if tool is None:
+        return f"the registration of {situation.tool_name} is not yours to read"
+    if may_write(state, tool):
+        return ""
+    return f"{tool.name} belongs to {tool.created_by}; only they or {WRITER_ROLE} may change it"
+
+
+def may_write(state: State, owned: Adapter | Tool) -> bool:
     who = state.principal
-    return who is not None and ("admin" in who.permissions or adapter.created_by == who.id)
+    return who is not None and ("admin" in who.permissions or owned.created_by == who.id)
 
 
 def may_end(state: State, session: LiveSession) -> bool:

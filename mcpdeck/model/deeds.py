@@ -21,6 +21,13 @@ _WORDS: Final[Mapping[str, Sequence[str]]] = {
     "adapter.scale": ("adapters", "scale", "{target}"),
     "adapter.restart": ("adapters", "restart", "{target}"),
     "adapter.delete": ("adapters", "delete", "{target}", "--yes"),
+    "tool.register": ("tools", "register", "-f", "{target}.yaml"),
+    "tool.edit": ("tools", "register", "--replace", "-f", "{target}.yaml"),
+    "tool.delete": ("tools", "delete", "{target}", "--yes"),
+    "tool.pin": ("tools", "pin", "{target}"),
+    "tool.unpin": ("tools", "unpin", "{target}"),
+    "approval.approve": ("approvals", "approve", "{target}"),
+    "approval.deny": ("approvals", "deny", "{target}"),
     "session.end": ("sessions", "end", "{target}", "--yes"),
 }
 

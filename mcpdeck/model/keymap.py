@@ -25,7 +25,9 @@ PRESETS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "move.page-down": ("pagedown", "ctrl+f", "ctrl+d"),
         "deck.filter-toggle": ("ctrl+t",),
         "adapter.delete": ("X",),
+        "tool.delete": ("X",),
         "session.end": ("X",),
+        "traffic.reveal": ("ctrl+x",),
         "context.remove": ("X",),
     },
     "emacs": {

@@ -4,12 +4,29 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from mcpdeck.model.commands import COMMAND_AREAS, Command, View
-from mcpdeck.model.verbs import adapters, contexts, deck, deeds, identity, lines, pulse, sessions, tables, views
+from mcpdeck.model.verbs import (
+    adapters,
+    contexts,
+    deck,
+    deeds,
+    identity,
+    lines,
+    playground,
+    pulse,
+    sessions,
+    tables,
+    tools,
+    traffic,
+    views,
+)
 
 COMMANDS: Final[tuple[Command, ...]] = (
     *views.COMMANDS,
     *adapters.COMMANDS,
+    *tools.COMMANDS,
+    *playground.COMMANDS,
     *sessions.COMMANDS,
+    *traffic.COMMANDS,
     *contexts.COMMANDS,
     *deeds.COMMANDS,
     *tables.COMMANDS,

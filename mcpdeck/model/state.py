@@ -10,7 +10,9 @@ from typing import Any, assert_never
 import msgspec
 from msgspec.structs import replace
 
+from gateway.wire.policies import PendingApproval
 from gateway.wire.resources import Adapter, AdapterStatus, ChangeEvent, LiveSession, WhoAmI
+from gateway.wire.tools import OfferedTool, Tool, Toolset
 from mcpdeck.config.contexts import Context
 from mcpdeck.model.contexts import ContextEntry, Reach
 from mcpdeck.model.deeds import CAPACITY, Deed
@@ -46,6 +48,16 @@ class Signing(msgspec.Struct, frozen=True):
     told: str = ""
 
 
+class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
+    """What /mcp offers, what is registered for it, and its toolsets. at: when it was read; None before that."""
+
+    offers: tuple[OfferedTool, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    toolsets: tuple[Toolset, ...] = ()
+    at: datetime | None = None
+    trouble: str = ""  # why it could not be read just now
+
+
 class Doctor(msgspec.Struct, frozen=True, kw_only=True):
     """The last examination; context is empty before the first."""
 
@@ -76,6 +88,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     is_whole: bool = False  # a snapshot has ended: what comes from now on is news
     news: tuple[News, ...] = ()  # of the last events alone
     pulse: Pulse = Pulse()
+    catalogue: Catalogue = Catalogue()
+    approvals: tuple[PendingApproval, ...] = ()  # calls that wait for a word of the reader's
     doctor: Doctor = Doctor()
     deeds: tuple[Deed, ...] = ()  # what was done from here, whatever the context; the latest last
 
@@ -156,6 +170,24 @@ class PulseTaken(msgspec.Struct, frozen=True):
     trouble: str = ""
 
 
+class CatalogueRead(msgspec.Struct, frozen=True):
+    """The tools, as they are now."""
+
+    catalogue: Catalogue
+
+
+class CatalogueFailed(msgspec.Struct, frozen=True):
+    """They could not be read; what was read before stays."""
+
+    trouble: str
+
+
+class ApprovalsRead(msgspec.Struct, frozen=True):
+    """All that wait."""
+
+    approvals: tuple[PendingApproval, ...]
+
+
 class DoctorBegan(msgspec.Struct, frozen=True):
     """A context is being examined."""
 
@@ -211,6 +243,9 @@ type OwnEvent = (  # of this side alone
     ContextsRead
     | ContextReached
     | PulseTaken
+    | CatalogueRead
+    | CatalogueFailed
+    | ApprovalsRead
     | DoctorBegan
     | DoctorFound
     | DoctorEnded
@@ -311,6 +346,13 @@ class _Draft:
             case PulseTaken():
                 pulse = taken(self.state.pulse, event.at, event.metrics, dict(self.sessions))
                 self.state = replace(self.state, pulse=replace(pulse, trouble=event.trouble))
+            case CatalogueRead():
+                self.state = replace(self.state, catalogue=event.catalogue)
+            case CatalogueFailed():
+                catalogue = replace(self.state.catalogue, trouble=event.trouble)
+                self.state = replace(self.state, catalogue=catalogue)
+            case ApprovalsRead():
+                self.state = replace(self.state, approvals=event.approvals)
             case DoctorBegan() | DoctorFound() | DoctorEnded():
                 self.state = replace(self.state, doctor=_examined(self.state.doctor, event))
             case DeedsRead():

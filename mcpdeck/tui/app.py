@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import ClassVar
 
+from textual import on
 from textual.command import Provider
 
 from mcpdeck.config.contexts import Context
@@ -22,6 +23,10 @@ from mcpdeck.tui.journal import Journal
 from mcpdeck.tui.personal import personal
 from mcpdeck.tui.pulse import watch_pulse
 from mcpdeck.tui.surroundings import Book, Connect, Opening, Surroundings
+from mcpdeck.tui.tab import is_tab
+from mcpdeck.tui.tools import watch_approvals, watch_tools
+from mcpdeck.tui.traffic import watch_traffic
+from mcpdeck.tui.views.traffic import TrafficView
 
 
 def _palette() -> type[Provider]:
@@ -36,12 +41,20 @@ class DeckApp(Deck):
     def begun(self) -> None:
         read_contexts(self, ask=False)
         read_journal(self)
+        watch_approvals(self)
 
     def arrived(self) -> None:
+        watch_traffic(self)
         if self.place.view is View.CONTEXTS:
             read_contexts(self, ask=True)
         elif self.place.view is View.PULSE:
             watch_pulse(self)
+        elif self.place.view in (View.TOOLS, View.APPROVALS):
+            watch_tools(self)
+
+    @on(TrafficView.Wanted)
+    def _traffic_wanted(self) -> None:
+        watch_traffic(self)
 
     def record(self, deed: Deed) -> None:
         write_journal(self, deed)
@@ -65,7 +78,8 @@ def run(
     ascii: bool = False,  # noqa: A002
 ) -> int:
     """The deck until it is left; the exit status. `connect` opens a context's client, and is called again to switch."""
-    if refused := refusal(is_terminal=sys.stdin.isatty() and sys.stdout.isatty(), term=os.environ.get("TERM", "")):
+    is_terminal = is_tab() or (sys.stdin.isatty() and sys.stdout.isatty())
+    if refused := refusal(is_terminal=is_terminal, term=os.environ.get("TERM", "")):
         sys.stderr.write(f"mcpdeck: {refused}\n")
         return 2
     own = personal(places.config)
@@ -76,6 +90,7 @@ def run(
         cache=Cache(places.cache),
         journal=Journal(places.data / "deeds.jsonl"),
         dump_folder=places.logs,
+        locks=places.data / "locks",
         keymap=own.keymap,
         themes=own.themes,
         complaints=own.complaints,

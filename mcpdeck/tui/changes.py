@@ -15,6 +15,7 @@ from mcpdeck.model.form import Errors
 from mcpdeck.model.yaml_lines import to_yaml
 from mcpdeck.tui.deck import Deck
 from mcpdeck.tui.screens.difference import DifferenceScreen
+from mcpdeck.tui.tab import NO_EDITOR
 
 if TYPE_CHECKING:
     from mcpdeck.errors import ProblemError
@@ -52,14 +53,15 @@ def start(
 
     async def send() -> None:
         error = await attempt(deck, command, target, change)
-        _record(deck, command, target.name, error=error, arguments=arguments)
+        record(deck, command, target.name, error=error, arguments=arguments)
         if not error:
             deck.say(f"{target.label} {said}")
 
     deck.begin(send, group=f"{command.id} {target.name}")
 
 
-def _record(deck: Deck, command: Command, target: str, *, error: str, arguments: Sequence[str] = ()) -> None:
+def record(deck: Deck, command: Command, target: str, *, error: str, arguments: Sequence[str] = ()) -> None:
+    """Keep what was done, or why it was not, with the command that does the same."""
     context = deck.state.context
     line = line_of(command.id, target, context, arguments)
     at = deck.surroundings.clock()
@@ -104,16 +106,16 @@ async def send_spec(deck: Deck, command: Command, spec: AdapterSpec) -> Errors:
     try:
         await deck.client.create(spec)
     except Unreachable as error:
-        _record(deck, command, spec.name, error=str(error))
+        record(deck, command, spec.name, error=str(error))
         return {"": [str(error)]}
     except ProblemError as error:
-        _record(deck, command, spec.name, error=str(error))
+        record(deck, command, spec.name, error=str(error))
         problem = error.problem
         if problem.status == 403:
             deck.refuse(command, "", problem.detail or problem.title)
         field = "name" if problem.status == 409 else ""
         return problem.errors or {field: [problem.detail or problem.title]}
-    _record(deck, command, spec.name, error="")
+    record(deck, command, spec.name, error="")
     deck.say(f"{spec.name} is deployed")
     deck.look_at(spec.name)
     return {}
@@ -129,7 +131,7 @@ def edit_adapter(deck: Deck, command: Command, adapter: Adapter) -> None:
         head = _EDIT_HEAD.format(name=adapter.name, context=deck.state.context)
         spec = rounds(original, head, partial(deck.surroundings.edit_text, deck))
     except SuspendNotSupported:
-        deck.say("there is no terminal here to hand over to an editor", "warning")
+        deck.say(NO_EDITOR if deck.is_web else "there is no terminal here to hand over to an editor", "warning")
         return
     except NoEditor as error:
         deck.say(str(error), "error")

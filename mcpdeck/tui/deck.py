@@ -30,6 +30,7 @@ from mcpdeck.model.prompt import Misunderstood, Order, complete, parse, resolve
 from mcpdeck.model.registry import BY_ID
 from mcpdeck.model.shell import banner, foot, masthead, strip
 from mcpdeck.model.state import DeckEvent, State, reduce_all
+from mcpdeck.model.tools import find as find_tools
 from mcpdeck.model.trail import Trail, Visit
 from mcpdeck.model.words import ASCII, UNICODE
 from mcpdeck.tui.bindings import global_bindings
@@ -39,18 +40,24 @@ from mcpdeck.tui.surroundings import Opening, Surroundings
 from mcpdeck.tui.tail import Tail
 from mcpdeck.tui.themes import DEFAULTS
 from mcpdeck.tui.views.adapters import AdaptersView
+from mcpdeck.tui.views.approvals import ApprovalsView
 from mcpdeck.tui.views.audit import AuditView
 from mcpdeck.tui.views.contexts import ContextsView
 from mcpdeck.tui.views.detail import DetailView
 from mcpdeck.tui.views.doctor import DoctorView
 from mcpdeck.tui.views.events import EventsView
+from mcpdeck.tui.views.exchange import ExchangeView
 from mcpdeck.tui.views.lines_place import LinesPlace
 from mcpdeck.tui.views.logs import LogsView
 from mcpdeck.tui.views.place import Place
+from mcpdeck.tui.views.playground import PlaygroundView
 from mcpdeck.tui.views.pulse import PulseView
 from mcpdeck.tui.views.session import SessionView
 from mcpdeck.tui.views.sessions import SessionsView
 from mcpdeck.tui.views.table_place import TablePlace
+from mcpdeck.tui.views.tool import ToolView
+from mcpdeck.tui.views.tools import ToolsView
+from mcpdeck.tui.views.traffic import TrafficView
 from mcpdeck.tui.widgets.part_line import PartLine
 from mcpdeck.tui.widgets.prompt import Prompt
 from mcpdeck.tui.widgets.row_table import RowTable
@@ -62,19 +69,28 @@ FLUSH_SECONDS: Final = 0.1  # what comes within it is drawn at once
 SMALLEST: Final = (60, 15)
 QUIT_SECONDS: Final = 2.0
 OTHER_PLACES: Final = (
+    ToolsView,
     SessionsView,
+    TrafficView,
     LogsView,
+    PlaygroundView,
     ContextsView,
     PulseView,
     EventsView,
     AuditView,
     DoctorView,
     SessionView,
+    ExchangeView,
     DetailView,
+    ToolView,
+    ApprovalsView,
 )  # than the first
 OPENS: Final = {  # by a second click on a row
     View.ADAPTERS: "adapter.describe",
-    View.SESSIONS: "session.describe",
+    View.SESSIONS: "session.traffic",
+    View.TRAFFIC: "traffic.open",
+    View.TOOLS: "tool.describe",
+    View.APPROVALS: "approval.describe",
     View.CONTEXTS: "context.switch",
     View.AUDIT: "deed.describe",
 }
@@ -293,8 +309,28 @@ class Deck(App[None]):
         return self._root.query_one(SessionView)
 
     @property
+    def traffic_view(self) -> TrafficView:
+        return self._root.query_one(TrafficView)
+
+    @property
+    def exchange_view(self) -> ExchangeView:
+        return self._root.query_one(ExchangeView)
+
+    @property
     def logs_view(self) -> LogsView:
         return self._root.query_one(LogsView)
+
+    @property
+    def tools_view(self) -> ToolsView:
+        return self._root.query_one(ToolsView)
+
+    @property
+    def playground_view(self) -> PlaygroundView:
+        return self._root.query_one(PlaygroundView)
+
+    @property
+    def tool_view(self) -> ToolView:
+        return self._root.query_one(ToolView)
 
     @property
     def detail_view(self) -> DetailView:
@@ -383,12 +419,17 @@ class Deck(App[None]):
             adapter = target
         if target and command.takes is Takes.SESSION:
             session = target
+        rows = find_tools(self.state, target) if target and command.takes is Takes.TOOL else place.tool_rows
+        row, held = next(iter(rows), None), next(iter(place.approval_ids), "")
         context = target if target and command.takes is Takes.CONTEXT else next(iter(place.context_names), "")
         situation = Situation(
             state=self.state,
             view=place.view,
             adapter=self.state.adapters.get(adapter),
             session=self.state.sessions.get(session),
+            tool=row.tool if row else None,
+            tool_name=row.registered if row else target if command.takes is Takes.TOOL else "",
+            approval=next((each for each in self.state.approvals if each.id == held), None),
             context=context,
             refused=self._refused,
             read_only=self.opening.read_only,
@@ -398,7 +439,9 @@ class Deck(App[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A key is a command only where it is not typed into something, and nothing stands above the deck."""
         if action == "run":
-            return len(self.screen_stack) == 1 and not isinstance(self.focused, Input | TextArea)
+            is_typed_into = isinstance(self.focused, Input | TextArea)
+            while_typing = bool(parameters) and BY_ID[str(parameters[0])].while_typing
+            return len(self.screen_stack) == 1 and (while_typing or not is_typed_into)
         return super().check_action(action, parameters)
 
     async def action_run(self, command_id: str) -> None:
@@ -471,6 +514,13 @@ class Deck(App[None]):
                 return self.themes
             case Takes.CONTEXT:
                 return self.state.contexts
+            case Takes.ENDPOINT:
+                own = (f"/mcp/{toolset.name}" for toolset in self.state.catalogue.toolsets)
+                return ["/mcp", *own, *self.state.adapters]
+            case Takes.TOOL:
+                return [offer.name for offer in self.state.catalogue.offers]
+            case Takes.TOOLSET:
+                return [toolset.name for toolset in self.state.catalogue.toolsets]
 
     @on(Prompt.Submitted)
     async def _typed(self, event: Prompt.Submitted) -> None:

@@ -70,6 +70,7 @@ class Surroundings:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Random = field(default_factory=Random)
     dump_folder: Path = Path()
+    locks: Path | None = None  # where what was accepted of tools is kept
     clipboard: Clipboard = field(default_factory=Clipboard)
     keymap: Keymap = STANDARD
     themes: Mapping[str, Theme] = field(default_factory=lambda: dict(THEMES))

@@ -10,7 +10,7 @@ COMMANDS: Final = (
         title="Preview",
         area="table",
         keys=("p",),
-        views=(View.ADAPTERS, View.SESSIONS),
+        views=(View.ADAPTERS, View.TOOLS, View.SESSIONS, View.APPROVALS),
         help="More of the row, beside the table.",
     ),
     Command(

@@ -3,12 +3,28 @@
 from typing import Final
 
 from mcpdeck.model.prompt import Order
-from mcpdeck.tui.actions import adapters, contexts, identity, lines, sessions, shell, tables, watching
+from mcpdeck.tui.actions import (
+    adapters,
+    contexts,
+    identity,
+    lines,
+    playground,
+    recordings,
+    sessions,
+    shell,
+    tables,
+    tools,
+    traffic,
+    watching,
+)
 from mcpdeck.tui.actions.handlers import HANDLERS
 from mcpdeck.tui.deck import Deck
 
 # Each has entered its own.
-_REGISTERED: Final = (adapters, contexts, identity, lines, sessions, shell, tables, watching)
+_REGISTERED: Final = (
+    *(adapters, contexts, identity, lines, playground, recordings),
+    *(sessions, shell, tables, tools, traffic, watching),
+)
 KNOWN: Final = frozenset(HANDLERS)
 
 

@@ -8,6 +8,7 @@ from textual.containers import Vertical
 from mcpdeck.model.commands import View
 from mcpdeck.model.shell import Part
 from mcpdeck.model.state import State
+from mcpdeck.model.tools import ToolRow
 from mcpdeck.model.words import Tone
 from mcpdeck.tui.widgets.part_line import TitleLine
 
@@ -40,6 +41,16 @@ class Place(Vertical):
     @property
     def session_ids(self) -> Sequence[str]:
         """The sessions that verbs act on here, likewise."""
+        return []
+
+    @property
+    def tool_rows(self) -> Sequence[ToolRow]:
+        """The tools that verbs act on here, likewise."""
+        return []
+
+    @property
+    def approval_ids(self) -> Sequence[str]:
+        """The calls that wait and that verbs act on here, likewise."""
         return []
 
     @property

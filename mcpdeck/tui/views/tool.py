@@ -1,0 +1,98 @@
+"""One tool: what a model reads of it, its schema, what it costs, who may use it. Changes nothing."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+
+from mcpdeck.model import tools
+from mcpdeck.model.commands import View
+from mcpdeck.model.shell import Part
+from mcpdeck.model.state import State
+from mcpdeck.model.tools import ToolRow
+from mcpdeck.model.words import Cell, Glyphs, Tone
+from mcpdeck.tui.bindings import bindings_of
+from mcpdeck.tui.views.place import Place, titled
+from mcpdeck.tui.widgets.part_line import TitleLine
+from mcpdeck.tui.widgets.sheet import Sheet
+
+
+class ToolView(Place):
+    """Its definition comes later than the rest: `told` hands it over, or says why there is none."""
+
+    view = View.TOOL
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of(View.TOOL)
+
+    def __init__(self, *, glyphs: Glyphs, clock: Callable[[], datetime]) -> None:
+        super().__init__(id=View.TOOL)
+        self._glyphs = glyphs
+        self._clock = clock
+        self._last: ToolRow | None = None  # as it was when it was last read
+        self._definition: Mapping[str, Any] | None = None
+        self._trouble = ""
+
+    def compose(self) -> ComposeResult:
+        yield TitleLine(classes="-first -last")
+        yield Sheet()
+
+    @property
+    def sheet(self) -> Sheet:
+        return self.query_one(Sheet)
+
+    @property
+    def tool_rows(self) -> Sequence[ToolRow]:
+        return [self._last] if self._last else []
+
+    @property
+    def definition(self) -> Mapping[str, Any] | None:
+        return self._definition
+
+    @property
+    def crumb(self) -> str:
+        return self._last.name if self._last else ""
+
+    @property
+    def spot(self) -> Hashable:
+        return self._last.key if self._last else ""
+
+    def revisit(self, spot: Hashable, state: State) -> None:
+        found = next((row for row in tools.rows(state) if row.key == spot), None)
+        if found is not None:
+            self.open(found)
+
+    def open(self, row: ToolRow) -> None:
+        is_same = self._last is not None and self._last.key == row.key
+        self._last = row
+        if not is_same:
+            self._definition, self._trouble = None, "Reading what its server says…"
+            self.sheet.scroll_home(animate=False)
+        self._draw()
+
+    def told(self, key: str, definition: Mapping[str, Any] | None, trouble: str = "") -> None:
+        if self._last is not None and self._last.key == key:
+            self._definition, self._trouble = definition, trouble
+            self._draw()
+
+    def focus_content(self) -> None:
+        self.screen.set_focus(self.sheet)
+
+    def apply_filter(self, text: str) -> None:
+        self.sheet.mark(text)
+        self._draw()
+
+    def show_state(self, state: State) -> None:
+        if self.display and self._last is not None:
+            key = self._last.key
+            self._last = next((row for row in tools.rows(state) if row.key == key), self._last)
+            self._draw()
+
+    def _draw(self) -> None:
+        if self._last is None or not self.display:
+            return
+        title = [*titled(self._last.name), Part(f" of {self._last.source}", Tone.DIM), *self._filter_parts()]
+        self.title_line.show(title)
+        lines = [*tools.describe(self._last, self._definition, self._clock(), self._glyphs)]
+        lines += [[], [Cell(self._trouble, Tone.DIM)]] if self._trouble else []
+        self.sheet.show(lines)
