@@ -13,6 +13,7 @@ def show_deck(desk: Desk, words: argparse.Namespace) -> int:
     from mcpdeck.cli.exits import USAGE, Failure
     from mcpdeck.tui import app
     from mcpdeck.tui.identity import KeptIdentity
+    from mcpdeck.tui.tab import is_tab
     from mcpdeck.tui.themes import THEMES
 
     theme = words.theme or desk.settings.theme
@@ -21,7 +22,7 @@ def show_deck(desk: Desk, words: argparse.Namespace) -> int:
     return app.run(
         context=desk.target.context,
         connect=desk.connect,
-        identity=KeptIdentity(desk.places.accounts_file, os.environ, ca_file=desk.contexts.ca_file),
+        identity=KeptIdentity(desk.places.accounts_file, os.environ, ca_file=desk.contexts.ca_file, is_far=is_tab()),
         contexts=desk.contexts,
         places=desk.places,
         view=words.view,

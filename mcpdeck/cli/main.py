@@ -48,6 +48,7 @@ VERBS: Final = {
     "uninstall": _Verb("install", "the gateway out of a cluster"),
     "demo": _Verb("demo", "a gateway with sample servers and traffic, and the deck"),
     "tui": _Verb("tui", "the deck"),
+    "serve": _Verb("serve", "the deck in a browser, on this machine"),
     "contexts": _Verb("contexts", "the gateways that you know by name"),
     "login": _Verb("accounts", "sign in"),
     "logout": _Verb("accounts", "sign out"),

@@ -1,11 +1,13 @@
 """Where this platform keeps what the terminal writes. Creates nothing."""
 
+import os
 from pathlib import Path
 
 import msgspec
 import platformdirs
 
 NAME = "mcpdeck"
+ACCOUNTS_VARIABLE = "MCPDECK_ACCOUNTS_FILE"
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,6 +16,7 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     config: Path
     data: Path
     cache: Path
+    accounts: Path | None = None  # another file than the usual one
 
     @property
     def contexts_file(self) -> Path:
@@ -26,7 +29,7 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def accounts_file(self) -> Path:
         """Who signed in where; tokens are elsewhere."""
-        return self.data / "accounts.json"
+        return self.accounts or self.data / "accounts.json"
 
     @property
     def gateway(self) -> Path:
@@ -55,4 +58,5 @@ def places() -> Places:
         config=platformdirs.user_config_path(NAME),
         data=platformdirs.user_data_path(NAME),
         cache=platformdirs.user_cache_path(NAME),
+        accounts=Path(file) if (file := os.environ.get(ACCOUNTS_VARIABLE)) else None,
     )

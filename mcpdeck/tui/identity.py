@@ -71,10 +71,14 @@ class Identity(Protocol):
 class KeptIdentity:
     """By mcpdeck.auth: accounts in a file, tokens in the OS keyring, or in this process where there is none."""
 
-    def __init__(self, accounts: Path, environ: Mapping[str, str], *, ca_file: Callable[[str], str]) -> None:
+    def __init__(
+        self, accounts: Path, environ: Mapping[str, str], *, ca_file: Callable[[str], str], is_far: bool = False
+    ) -> None:
+        """is_far: the reader sits elsewhere, and a window that opened here would open before somebody else."""
         self._accounts = Accounts(accounts)
         self._environ = environ
         self._ca_file = ca_file  # of a context
+        self._is_far = is_far
 
     @property
     def is_given(self) -> bool:
@@ -84,7 +88,7 @@ class KeptIdentity:
         from mcpdeck.auth.browsers import opens_window, usual_method
         from mcpdeck.auth.vault import open_vault
 
-        has_window = opens_window()
+        has_window = not self._is_far and opens_window()
         if method is Method.BROWSER and not has_window:
             raise AuthError("no browser opens in a window of its own here; :login device-code needs none")
         known = self._accounts.find(context, origin_of(url))
@@ -93,7 +97,7 @@ class KeptIdentity:
             ca_file = self._ca_file(context) or known.ca_file
             chosen = msgspec.structs.replace(known, method=method or usual, ca_file=ca_file)
         else:
-            chosen = self._discovered(context, url, method or usual_method())
+            chosen = self._discovered(context, url, method or (usual_method() if has_window else Method.DEVICE_CODE))
         is_lasting = open_vault(chosen.token_file).is_lasting
         return Plan(chosen, is_agreed=known is not None, is_lasting=is_lasting, opens_window=has_window)
 

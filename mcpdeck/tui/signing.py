@@ -10,8 +10,10 @@ from mcpdeck.tui.daemon import in_daemon
 from mcpdeck.tui.deck import Deck
 from mcpdeck.tui.identity import Identity, Plan
 from mcpdeck.tui.screens.sign_in import SignInScreen
+from mcpdeck.tui.tab import NO_KEYRING
 
 GROUP: Final = "signing in"
+_NO_KEYRING: Final = "there is no OS keyring here: this sign-in lasts as long as the deck, and is written nowhere"
 ANEW: Final = "\n:logout forgets where you signed in before; L then asks the gateway anew"
 
 
@@ -66,7 +68,7 @@ async def _sign_in(deck: Deck, identity: Identity, plan: Plan) -> None:
         deck.apply(SigningEnded())
     deck.say(f"signed in as {done.user}" if done.user else f"signed in by {plan.account.method}")
     if not plan.is_lasting:
-        deck.say_once("there is no OS keyring here: this sign-in lasts as long as the deck, and is written nowhere")
+        deck.say_once(NO_KEYRING if deck.is_web else _NO_KEYRING)
     deck.retry()
 
 
