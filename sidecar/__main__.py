@@ -19,6 +19,7 @@ from sidecar.bridge.calls import TICK
 from sidecar.bridge.modern import ModernBridge
 from sidecar.hosts import Hosts
 from sidecar.household import Household, Timeouts
+from sidecar.leaving import Leaving
 from sidecar.logs import Log
 from sidecar.sessions import Isolation, Sessions
 from sidecar.verdicts import Verdicts
@@ -144,9 +145,10 @@ async def _run(
     address = listener.getsockname()
     hosts = Hosts(_is_loopback(address), options.allow_hosts, options.allow_origins)
     limits = Limits(body=options.max_body)
-    face = Face(household, sessions, modern, path=options.path, hosts=hosts, limits=limits, name=name)
+    leaving = Leaving(lambda: modern.under_way + sessions.under_way == 0 and sessions.have_rested)
+    face = Face(household, sessions, modern, leaving, path=options.path, hosts=hosts, limits=limits, name=name)
     keep = tasks.create_task(household.keep(), name="keep the server running")
-    beat = tasks.create_task(_beat(modern, sessions), name="tick")
+    beat = tasks.create_task(_beat(modern, sessions, leaving), name="tick")
     server = await asyncio.get_running_loop().create_server(face.connect, sock=listener)
     log.say(f"serving {name} at {_url(address)}{options.path}")
 
@@ -163,12 +165,13 @@ async def _run(
     await household.stop()
 
 
-async def _beat(modern: ModernBridge, sessions: Sessions) -> None:
-    """What time brings: comments on quiet streams, calls given up, idle sessions ended."""
+async def _beat(modern: ModernBridge, sessions: Sessions, leaving: Leaving) -> None:
+    """What time brings: comments on quiet streams, calls given up, idle sessions ended, leave to go."""
     while True:
         await asyncio.sleep(TICK)
         modern.tick()
         sessions.tick()
+        leaving.tick()
 
 
 async def _drain(modern: ModernBridge, sessions: Sessions, seconds: float) -> None:

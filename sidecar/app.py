@@ -17,6 +17,7 @@ from sidecar.bridge.legacy import Session
 from sidecar.bridge.modern import ModernBridge
 from sidecar.hosts import Hosts
 from sidecar.household import Household
+from sidecar.leaving import Leaving
 from sidecar.sessions import Sessions
 
 type Head = dict[bytes, bytes]
@@ -27,20 +28,21 @@ _INITIALIZE: Final = b'"initialize"'
 
 
 class Face:
-    """Serves `path` and /healthz. name: the adapter's, for sentences."""
+    """Serves `path`, /healthz and /drained. name: the adapter's, for sentences."""
 
     def __init__(
         self,
         household: Household,
         sessions: Sessions,
         modern: ModernBridge,
+        leaving: Leaving,
         *,
         path: str,
         hosts: Hosts,
         limits: Limits,
         name: str,
     ) -> None:
-        self._household, self._sessions, self._modern = household, sessions, modern
+        self._household, self._sessions, self._modern, self._leaving = household, sessions, modern, leaving
         self._paths = frozenset({path.rstrip("/") or "/", path.rstrip("/") + "/"})
         self._hosts, self._limits, self._name = hosts, limits, name
         self._connections: set[Connection] = set()
@@ -73,6 +75,8 @@ class Face:
                 serve(exchange, head)
         elif request.path == "/healthz" and request.method in ("GET", "HEAD"):
             self._health(exchange)
+        elif request.path == "/drained" and request.method == "GET":
+            self._leaving.ask(exchange)
         else:
             exchange.respond(404, (_TEXT,), b"nothing is served at this path")
 

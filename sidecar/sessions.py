@@ -16,7 +16,7 @@ from gateway.wire.envelope import Message
 from gateway.wire.mcp import Era
 from gateway.wire.replies import Reply
 from sidecar.bridge.calls import TICK
-from sidecar.bridge.legacy import LegacyBridge, Session
+from sidecar.bridge.legacy import RESTED, LegacyBridge, Session
 from sidecar.child import CannotStart, Child
 from sidecar.household import Household, Timeouts
 from sidecar.logs import Log
@@ -87,6 +87,11 @@ class Sessions:
         return sum(len(session.calls) for session in self._by_id.values()) + self._opening
 
     @property
+    def have_rested(self) -> bool:
+        """Whether nobody has called in any of them for a while; who only listens may begin anew elsewhere."""
+        return all(session.ticks >= RESTED for session in self._by_id.values())
+
+    @property
     def is_refused(self) -> bool:
         return self._is_refused
 
@@ -128,7 +133,7 @@ class Sessions:
             bridge.tick()
         idle = self._timeouts.idle / TICK
         for session in tuple(self._by_id.values()):
-            if idle and session.ticks >= idle:
+            if idle and session.ticks >= idle and not session.is_busy:
                 self._log.say(f"a session of {self._name} rested for {self._timeouts.idle:g} s and is ended")
                 self.end(session, "the session rested for too long")
 

@@ -19,6 +19,7 @@ from gateway.wire.envelope import Message, Unreadable
 from gateway.wire.replies import Reply
 from sidecar.bridge.calls import NOT_READING, TOKEN, Call, Calls, Send
 
+RESTED: Final = 2  # ticks without a call, after which a session is not in use
 _HELD: Final = 256  # messages that wait for a GET stream; the oldest go first
 _ASKED: Final = 1024  # requests of the server that no client has answered yet
 _ANNOUNCED: Final = frozenset(  # of no request: these go to GET streams only
@@ -33,7 +34,7 @@ _ANNOUNCED: Final = frozenset(  # of no request: these go to GET streams only
 
 
 class Session:
-    """What a client's Mcp-Session-Id stands for. `ticks` counts how long it has been idle."""
+    """What a client's Mcp-Session-Id stands for. `ticks`: how long it is idle, RESTED at most while it listens."""
 
     def __init__(self, session_id: bytes, bridge: "LegacyBridge") -> None:
         self.id = session_id
@@ -169,7 +170,9 @@ class LegacyBridge:
         for session in self.sessions:
             if session.stream is not None:
                 session.stream.tick()
-            session.ticks = 0 if session.is_busy else session.ticks + 1
+            session.ticks = 0 if session.calls else session.ticks + 1
+            if session.stream is not None and session.stream.is_open:
+                session.ticks = min(session.ticks, RESTED)
 
     def end(self, session: Session, reason: str) -> None:
         """The session is over; the child goes on."""

@@ -61,8 +61,9 @@ class ModernBridge:
 
     @property
     def under_way(self) -> int:
-        """Clients' requests; the sidecar's own do not count."""
-        return sum(call.settle is None for call in self._calls) + len(self._waiting) + len(self._unchecked)
+        """Clients' requests; the sidecar's own do not count, nor subscriptions, which have no end of their own."""
+        calls = sum(call.settle is None and not call.is_listen for call in self._calls)
+        return calls + len(self._waiting) + len(self._unchecked)
 
     # the children's side
 

@@ -14,6 +14,7 @@ from gateway.wire.names import AdapterName, InstanceName
 from gateway.wire.resources import AdapterSpec, Phase, ResourceList, Resources, SecretReference, Stdio
 from tests.support.cluster_gateway import PATIENCE, RUNNER, SMALL, ClusterHalf, cluster_half, scripted_spec, shape_of
 from tests.support.desired import THEN, desired
+from tests.support.sidecar_process import client
 from tests.support.testcluster import as_json, kubectl, runner_image
 
 WEATHER = AdapterName("weather")
@@ -153,6 +154,21 @@ async def test_a_pod_that_leaves_still_serves_and_those_of_a_deleted_adapter_go_
         await half.store.delete(WEATHER, expect=None)
         words = ("wait", "--for=delete", "pod/weather-0", "-n", api.namespace, f"--timeout={PATIENCE}s")
         await asyncio.to_thread(kubectl, *words)  # long before its drain is over
+
+
+async def test_a_pod_whose_sessions_rest_leaves_long_before_its_time(api: Api) -> None:
+    async with cluster_half(api, shape_of(drain=600, grace=2)) as half:
+        await put(half, scripted_spec("weather", replica_count=2))
+        before = await half.sees("weather", ready(2))
+        endpoint = before.instances[1].endpoint
+        assert endpoint is not None
+        async with client(f"http://{endpoint.host}:{endpoint.port}{endpoint.path}") as mcp:
+            assert (await mcp.initialize()).status_code == 200  # and is never used
+            await put(half, scripted_spec("weather", replica_count=1))
+            await half.sees("weather", lambda seen: len(seen.instances) == 1)
+            await asyncio.to_thread(
+                kubectl, "wait", "--for=delete", "pod/weather-1", "-n", api.namespace, f"--timeout={PATIENCE}s"
+            )
 
 
 async def answers(host: str, port: int) -> bool:

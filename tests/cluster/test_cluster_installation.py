@@ -167,6 +167,10 @@ async def test_what_clients_notice_when_parts_die(
                 with capsys.disabled():
                     print(f"\nwhat {CLIENTS} calling clients saw, by fault: {json.dumps(report, indent=1)}")
             assert set(report["nothing"]) == {"ok"}
+            assert set(report["Redis killed"]) == {"ok"}  # each gateway goes on with what it knows itself
+            for what, moves in (("the adapter scaled down", 1), ("the adapter rolled out", 3)):
+                assert set(report[what]) == {"ok", "session lost"}  # only at the end of the pod's time
+                assert report[what]["session lost"] <= moves * CLIENTS
             assert set(report["the API server away"]) == {"ok"}  # the last table serves on
             assert set(report["a gateway's pod deleted"]) == {"ok"}  # it drains, and sessions are sealed, not stored
             assert "session lost" not in report["a gateway crashed"]
@@ -206,6 +210,38 @@ async def _delete_gateway_pod(house: Installed) -> None:
     await _whole(house)
 
 
+async def _kill_redis(house: Installed) -> None:
+    pods = as_json("get", "pods", "-n", house.namespace, "-l", "app.kubernetes.io/name=mcpdeck-redis")["items"]
+    (name,) = (each["metadata"]["name"] for each in pods)
+    await asyncio.to_thread(testcluster.kill_container, name, house.namespace)
+    words = ("rollout", "status", "deployment/mcpdeck-redis", "-n", house.namespace)
+    await asyncio.to_thread(kubectl, *words, f"--timeout={PATIENCE}s")
+
+
+async def _scale_down(house: Installed) -> None:
+    """All the time that the last pod serves its sessions, until it is gone; then up again."""
+    await asyncio.to_thread(kubectl, "scale", "adapter/many", "--replicas=2", "-n", house.adapters)
+    words = ("wait", "--for=delete", "pod/many-2", "-n", house.adapters, f"--timeout={PATIENCE}s")
+    await asyncio.to_thread(kubectl, *words)
+    await asyncio.to_thread(kubectl, "scale", "adapter/many", "--replicas=3", "-n", house.adapters)
+    await _whole(house)
+
+
+async def _roll(house: Installed) -> None:
+    async with httpx.AsyncClient(timeout=30, trust_env=False, headers=house.issuer.headers()) as http:
+        answer = await http.post(f"{house.url}/adapters/many/restart")
+        assert answer.status_code < 300, answer.text
+    words = ("rollout", "status", "statefulset/many", "-n", house.adapters, f"--timeout={4 * PATIENCE}s")
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            before = await asyncio.to_thread(as_json, "get", "statefulset", "many", "-n", house.adapters)
+            if before["metadata"]["generation"] > 1 and before["status"].get("updatedReplicas", 3) < 3:
+                break
+            await asyncio.sleep(0.2)
+    await asyncio.to_thread(kubectl, *words)
+    await _whole(house)
+
+
 async def _whole(house: Installed) -> None:
     """Until everything runs again."""
     words = ("wait", "adapter/many", "--for=jsonpath={.status.readyReplicas}=3", "-n", house.adapters)
@@ -215,6 +251,9 @@ async def _whole(house: Installed) -> None:
 
 
 FAULTS: dict[str, Fault] = {
+    "Redis killed": _kill_redis,
+    "the adapter scaled down": _scale_down,
+    "the adapter rolled out": _roll,
     "an adapter's instance crashed": _crash_adapter,
     "an adapter's pod deleted": _delete_adapter_pod,
     "a gateway crashed": _crash_gateway,

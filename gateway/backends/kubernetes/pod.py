@@ -114,7 +114,7 @@ def _container(spec: AdapterSpec, shape: Shape) -> Json:
         },
         "volumeMounts": _mounts(spec),
         "terminationMessagePolicy": "FallbackToLogsOnError",  # the last log lines come with the pod's status
-        "lifecycle": {"preStop": {"sleep": {"seconds": shape.drain}}},
+        "lifecycle": {"preStop": _drained(spec, shape)},
         **_probes(spec),
     }
     if spec.stdio is not None:
@@ -182,6 +182,16 @@ def _probes(spec: AdapterSpec) -> Json:
         "readinessProbe": is_well | {"timeoutSeconds": 3},
         "livenessProbe": listens | {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
     }
+
+
+def _drained(spec: AdapterSpec, shape: Shape) -> Json:
+    """What a kubelet waits for before SIGTERM; it can't be told to stop waiting.
+
+    A sidecar answers once its sessions have rested. Of other servers nobody knows, so they have all of the time.
+    """
+    if spec.stdio is None:
+        return {"sleep": {"seconds": shape.drain}}
+    return {"httpGet": {"path": f"/drained?seconds={shape.drain}", "port": "mcp"}}
 
 
 def _is_runner(spec: AdapterSpec) -> bool:

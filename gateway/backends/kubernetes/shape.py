@@ -24,7 +24,9 @@ HOME: Final = "/home/runner"
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """drain: seconds that a leaving pod still serves its sessions. grace: seconds between SIGTERM and SIGKILL.
+    """drain: seconds that a leaving pod still serves its sessions, fewer where a sidecar sees that they rest.
+
+    grace: seconds between SIGTERM and SIGKILL.
 
     registry: put before images without a host. gateway_namespace: whose gateways may call adapters; "": this one's.
     workload_account: the ServiceAccount of adapters with useWorkloadIdentity. read_only_images: whether the root of

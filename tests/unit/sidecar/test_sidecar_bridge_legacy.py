@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.wire import envelope
-from sidecar.bridge.legacy import LegacyBridge, Session
+from sidecar.bridge.legacy import RESTED, LegacyBridge, Session
 from tests.support.sidecar_exchange import Asked
 
 
@@ -300,3 +300,16 @@ def test_no_shape_of_message_breaks_the_bridge(message: dict[str, Any]) -> None:
     world.bridge.tick()
     world.bridge.lost("over")
     assert asked.is_answered
+
+
+def test_session_that_only_listens_rests_but_never_for_long() -> None:
+    world = World(2)
+    world.stream(0)
+    world.call(session=1)
+    for _ in range(5):
+        world.bridge.tick()
+    assert [session.ticks for session in world.sessions] == [RESTED, 0]
+    world.says(answer_to(world.sent[0]))
+    for _ in range(5):
+        world.bridge.tick()
+    assert [session.ticks for session in world.sessions] == [RESTED, 5]
