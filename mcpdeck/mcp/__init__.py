@@ -1,1 +1,1 @@
-"""A small MCP client over streamable HTTP, of both eras. Declares no capability, so no server asks it anything."""
+"""A small MCP client over streamable HTTP, of both eras. Servers may ask it what it was told to answer."""

@@ -58,6 +58,18 @@ class Endpoint:
                     raise refusal(answer)
                 yield answer
 
+    @asynccontextmanager
+    async def stream(self, headers: Mapping[str, str]) -> AsyncGenerator[httpx.Response]:
+        """What the server says unasked, for as long as it likes."""
+        endless = httpx.Timeout(None, connect=5.0)
+        head = {"accept": "text/event-stream", **headers}
+        with translated(self.url):
+            async with self._http.stream("GET", self.url, headers=head, timeout=endless) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise refusal(answer)
+                yield answer
+
     async def delete(self, headers: Mapping[str, str]) -> None:
         """The end of a session, whatever the server says to it."""
         with translated(self.url):

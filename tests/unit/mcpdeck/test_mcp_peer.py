@@ -8,7 +8,7 @@ import pytest
 from gateway.wire.mcp import Era
 from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.mcp.exchange import McpError, Refused
-from mcpdeck.mcp.peer import call, connected, tools
+from mcpdeck.mcp.peer import Declined, call, connected, tools
 from tests.support.fake_gateway import Request
 from tests.support.scripted_mcp import Message, Reply, blocks, error, event, result, scripted
 
@@ -187,3 +187,100 @@ async def test_caller_that_leaves_closes_the_stream_which_cancels_the_call() -> 
             async with connected(server.url) as peer, asyncio.timeout(0.3):
                 await tools(peer)
         await server.until(server.left.is_set)
+
+
+FORM = {"mode": "form", "message": "Who?", "requestedSchema": {"type": "object", "properties": {"name": {}}}}
+
+
+async def asking_modern(request: Request, message: Message) -> Reply:
+    if message["method"] == "server/discover":
+        return Reply(message=result(message, DISCOVERED))
+    said = message["params"].get("inputResponses")
+    if said is None:
+        asked = {"who": {"method": "elicitation/create", "params": FORM}}
+        again = {"resultType": "input_required", "inputRequests": asked, "requestState": "s\u00e9aled"}
+        return Reply(message=result(message, again))
+    told = {"content": [], "structuredContent": {"said": said, "state": message["params"]["requestState"]}}
+    return Reply(message=result(message, told))
+
+
+async def test_rounds_of_the_modern_era_are_answered_and_the_state_goes_back_as_it_came() -> None:
+    asked: list[Message] = []
+
+    async def answer(question: Message) -> dict[str, Any]:
+        asked.append(question)
+        return {"action": "accept", "content": {"name": "Ada"}}
+
+    async with scripted(asking_modern) as server, connected(server.url, answer=answer) as peer:
+        told = await call(peer, TOOL, {})
+    assert asked[0]["params"] == FORM
+    said = {"who": {"action": "accept", "content": {"name": "Ada"}}}
+    assert told["structuredContent"] == {"said": said, "state": "s\u00e9aled"}
+    ids = [message["id"] for message in server.messages]
+    assert len(set(ids)) == 3
+    capabilities = server.messages[0]["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"]
+    assert capabilities == {"elicitation": {"form": {}, "url": {}}, "sampling": {}}
+
+
+async def test_declining_ends_the_call_and_says_so() -> None:
+    async def answer(question: Message) -> dict[str, Any]:
+        raise Declined("not now")
+
+    async with scripted(asking_modern) as server, connected(server.url, answer=answer) as peer:
+        with pytest.raises(McpError, match="not now"):
+            await call(peer, TOOL, {})
+
+
+async def test_legacy_question_is_answered_while_its_call_goes_on() -> None:
+    answered = asyncio.Event()
+
+    async def asking(request: Request, message: Message) -> Reply:
+        if message.get("method") == "server/discover":
+            return Reply(400, message=error(message, -32600, "begin with initialize"))
+        if message.get("method") == "initialize":
+            return Reply(message=result(message, INITIALIZED), headers={"mcp-session-id": "s1"})
+        if message.get("method") == "tools/call":
+            question = {"jsonrpc": "2.0", "id": 7, "method": "elicitation/create", "params": FORM}
+
+            async def events() -> Any:
+                yield event(question)
+                await answered.wait()
+                yield event(result(message, {"content": [], "isError": False}))
+
+            return Reply(events=events())
+        if message.get("id") == 7:
+            answered.set()
+        return Reply(202)
+
+    async def answer(question: Message) -> dict[str, Any]:
+        return {"action": "decline"}
+
+    async with scripted(asking) as server, connected(server.url, answer=answer) as peer:
+        assert await call(peer, TOOL, {}, hear=lambda _message: None) == {"content": [], "isError": False}
+    assert {"jsonrpc": "2.0", "id": 7, "result": {"action": "decline"}} in server.messages
+    [called] = [message for message in server.messages if message.get("method") == "tools/call"]
+    assert called["params"]["_meta"] == {"progressToken": called["id"]}
+
+
+async def test_legacy_server_is_told_of_a_call_that_nobody_waits_for() -> None:
+    begun = asyncio.Event()
+
+    async def slow(request: Request, message: Message) -> Reply:
+        if message.get("method") == "tools/call":
+
+            async def events() -> Any:
+                begun.set()
+                await asyncio.Event().wait()
+                yield b""
+
+            return Reply(events=events())
+        return await legacy(request, message)
+
+    async with scripted(slow) as server, connected(server.url) as peer:
+        async with asyncio.TaskGroup() as group:
+            calling = group.create_task(call(peer, TOOL, {}))
+            await begun.wait()
+            calling.cancel()
+        [called] = [message for message in server.messages if message.get("method") == "tools/call"]
+        [told] = [message for message in server.messages if message.get("method") == "notifications/cancelled"]
+    assert told["params"]["requestId"] == called["id"]
