@@ -13,7 +13,7 @@ from gateway.wire.audit import AuditRecord
 from gateway.wire.policies import ApprovalDecision, PendingApproval, Policy, PolicySpec, Question, Tested
 from gateway.wire.problems import Problem
 from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, LiveSession, WhoAmI
-from gateway.wire.tools import OfferedTool, Tool, Toolset, ToolsetSpec, ToolSpec, ToolStatus
+from gateway.wire.tools import OfferedTool, Tool, ToolsCost, Toolset, ToolsetSpec, ToolSpec, ToolStatus
 from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.model.plain import decode, plain
 
@@ -147,6 +147,11 @@ def delete_tool(name: str) -> Ask[None]:
 
 def tool_status(name: str) -> Ask[ToolStatus]:
     return Ask(method="GET", path=path("tools", name, "status"), kind=ToolStatus)
+
+
+def costs() -> Ask[list[ToolsCost]]:
+    """Of the lists of /mcp and of each toolset, as the caller gets them."""
+    return Ask(method="GET", path="/offers/cost", kind=list[ToolsCost])
 
 
 def toolsets() -> Ask[list[Toolset]]:

@@ -76,8 +76,8 @@ def make_app(
     all_checks = {"reconciler": lambda: reconciler.trouble, **(checks or {})}
     for routes in (
         adapter_routes(adapters),
-        tool_routes(tools, offers),
-        toolset_routes(toolsets),
+        tool_routes(tools, toolsets, offers),
+        toolset_routes(toolsets, offers),
         policy_routes(policies, in_force),
         approval_routes(in_force),
         log_routes(adapters, tools, logs, door),

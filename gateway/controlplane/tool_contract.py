@@ -14,7 +14,7 @@ from gateway.controlplane.operations import (
 )
 from gateway.wire.policies import ApprovalDecision, PendingApproval, Policy, PolicySpec, Question, Tested
 from gateway.wire.resources import LiveSession, Page
-from gateway.wire.tools import OfferedTool, Tool, Toolset, ToolsetSpec, ToolSpec, ToolStatus
+from gateway.wire.tools import OfferedTool, Tool, ToolsCost, Toolset, ToolsetSpec, ToolSpec, ToolStatus
 
 TOOL_TAGS: Final[Mapping[str, str]] = {
     "tools": "What is offered at /mcp: HTTP tool servers, and tools of adapters.",
@@ -118,6 +118,15 @@ TOOL_OPERATIONS: Final = (
         description="Of the registered tools that the caller may read: exported names, what each costs a model, why "
         "one is quarantined, and how often it was called since this gateway started.",
         answer=list[OfferedTool],
+    ),
+    Operation(
+        method="GET",
+        path="/offers/cost",
+        endpoint="tools.cost",
+        summary="What lists of tools cost a model",
+        description="Of the list that the caller gets at /mcp (`toolset` is empty), and of each toolset that it may "
+        "read: tools, tokens by estimate, the budget, and a warning where they are more.",
+        answer=list[ToolsCost],
     ),
     Operation(
         method="GET",

@@ -1,8 +1,9 @@
 """/tools, /toolsets and /offers: decode, ask the service, encode."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import msgspec
 from quart import Blueprint, Response, g, request
 
 from gateway.controlplane import lists, replies
@@ -14,7 +15,7 @@ from gateway.services.decoding import decode, decode_merge
 from gateway.services.managed import Managed, is_match
 from gateway.services.tools import Tools, Toolsets
 from gateway.wire.resources import Page
-from gateway.wire.tools import ToolsetSpec, ToolSpec
+from gateway.wire.tools import Toolset, ToolsetSpec, ToolSpec
 
 _TOOL_FILTERS: Final[lists.Filters[DesiredTool]] = {
     "createdBy": lambda each: (each.created_by,),
@@ -25,13 +26,18 @@ _TOOL_FILTERS: Final[lists.Filters[DesiredTool]] = {
 _TOOLSET_FILTERS: Final[lists.Filters[DesiredToolset]] = {"createdBy": lambda each: (each.created_by,)}
 
 
-def tool_routes(tools: Tools, offers: Offers) -> Blueprint:
+def tool_routes(tools: Tools, toolsets: Toolsets, offers: Offers) -> Blueprint:
     routes = Blueprint("tools", __name__)
 
     @routes.get("/offers")
     async def offered() -> Response:
         names = {each.name for each in await tools.visible(principal())}
         return replies.json([each for each in offers.offered() if each.tool in names])
+
+    @routes.get("/offers/cost")
+    async def cost() -> Response:
+        own = offers.cost(principal(), None)
+        return replies.json([own, *(offers.cost(principal(), each) for each in await toolsets.visible(principal()))])
 
     manage(routes, tools, "tools", ToolSpec, filters=_TOOL_FILTERS, searched=_tool_texts)
 
@@ -46,31 +52,54 @@ def tool_routes(tools: Tools, offers: Offers) -> Blueprint:
     return routes
 
 
-def toolset_routes(toolsets: Toolsets) -> Blueprint:
+def toolset_routes(toolsets: Toolsets, offers: Offers) -> Blueprint:
     routes = Blueprint("toolsets", __name__)
-    manage(routes, toolsets, "toolsets", ToolsetSpec, filters=_TOOLSET_FILTERS, searched=_toolset_texts)
+
+    def with_cost(desired: DesiredToolset) -> Toolset:
+        return msgspec.structs.replace(desired.shown(to_writer=True), cost=offers.cost(principal(), desired))
+
+    manage(
+        routes,
+        toolsets,
+        "toolsets",
+        ToolsetSpec,
+        filters=_TOOLSET_FILTERS,
+        searched=_toolset_texts,
+        told=with_cost,
+    )
     return routes
 
 
 def manage(
-    routes: Blueprint, managed: Managed[Any, Any], plural: str, kind: Any, *, filters: Any, searched: Any
+    routes: Blueprint,
+    managed: Managed[Any, Any],
+    plural: str,
+    kind: Any,
+    *,
+    filters: Any,
+    searched: Any,
+    told: Callable[[Any], Any] | None = None,
 ) -> None:
-    """Create, list, get, replace, patch, delete: the same for each kind."""
+    """Create, list, get, replace, patch, delete: the same for each kind. told: how one is shown to its caller."""
+    told = told or _resource
+
+    def shown(desired: Kept, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        return replies.json(told(desired), status, {"ETag": desired.etag, **(headers or {})})
 
     @routes.post(f"/{plural}")
     async def create() -> Response:
         spec = decode(await replies.body(), kind)
         g.target = spec.name
         created = await managed.create(principal(), spec)
-        return _shown(created, 201, {"Location": f"/{plural}/{created.name}"})
+        return shown(created, 201, {"Location": f"/{plural}/{created.name}"})
 
     @routes.get(f"/{plural}")
     async def listing() -> Response:
         visible = await managed.visible(principal())
         found = lists.asked(visible, request.args, key=lambda each: each.name, filters=filters, searched=searched)
         if isinstance(found, Page):
-            return replies.json(Page(items=[_resource(each) for each in found.items], next_cursor=found.next_cursor))
-        return replies.json([_resource(each) for each in found])
+            return replies.json(Page(items=[told(each) for each in found.items], next_cursor=found.next_cursor))
+        return replies.json([told(each) for each in found])
 
     @routes.get(f"/{plural}/<name>")
     async def one(name: str) -> Response:
@@ -78,17 +107,17 @@ def manage(
         known = request.headers.get("If-None-Match", "")
         if known and is_match(known, found.etag):
             return Response(b"", status=304, headers={"ETag": found.etag})
-        return _shown(found)
+        return shown(found)
 
     @routes.put(f"/{plural}/<name>")
     async def replace(name: str) -> Response:
         spec = decode(await replies.body(), kind)
-        return _shown(await managed.replace(principal(), name, spec, if_match=_if_match()))
+        return shown(await managed.replace(principal(), name, spec, if_match=_if_match()))
 
     @routes.patch(f"/{plural}/<name>")
     async def patch(name: str) -> Response:
         merge = decode_merge(await replies.body())
-        return _shown(await managed.patch(principal(), name, merge, if_match=_if_match()))
+        return shown(await managed.patch(principal(), name, merge, if_match=_if_match()))
 
     @routes.delete(f"/{plural}/<name>")
     async def delete(name: str) -> Response:

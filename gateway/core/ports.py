@@ -13,12 +13,12 @@ from gateway.core.grants import Grant
 from gateway.core.inbound import Legacy, Modern
 from gateway.core.observed import Observed
 from gateway.core.routes import Endpoint, Route
-from gateway.core.tools import Registered
+from gateway.core.tools import DesiredToolset, Registered
 from gateway.wire.http1 import Request
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName, InstanceName
 from gateway.wire.resources import AdapterSpec, Authorization
-from gateway.wire.tools import OfferedTool
+from gateway.wire.tools import OfferedTool, ToolsCost
 
 
 class Asking(Protocol):
@@ -90,6 +90,9 @@ class Offers(Protocol):
 
     def problem(self, source: AdapterName) -> str:
         """What is wrong with an adapter's lists, in a sentence; "" where nothing is."""
+
+    def cost(self, principal: Principal | None, toolset: DesiredToolset | None) -> ToolsCost:
+        """Of the list that a principal gets; None: of all that is in it. toolset: None for /mcp itself."""
 
 
 class AdaptersDoor(Protocol):

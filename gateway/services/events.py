@@ -17,15 +17,15 @@ import msgspec
 
 from gateway.core.access import Ownership, Principal
 from gateway.core.desired import Desired
-from gateway.core.tools import DesiredTool
+from gateway.core.tools import DesiredTool, DesiredToolset
 from gateway.services.entries import Audience, Entry, Key, Reader, block, chunked, widened
 from gateway.wire import sse
 from gateway.wire.resources import AdapterStatus, LiveSession
-from gateway.wire.tools import ToolStatus
+from gateway.wire.tools import ToolsCost, ToolStatus
 
 KEEP_ALIVE: Final = 15.0  # seconds between comments on a silent stream
 REMEMBERED: Final = 4096  # how many of what is gone a reader that comes back is still told
-_ADAPTER, _SESSION, _TOOL = "Adapter", "Session", "Tool"
+_ADAPTER, _SESSION, _TOOL, _TOOLSET = "Adapter", "Session", "Tool", "Toolset"
 
 
 class Hub:
@@ -70,6 +70,20 @@ class Hub:
             for_writers=msgspec.json.encode(desired.shown(to_writer=True)),
             status=msgspec.json.encode(status),
         )
+
+    def show_toolset(self, desired: DesiredToolset, cost: ToolsCost) -> None:
+        """cost: of all that is in it, for writers: readers may see but a part."""
+        shown = desired.shown(to_writer=True)
+        self._show(
+            (_TOOLSET, desired.name),
+            Audience(desired.ownership),
+            adapter="",
+            resource=msgspec.json.encode(shown),
+            for_writers=msgspec.json.encode(msgspec.structs.replace(shown, cost=cost)),
+        )
+
+    def hide_toolset(self, name: str) -> None:
+        self._hide((_TOOLSET, name))
 
     def hide_tool(self, name: str) -> None:
         self._hide((_TOOL, name))

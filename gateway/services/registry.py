@@ -47,6 +47,8 @@ class Registry:
         self._period = period
         self._registered = Registered()
         self._shown: set[AdapterName] = set()
+        self._shown_toolsets: set[AdapterName] = set()
+        self._warned: set[str] = set()
         self._stirred = asyncio.Event()
 
     async def run(self) -> None:
@@ -113,6 +115,21 @@ class Registry:
         for gone in sorted(self._shown - names):
             self._hub.hide_tool(gone)
         self._shown = names
+        self._show_toolsets()
+
+    def _show_toolsets(self) -> None:
+        warned = {self._offers.cost(None, None).warning}
+        for each in self._registered.toolsets:
+            cost = self._offers.cost(None, each)
+            warned.add(cost.warning)
+            self._hub.show_toolset(each, cost)
+        places = {each.name for each in self._registered.toolsets}
+        for gone in sorted(self._shown_toolsets - places):
+            self._hub.hide_toolset(gone)
+        self._shown_toolsets = places
+        for warning in sorted(warned - self._warned - {""}):
+            log.warning("%s; see: mcpdeck tools cost", warning)
+        self._warned = warned
 
 
 def _status(base: AdapterStatus, offered: list[OfferedTool]) -> ToolStatus:

@@ -26,6 +26,7 @@ from gateway.toolrouter.approvals import Approvals
 from gateway.toolrouter.backstage import Backstage
 from gateway.toolrouter.calls import Caller
 from gateway.toolrouter.catalog import Catalog, Known, Offer, build
+from gateway.toolrouter.cost import BUDGET, of_list
 from gateway.toolrouter.guard import Guard
 from gateway.toolrouter.legacy import LegacyFace
 from gateway.toolrouter.modern import ModernFace, no_toolset
@@ -35,7 +36,7 @@ from gateway.toolrouter.weighing import Unfit, direct
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 from gateway.wire.policies import Question, Tested
-from gateway.wire.tools import OfferedTool
+from gateway.wire.tools import OfferedTool, ToolsCost
 
 TICK: Final = 5.0  # seconds between looks at quiet streams
 SETTLING: Final = 5.0  # seconds that a request waits for adapters that were never asked yet
@@ -46,8 +47,9 @@ log = logging.getLogger(__name__)
 class Router:
     """core.ports.ToolsDoor and Offers. Serves within `serving`, which is given the data plane's door.
 
-    witness: is told of calls that policies refuse. `on_change` is called when what is offered may be another set, or
-    stand otherwise; it must not wait.
+    budget: tokens that a list may cost where its toolset does not say, 0 for no bound. witness: is told of calls that
+    policies refuse. `on_change` is called when what is offered may be another set, or stand otherwise; it must not
+    wait.
     """
 
     def __init__(
@@ -56,13 +58,14 @@ class Router:
         sealer: Sealer,
         *,
         witness: Witness | None = None,
+        budget: int = BUDGET,
         clock: Callable[[], float] = time.time,
         tick: float = TICK,
     ) -> None:
         self.on_change: Callable[[], None] | None = None
         self.approvals = Approvals()
         self.has_policies = False
-        self._routes, self._tick = routes, tick
+        self._routes, self._tick, self._budget = routes, tick, budget
         self._guard = Guard(self.approvals, witness=witness)
         self._backstage = Backstage(routes, self._guard)
         self._sessions = Sessions(sealer, clock)
@@ -133,6 +136,12 @@ class Router:
         """What is wrong with an adapter's lists; "" where all is well."""
         peer = self._peers.get(source)
         return peer.problem if peer is not None else ""
+
+    def cost(self, principal: Principal | None, toolset: DesiredToolset | None) -> ToolsCost:
+        found = self._backstage.sight.costs(principal, toolset)
+        if toolset is None:
+            return of_list("", found, self._budget)
+        return of_list(toolset.name, found, toolset.spec.token_budget or self._budget)
 
     def tested(self, question: Question) -> list[Tested]:
         """What policies make of calls. Raises core.policy.Faulty."""

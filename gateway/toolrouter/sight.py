@@ -12,7 +12,7 @@ import msgspec
 from gateway.core.access import Principal, may_read
 from gateway.core.routes import RoutingTable
 from gateway.core.tools import DesiredToolset
-from gateway.toolrouter import discovery
+from gateway.toolrouter import cost, discovery
 from gateway.toolrouter.asking import IDENTITY
 from gateway.toolrouter.catalog import Catalog, Missing, Offer, Thing
 from gateway.toolrouter.search import Index, entry
@@ -62,6 +62,17 @@ class Sight:
     def tools(self, principal: Principal, toolset: DesiredToolset | None) -> Iterator[Offer]:
         return (each for each in self.catalog.offers.values() if self._is_in(principal, each, toolset))
 
+    def costs(self, principal: Principal | None, toolset: DesiredToolset | None) -> list[int]:
+        """Tokens of each definition in the list that a principal gets; None: of all that is in it."""
+        if toolset is not None and toolset.spec.discovery:
+            return [cost.tokens(each) for each in discovery.TOOLS]
+        offers = self.catalog.offers.values()
+        return [
+            each.tokens
+            for each in offers
+            if self._is_listed(each, toolset) and (principal is None or self.sees(principal, each))
+        ]
+
     def prompt(self, principal: Principal, name: str) -> Thing | None:
         return self._seen(principal, self.catalog.prompts.get(name))
 
@@ -106,11 +117,13 @@ class Sight:
         return [each for each in things if self.sees(principal, each)]
 
     def _is_in(self, principal: Principal, offer: Offer, toolset: DesiredToolset | None) -> bool:
+        return self._is_listed(offer, toolset) and self.sees(principal, offer)
+
+    def _is_listed(self, offer: Offer, toolset: DesiredToolset | None) -> bool:
+        """Whoever may see it."""
         if offer.drift and (toolset is None or toolset.spec.drift is Drift.BLOCK):
             return False
-        if toolset is not None and not holds(toolset.spec, offer.name, offer.source, offer.original):
-            return False
-        return self.sees(principal, offer)
+        return toolset is None or holds(toolset.spec, offer.name, offer.source, offer.original)
 
     def _seen(self, principal: Principal, thing: Thing | None) -> Thing | None:
         return thing if thing is not None and self.sees(principal, thing) else None

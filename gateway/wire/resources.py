@@ -272,7 +272,8 @@ class WhoAmI(_Returned, frozen=True, kw_only=True):
 
 
 class ChangeEvent(_Returned, frozen=True, kw_only=True):
-    """One message of `/events`: `type` is `added`, `modified`, `deleted` or `status`; `kind` Adapter, Tool or Session.
+    """One message of `/events`: `type` is `added`, `modified`, `deleted` or `status`; `kind` Adapter, Tool, Toolset
+    or Session.
 
     `resource` is what `kind` says, or for `status` an AdapterStatus (of a Tool a ToolStatus); absent on `deleted`.
     """

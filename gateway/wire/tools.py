@@ -158,6 +158,19 @@ class OfferedTool(_Returned, frozen=True, kw_only=True, omit_defaults=True):
     last_called_at: datetime | None = None
 
 
+class ToolsCost(_Returned, frozen=True, kw_only=True, omit_defaults=True):
+    """What a list of tools costs the model that reads it: an estimate (`toolrouter.cost`).
+
+    toolset: "" for /mcp itself. budget: tokens; 0 for no bound. warning: a sentence where they are more, else "".
+    """
+
+    toolset: str = ""
+    tools: int = 0
+    tokens: int = 0
+    budget: int = 0
+    warning: str = ""
+
+
 class ToolStatus(AdapterStatus, frozen=True, kw_only=True, rename="camel"):
     """A tool's status: of its workload, or of the adapter that it belongs to, and what is offered of it at /mcp."""
 
@@ -168,7 +181,7 @@ class ToolsetSpec(_Strict, frozen=True, kw_only=True, omit_defaults=True):
     """A named subset of tools at /mcp/{name}, with roles of its own on top of each tool's.
 
     tools, exclude: patterns (`*`, `?`) of exported names, or of `source/original`. discovery: three tools that search,
-    describe and call stand for the list. token_budget: what its list may cost a model before a warning; 0 for no bound.
+    describe and call stand for the list. token_budget: what its list may cost before a warning; 0: the gateway's.
     """
 
     name: str
@@ -182,8 +195,9 @@ class ToolsetSpec(_Strict, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Toolset(ToolsetSpec, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=False, omit_defaults=False):
-    """A toolset as the gateway returns it."""
+    """A toolset as the gateway returns it. cost: of the list that the caller gets of it."""
 
+    cost: ToolsCost | None = None
     id: str
     created_by: str
     created_at: datetime
@@ -294,7 +308,7 @@ def problems_of_toolset(spec: ToolsetSpec) -> Problems:
     if len(spec.description) > DESCRIPTION_LENGTH:
         found["description"] = [f"has more than {DESCRIPTION_LENGTH} characters"]
     if spec.token_budget < 0:
-        found["tokenBudget"] = ["must be 0 (no bound) or more"]
+        found["tokenBudget"] = ["must be 0 (the gateway's) or more"]
     for field, patterns in (("tools", spec.tools), ("exclude", spec.exclude)):
         if not all(patterns):
             found[field] = ["holds an empty pattern"]

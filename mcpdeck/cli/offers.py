@@ -1,12 +1,13 @@
 """`mcpdeck tools …`: what the gateway offers at /mcp, what it costs, and whether it is what somebody once looked at."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from gateway.wire.tools import ALL, OfferedTool, Tool, ToolSpec, ToolView, problems_of
+from gateway.wire.tools import ALL, OfferedTool, Tool, ToolsCost, ToolSpec, ToolView, problems_of
 from mcpdeck import control
 from mcpdeck.cli import importing, output
 from mcpdeck.cli.consent import add_consent, must_consent
@@ -32,7 +33,6 @@ def _origin(tool: Tool) -> str:
 
 
 LOCK_FILE: Final = "tools.lock.json"
-BUDGET: Final = 20_000  # tokens of a list before a warning; a tenth of a model's usual window
 
 OFFERS: Final = View[OfferedTool](
     kind="OfferedTool",
@@ -62,6 +62,19 @@ TOOLS: Final = View[Tool](
 )
 
 
+COSTS: Final = View[ToolsCost](
+    kind="ToolsCost",
+    columns=[
+        Column("LIST", lambda each: f"{OWN}/{each.toolset}" if each.toolset else OWN),
+        Column("TOOLS", lambda each: str(each.tools), is_right=True, key=lambda each: each.tools),
+        Column("TOKENS", lambda each: str(each.tokens), is_right=True, key=lambda each: each.tokens,
+               tone=lambda each: "33" if each.warning else ""),
+        Column("BUDGET", lambda each: str(each.budget or ""), is_right=True, key=lambda each: each.budget),
+    ],
+    name=lambda each: f"{OWN}/{each.toolset}" if each.toolset else OWN,
+)  # fmt: skip
+
+
 def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     line = "What the gateway offers at /mcp."
     verbs = commands.add_parser("tools", help=line, description=line).nested()
@@ -74,6 +87,11 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     add_reach(found)
     output.add_options(found)
     found.set_defaults(run=_list)
+    line = "What each list of tools costs the model that reads it (an estimate), and its budget."
+    cost = verbs.add_parser("cost", help=line, description=line)
+    cost.add_argument("--check", action="store_true", help="8 where a list is above its budget (for CI)")
+    output.add_options(cost)
+    cost.set_defaults(run=_cost)
     line = "What is registered."
     registered = verbs.add_parser("registered", help=line, description=line)
     output.add_options(registered)
@@ -143,7 +161,8 @@ def _list(words: argparse.Namespace, desk: Desk) -> int:
     if not found:
         desk.printer.tell("no tools; mcpdeck tools register ADAPTER offers those of an adapter")
     elif not desk.printer.output.is_machines:
-        desk.printer.tell(f"{len(offered)} tools, about {total} tokens of definitions{_advice(total)}")
+        desk.printer.tell(f"{len(offered)} tools, about {total} tokens of definitions")
+        _warn(desk.target.do(control.costs())[:1], desk)
     return OK
 
 
@@ -153,10 +172,19 @@ def _is_wanted(offer: OfferedTool, words: argparse.Namespace) -> bool:
     return bool(offer.quarantine or offer.drift) if words.quarantined else True
 
 
-def _advice(total: int) -> str:
-    if total <= BUDGET:
-        return ""
-    return f": more than {BUDGET}, and a model reads them all each time; a toolset with --discovery is short"
+def _cost(words: argparse.Namespace, desk: Desk) -> int:
+    found = desk.target.do(control.costs())
+    desk.printer.many(COSTS, found)
+    _warn(found, desk)
+    if words.check and (over := [each for each in found if each.warning]):
+        raise Failure(CONFLICT, f"{len(over)} of {len(found)} lists are above their budgets", name="budgets")
+    return OK
+
+
+def _warn(costs: Iterable[ToolsCost], desk: Desk) -> None:
+    for each in costs:
+        if each.warning:
+            desk.printer.tell(f"{each.warning}: it reads them all each time; a toolset with --discovery is short")
 
 
 def _registered(words: argparse.Namespace, desk: Desk) -> int:  # noqa: ARG001 - a command's signature

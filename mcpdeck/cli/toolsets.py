@@ -15,6 +15,11 @@ from mcpdeck.cli.target import OWN
 if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
 
+
+def _tone(toolset: Toolset) -> str:
+    return "33" if toolset.cost and toolset.cost.warning else ""
+
+
 TOOLSETS: Final = View[Toolset](
     kind="Toolset",
     columns=[
@@ -22,6 +27,20 @@ TOOLSETS: Final = View[Toolset](
         Column("TOOLS", lambda each: ",".join(each.tools)),
         Column("EXCEPT", lambda each: ",".join(each.exclude)),
         Column("DISCOVERY", lambda each: "yes" if each.discovery else ""),
+        Column(
+            "OFFERED",
+            lambda each: str(each.cost.tools) if each.cost else "",
+            is_right=True,
+            key=lambda each: each.cost.tools if each.cost else 0,
+        ),
+        Column(
+            "TOKENS",
+            lambda each: str(each.cost.tokens) if each.cost else "",
+            is_right=True,
+            key=lambda each: each.cost.tokens if each.cost else 0,
+            tone=_tone,
+        ),
+        Column("BUDGET", lambda each: str(each.cost.budget or "") if each.cost else "", is_right=True),
         Column("ROLES", lambda each: ",".join(each.required_roles)),
         Column("OWNER", lambda each: each.created_by),
     ],
@@ -50,7 +69,7 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     create.add_argument("--discovery", action="store_true",
                         help="three tools that search, describe and call stand for the list")  # fmt: skip
     create.add_argument("--drift", choices=list(Drift), default=Drift.BLOCK, help="of pinned tools that changed; block")
-    create.add_argument("--token-budget", type=int, default=0, metavar="N", help="a warning above; 0 for none")
+    create.add_argument("--token-budget", type=int, default=0, metavar="N", help="a warning above; 0 for the gateway's")
     create.add_argument("--role", action="append", default=[], help="who else may use it; repeat")
     create.add_argument("--description", default="", help="what clients are told it is for")
     output.add_options(create, table=False)
@@ -65,14 +84,23 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
 def _list(words: argparse.Namespace, desk: Desk) -> int:  # noqa: ARG001 - a command's signature
     found = desk.target.do(control.toolsets())
     desk.printer.many(TOOLSETS, found)
+    for each in found:
+        _warn(each, desk)
     if not found:
         desk.printer.tell("no toolsets; everything is at /mcp")
     return OK
 
 
 def _get(words: argparse.Namespace, desk: Desk) -> int:
-    desk.printer.one(TOOLSETS, desk.target.do(control.toolset(words.name)))
+    found = desk.target.do(control.toolset(words.name))
+    desk.printer.one(TOOLSETS, found)
+    _warn(found, desk)
     return OK
+
+
+def _warn(toolset: Toolset, desk: Desk) -> None:
+    if toolset.cost is not None and toolset.cost.warning:
+        desk.printer.tell(f"{toolset.cost.warning}; --discovery, or fewer --tool, is short")
 
 
 def _create(words: argparse.Namespace, desk: Desk) -> int:
@@ -92,6 +120,7 @@ def _create(words: argparse.Namespace, desk: Desk) -> int:
     desk.target.must_be_writable()
     made = desk.target.do(control.create_toolset(spec))
     desk.printer.tell(f"{made.name} is at {desk.target.mcp_url(f'{OWN}/{made.name}')}")
+    _warn(made, desk)
     if words.output:
         desk.printer.one(TOOLSETS, made)
     return OK

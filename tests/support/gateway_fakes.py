@@ -20,7 +20,7 @@ from gateway.core.hosts import Hosts
 from gateway.core.observed import NOTHING, Instance, Observed
 from gateway.core.ports import Authenticator, LogLine, Position
 from gateway.core.routes import Endpoint, Routes
-from gateway.core.tools import Registered
+from gateway.core.tools import DesiredToolset, Registered
 from gateway.services.adapters import Adapters
 from gateway.services.audit import AuditLog
 from gateway.services.events import Hub
@@ -35,12 +35,13 @@ from gateway.services.workloads import workloads
 from gateway.stores.kinds import POLICIES, TOOLS, TOOLSETS
 from gateway.stores.memory import MemoryStore
 from gateway.toolrouter.approvals import Approvals
+from gateway.toolrouter.cost import of_list
 from gateway.toolrouter.guard import Guard
 from gateway.wire import sse
 from gateway.wire.names import AdapterName, InstanceName, PrincipalId, instance_name
 from gateway.wire.policies import Question, Tested
 from gateway.wire.resources import AdapterSpec, ChangeEvent, Phase, Stdio
-from gateway.wire.tools import OfferedTool
+from gateway.wire.tools import OfferedTool, ToolsCost
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 WEATHER = AdapterName("weather")
@@ -197,6 +198,10 @@ class FakeOffers:
 
     def problem(self, source: AdapterName) -> str:
         return self.problems.get(source, "")
+
+    def cost(self, principal: Principal | None, toolset: DesiredToolset | None) -> ToolsCost:
+        budget = toolset.spec.token_budget if toolset is not None else 0
+        return of_list(toolset.name if toolset is not None else "", [each.tokens for each in self.tools], budget)
 
 
 class ControlPlane:

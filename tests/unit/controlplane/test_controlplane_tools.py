@@ -175,10 +175,46 @@ async def test_toolsets_are_managed_the_same_way(plane: ControlPlane) -> None:
     assert (await plane.ask("PATCH", "/toolsets/team", ADA, json={"discovery": True})).json["discovery"] is True
     assert (await plane.ask("GET", "/toolsets/team", EVE)).status == 403
     assert (await plane.ask("POST", "/toolsets", ADA, json={"name": "x", "tokenBudget": -1})).errors == {
-        "tokenBudget": ["must be 0 (no bound) or more"]
+        "tokenBudget": ["must be 0 (the gateway's) or more"]
     }
     assert (await plane.ask("DELETE", "/toolsets/team", ADA)).status == 204
     assert plane.offers.registered.toolsets == ()
+
+
+async def test_what_lists_cost_is_told_with_toolsets_and_by_itself(plane: ControlPlane) -> None:
+    plane.offers.tools = [OfferedTool(name="a", tool="t", source="weather", original="a", tokens=70)]
+    made = await plane.ask("POST", "/toolsets", ADA, json={"name": "team", "tokenBudget": 50})
+    warning = "the one tool of toolset 'team' cost a model about 70 tokens, and 50 is the budget"
+    cost = {"toolset": "team", "tools": 1, "tokens": 70, "budget": 50, "warning": warning}
+    assert made.json["cost"] == cost
+    assert (await plane.ask("GET", "/toolsets", ADA)).json[0]["cost"] == cost
+    assert (await plane.ask("GET", "/offers/cost", ADA)).json == [{"tools": 1, "tokens": 70}, cost]
+    assert (await plane.ask("GET", "/offers/cost", EVE)).json == [{"tools": 1, "tokens": 70}]
+
+
+async def test_a_toolset_that_grows_above_its_budget_is_an_event_and_in_the_log(
+    plane: ControlPlane, caplog: pytest.LogCaptureFixture
+) -> None:
+    await plane.ask(
+        "POST", "/toolsets", ADA, json={"name": "team", "tokenBudget": 50, "requiredRoles": ["forecasters"]}
+    )
+    async with Listener(plane.hub, ADA) as ada, Listener(plane.hub, BEA) as bea:
+        assert "added Toolset team" in words(await ada.snapshot())
+        assert "added Toolset team" in words(await bea.snapshot())
+        plane.offers.tools = [OfferedTool(name="a", tool="t", source="weather", original="a", tokens=70)]
+        await plane.registry.refresh()
+        await plane.registry.refresh()
+        change = await ada.change()
+        assert change.resource is not None
+        assert (change.type, change.resource["cost"]["tokens"]) == ("modified", 70)
+        told = await bea.change()
+        assert told.resource is not None
+        assert told.resource["cost"] is None  # readers may see but a part of what is in it
+        await plane.ask("DELETE", "/toolsets/team", ADA)
+        assert words([await ada.change()]) == ["deleted Toolset team"]
+    assert [each for each in caplog.messages if "50 is the budget" in each] == [
+        "the one tool of toolset 'team' cost a model about 70 tokens, and 50 is the budget; see: mcpdeck tools cost"
+    ]
 
 
 async def test_tools_are_told_of_in_events_to_who_may_read_them(plane: ControlPlane) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from gateway.core.access import Principal
 from gateway.toolrouter.breaker import FAILURES
+from gateway.wire.names import PrincipalId
 from gateway.wire.resources import Timeouts
 from tests.support.mcp_backend import Backend, Behaviour, backend, break_off, fail, hang, tool
 from tests.support.tools_client import ToolsClient, tools_client
@@ -345,3 +347,23 @@ async def test_a_request_that_fails_unforeseen_is_answered_and_hurts_no_other(
         assert (failed.status, failed.error["data"]["source"]) == (500, "mcpdeck")
         assert "could not be served" in caplog.text
         assert (await client.call("a")).text == "a"
+
+
+async def test_what_a_list_costs_is_what_its_reader_gets(gateway: ToolsGateway) -> None:
+    async with backend(tool("one"), tool("two")) as x, backend(tool("three")) as y:
+        gateway.adapter("x", x.url, roles=["team"])
+        gateway.adapter("y", y.url)
+        gateway.tool("x", adapter="x", toolName="*", requiredRoles=["team"])
+        gateway.tool("y", adapter="y", toolName="*")
+        gateway.toolset("few", tools=["o*"], requiredRoles=["team"], tokenBudget=1)
+        gateway.toolset("short", discovery=True)
+        await gateway.router.settled()
+        member = Principal(PrincipalId("ann"), "Ann", frozenset({"team"}))
+        few, short = (gateway.router._backstage.sight.toolsets[name] for name in ("few", "short"))
+        each = gateway.router.offered("y")[0].tokens
+        assert gateway.router.cost(None, None).tokens > gateway.router.cost(member, None).tokens > each
+        assert gateway.router.cost(member, None).tools == 2
+        told = gateway.router.cost(member, few)
+        assert (told.tools, told.budget) == (1, 1)
+        assert told.warning.startswith("the one tool of toolset 'few' cost a model about")
+        assert (gateway.router.cost(None, short).tools, gateway.router.cost(None, short).budget) == (3, 20_000)
