@@ -43,7 +43,7 @@ async def serve(settings: Settings) -> None:
     listeners = server.listen(settings.host, settings.port)
     certificate, key = settings.tls_certificate, settings.tls_key
     tls = server.Tls(certificate, key) if certificate and key else None
-    limits = Limits(head=settings.max_head, body=settings.max_body)
+    limits = Limits(head=settings.max_head, header_count=settings.max_headers, body=settings.max_body)
     async with compose.opened(settings, os.environ) as house:
         await server.serve(
             listeners,
@@ -54,6 +54,7 @@ async def serve(settings: Settings) -> None:
             on_stopping=house.on_stopping,
             tls=tls,
             limits=limits,
+            bounds=compose.bounds_of(settings),
             patience=server.Patience(notice=settings.notice, drain=settings.drain),
         )
 

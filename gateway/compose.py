@@ -25,6 +25,7 @@ from gateway.core.ports import Store, Tokens
 from gateway.core.routes import Routes
 from gateway.core.tools import DesiredPolicy, DesiredTool, DesiredToolset
 from gateway.dataplane import exposition
+from gateway.dataplane.bounds import Bounds
 from gateway.dataplane.pipeline import Pipeline
 from gateway.services.adapters import Adapters
 from gateway.services.audit import open_audit
@@ -52,6 +53,19 @@ class House(msgspec.Struct, frozen=True):
     pipeline: Pipeline
     app: Any
     on_stopping: Callable[[], None]
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    return Bounds(
+        connections=settings.max_connections,
+        connections_per_peer=settings.max_connections_per_peer,
+        streams=settings.max_streams,
+        sessions=settings.max_sessions,
+        requests=settings.max_requests,
+        event=settings.max_event,
+        request_time=settings.request_time,
+        keep_alive=settings.keep_alive,
+    )
 
 
 def trusted(settings: Settings, variables: Mapping[str, str], keys: list[bytes]) -> Opened:
@@ -92,7 +106,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
         logs = await enter(open_logs(backend))
         sealer = Sealer(keys)
         witness = Witness(audit)
-        router = Router(routes, sealer, witness=witness)
+        router = Router(routes, sealer, witness=witness, budget=settings.token_budget)
         reconciler = Reconciler(
             workloads(store, tool_store),
             backend,
@@ -116,6 +130,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
                 tokens=tokens,
                 challenge=identified.challenge,
                 scheme="https" if settings.tls_certificate else "http",
+                bounds=bounds_of(settings),
             )
         )
         traffic.join(pipeline.tapped)

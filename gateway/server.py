@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.dataplane.asgi import App, McpDoor
+from gateway.dataplane.bounds import NO_BOUNDS, Bounds
 from gateway.dataplane.handed import Handed, cut
 from gateway.dataplane.lane import Lane
 from gateway.dataplane.pipeline import Pipeline
@@ -75,6 +76,7 @@ async def serve(
     on_stopping: Callable[[], None] | None = None,
     tls: Tls | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    bounds: Bounds = NO_BOUNDS,
     patience: Patience | None = None,
 ) -> None:
     """Serve until `stop` is set. app: what answers wherever it is not MCP. The pipeline is entered by who owns it.
@@ -82,14 +84,16 @@ async def serve(
     on_serving: the port answers now. on_stopping: readiness is to go, and the app's own streams are to end.
     """
     patience = patience or Patience()
-    door = McpDoor(pipeline.serve, app, cut=cut, limits=limits)
+    door = McpDoor(pipeline.serve, app, cut=cut, limits=limits, request_time=bounds.request_time)
     with ExitStack() as unopened:
         for listener in listeners:
             unopened.callback(listener.close)
-        async with Handed.serving(door, limits) as handed:
-            lane = Lane(pipeline.serve, handed.take, limits=limits)
+        async with Handed.serving(door, limits) as handed, asyncio.TaskGroup() as tasks:
+            lane = Lane(pipeline.serve, handed.take, limits=limits, bounds=bounds)
+            handed.on_gone = lane.gone
             servers = await _opened(listeners, lane, tls)
             unopened.pop_all()
+            sweeping = tasks.create_task(lane.keep_sweeping(), name="look at all connections now and then")
             try:
                 if on_serving is not None:
                     on_serving()
@@ -102,6 +106,7 @@ async def serve(
                 for server in servers:
                     server.close()
                 await _drain(lane, handed, pipeline, patience.drain)
+                sweeping.cancel()
 
 
 async def _opened(listeners: Sequence[socket.socket], lane: Lane, tls: Tls | None) -> list[asyncio.Server]:

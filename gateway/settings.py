@@ -49,9 +49,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     anonymous: frozenset[str] = frozenset()
     max_body: int = 4 * 1024 * 1024
     max_head: int = 32 * 1024
+    max_headers: int = 128
+    max_event: int = 64 * 1024 * 1024
+    max_connections: int = 0
+    max_connections_per_peer: int = 0
+    max_streams: int = 10_000
+    max_sessions: int = 10_000
+    max_requests: int = 10_000
+    request_time: float = 30.0
+    keep_alive: float = 620.0
     notice: float = 0.0
     drain: float = 10.0
     audit: str = ""
+    token_budget: int = 20_000
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     log_level: str = "info"
@@ -97,8 +107,18 @@ OPTIONS: Final = (
     _Option("--anonymous", "PATH", "serve /metrics, /openapi.json or /docs without a token too; repeat", is_many=True),
     _Option("--max-body", "BYTES", "the largest request body; 4194304"),
     _Option("--max-head", "BYTES", "the largest request head; 32768"),
+    _Option("--max-headers", "NUMBER", "the most headers of a request; 128"),
+    _Option("--max-event", "BYTES", "the largest event of a stream, and the largest message that is bridged; 67108864"),
+    _Option("--max-connections", "NUMBER", "clients' connections; 0, as many as there are file descriptors"),
+    _Option("--max-connections-per-peer", "NUMBER", "of one address; 0, any"),
+    _Option("--max-streams", "NUMBER", "lasting streams of one principal; 10000, 0 for any"),
+    _Option("--max-sessions", "NUMBER", "sessions of one principal; 10000, 0 for any"),
+    _Option("--max-requests", "NUMBER", "requests that an adapter has in hand, streams included; 10000, 0 for any"),
+    _Option("--request-time", "SECONDS", "until a request is whole, and one more for each 4 KiB of it; 30, 0 for any"),
+    _Option("--keep-alive", "SECONDS", "how long a connection rests, or its client leaves answers unread; 620"),
     _Option("--notice", "SECONDS", "how long a stop still lets in, unready, until balancers have seen it; 0"),
     _Option("--drain", "SECONDS", "how long a stop waits for what is under way; 10"),
+    _Option("--token-budget", "TOKENS", "what a list of tools may cost a model before a warning; 20000, 0 for any"),
     _Option("--audit", "FILE", "keep an audit log in this file; - for stdout"),
     _Option("--tls-certificate", "FILE", "serve HTTPS (HTTP/2 and 1.1) with this PEM chain"),
     _Option("--tls-key", "FILE", "its private key"),
@@ -180,6 +200,12 @@ def _bytes(name: str, text: str) -> int:
     return int(text)
 
 
+def _number(name: str, text: str) -> int:
+    if not text.isdecimal() or len(text) > 9:
+        raise Misconfigured(f"{_told(name)} {text}: wanted a whole number, 0 or more")
+    return int(text)
+
+
 def _seconds(name: str, text: str) -> float:
     try:
         seconds = float(text)
@@ -242,8 +268,18 @@ _PARSERS: Final[Mapping[str, Any]] = {
     "anonymous": _names,
     "max_body": _bytes,
     "max_head": _bytes,
+    "max_headers": _number,
+    "max_event": _bytes,
+    "max_connections": _number,
+    "max_connections_per_peer": _number,
+    "max_streams": _number,
+    "max_sessions": _number,
+    "max_requests": _number,
+    "request_time": _seconds,
+    "keep_alive": _seconds,
     "notice": _seconds,
     "drain": _seconds,
+    "token_budget": _number,
     "audit": _text,
     "tls_certificate": _file,
     "tls_key": _file,

@@ -115,7 +115,8 @@ def _bound_numbers(spec: Schema) -> None:
     field(spec, "session.max")["minimum"] = 1
     for each in ("session.idleTimeout", "timeouts.connect", "timeouts.firstByte"):
         field(spec, each).update(minimum=0, exclusiveMinimum=True)
-    field(spec, "timeouts.idle")["minimum"] = 0
+    for each in ("timeouts.idle", "timeouts.total"):
+        field(spec, each)["minimum"] = 0
     field(spec, "recording.maxMessages").update(minimum=1, maximum=resources.MAX_RECORDED)
     field(spec, "recording.sample").update(minimum=0, exclusiveMinimum=True, maximum=1)
 

@@ -180,6 +180,9 @@ class Accounts(Protocol):
         its client likes.
         """
 
+    def has_room(self, principal: Principal, most: int) -> bool:
+        """Whether a principal has fewer sessions than that."""
+
     def is_ended(self, session: bytes, endpoint: Endpoint) -> bool:
         """Whether this session was ended at the gateway: its id is refused from then on, whatever the upstream says."""
 

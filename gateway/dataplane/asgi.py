@@ -25,7 +25,10 @@ type App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class McpDoor:
-    """ASGI. serve: of the pipeline. app: gets every path that is not MCP's, websockets and the lifespan."""
+    """ASGI. serve: of the pipeline. app: gets every path that is not MCP's, websockets and the lifespan.
+
+    request_time: seconds that a body may take; 0 for any.
+    """
 
     def __init__(
         self,
@@ -34,8 +37,10 @@ class McpDoor:
         *,
         cut: Callable[[Send], Awaitable[None]],
         limits: Limits = DEFAULT_LIMITS,
+        request_time: float = 0.0,
     ) -> None:
         self._serve, self._app, self._cut, self._limits = serve, app, cut, limits
+        self._request_time = request_time
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not is_mcp_path(_path(scope)):
@@ -44,7 +49,11 @@ class McpDoor:
         exchange = AsgiExchange(_request(scope), (scope.get("client") or ("",))[0])
         refusal = _refusal(exchange.request, self._limits)
         if refusal is None:
-            body = await _body(receive, self._limits.body)
+            try:
+                async with asyncio.timeout(self._request_time or None):
+                    body = await _body(receive, self._limits.body)
+            except TimeoutError:
+                body, refusal = b"", (408, f"the request was not whole within {self._request_time:g} s")
             if body is None:
                 return
             if len(body) > self._limits.body:

@@ -61,6 +61,7 @@ class UpstreamConnection(asyncio.Protocol):
     __slots__ = (
         "_answer",
         "_deadlines",
+        "_ends",
         "_ends_at_eof",
         "_had_head",
         "_head_bytes",
@@ -97,6 +98,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._timeouts = Timeouts()
         self._uses = 0
         self._keep_idle = KEEP_IDLE
+        self._ends = 0.0  # when the whole answer has to be there
         self._is_sound = True
         self._is_safe = False
         self._headers: Headers = []
@@ -120,16 +122,19 @@ class UpstreamConnection(asyncio.Protocol):
         self._answer, self._request, self._timeouts = answer, request, timeouts
         self._uses += 1
         self.deadline = self._deadlines.after(timeouts.first_byte)
+        if timeouts.total:
+            self._ends = self._deadlines.after(timeouts.total)
+            self.deadline = min(self.deadline, self._ends)
         self.transport.write(request)
 
     def pause(self) -> None:
         """The client reads too slowly. Silence is not the instance's fault meanwhile."""
         self.transport.pause_reading()
-        self.deadline = 0.0
+        self.deadline = self._ends
 
     def resume(self) -> None:
         self.transport.resume_reading()
-        self.deadline = self._deadlines.after(self._timeouts.idle)
+        self.deadline = self._silence()
 
     def cut(self) -> None:
         """Nobody wants the answer any more, and the instance is to know at once."""
@@ -187,7 +192,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._learn(data)
             self._end(answer)
         elif self._had_head:
-            self.deadline = self._deadlines.after(self._timeouts.idle)
+            self.deadline = self._silence()
             answer.on_read()
         else:
             self._head_bytes += len(data)
@@ -238,12 +243,20 @@ class UpstreamConnection(asyncio.Protocol):
     def expired(self) -> None:
         if self._answer is None:
             self.transport.close()
+        elif 0 < self._ends <= self._deadlines.now:
+            seconds = self._timeouts.total
+            self._fail(UpstreamSlow(f"instance '{self._instance}' did not finish its answer within {seconds:g} s"))
         elif self._had_head:
             seconds = self._timeouts.idle
             self._fail(UpstreamBroke(f"instance '{self._instance}' sent nothing for {seconds:g} s"))
         else:
             seconds = self._timeouts.first_byte
             self._fail(UpstreamSlow(f"instance '{self._instance}' did not answer within {seconds:g} s"))
+
+    def _silence(self) -> float:
+        """The deadline of what comes next within an answer."""
+        deadline = self._deadlines.after(self._timeouts.idle)
+        return min(deadline or self._ends, self._ends) if self._ends else deadline
 
     def _fail(self, error: GatewayError) -> None:
         answer, self._answer = self._answer, None
@@ -252,7 +265,7 @@ class UpstreamConnection(asyncio.Protocol):
             answer.on_failure(error, is_unsent=False)
 
     def _end(self, answer: Answer) -> None:
-        self._answer = None
+        self._answer, self._ends = None, 0.0
         if self._keeps and self._is_sound and not self.transport.get_write_buffer_size():
             self._home.take_back(self)
         else:
@@ -279,6 +292,9 @@ class UpstreamConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if self._is_whole:
+            return
+        if status < 100:  # what follows would be body to the parser, of an answer that is none here
+            self._fail(UpstreamBroke(f"instance '{self._instance}' answers with a status of {status}"))
             return
         if status < 200:
             self._is_interim = True

@@ -5,7 +5,7 @@ The one place that knows Hypercorn. Accepts nothing by itself.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, Self, cast
 
@@ -16,7 +16,7 @@ from hypercorn.asyncio.lifespan import Lifespan
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
-from hypercorn.events import RawData
+from hypercorn.events import Event, RawData, Updated
 from hypercorn.protocol import h2
 from hypercorn.protocol.h2 import BUFFER_LOW_WATER, H2Protocol, StreamBuffer
 from hypercorn.protocol.http_stream import HTTPStream
@@ -51,6 +51,21 @@ class _Buffer(StreamBuffer):
 h2.StreamBuffer = _Buffer  # type: ignore[misc]
 
 
+class _Server(TCPServer):
+    """Hypercorn's own keeps the connection of a client that has left until it has been idle long enough."""
+
+    _has_left = False
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        self._has_left = True
+        await self.idle_task.stop()
+
+    async def protocol_send(self, event: Event) -> None:
+        if not (self._has_left and isinstance(event, Updated)):
+            await super().protocol_send(event)
+
+
 class Handed:
     """Serves an ASGI application on transports that are already open. `serving` makes one."""
 
@@ -58,6 +73,7 @@ class Handed:
         self._app, self._config, self._state, self._tasks = app, config, state, tasks
         self._context = WorkerContext(None)
         self._transports: set[asyncio.WriteTransport] = set()
+        self.on_gone: Callable[[asyncio.BaseTransport], None] | None = None  # is told of each connection's end
 
     @classmethod
     @asynccontextmanager
@@ -96,9 +112,11 @@ class Handed:
         loop = asyncio.get_running_loop()
         self._transports.add(writer.transport)
         try:
-            await TCPServer(self._app, loop, self._config, self._context, self._state, reader, writer)
+            await _Server(self._app, loop, self._config, self._context, self._state, reader, writer)
         finally:
             self._transports.discard(writer.transport)
+            if self.on_gone is not None:
+                self.on_gone(writer.transport)
 
 
 async def cut(send: Send) -> None:

@@ -11,6 +11,7 @@ from gateway.core.access import Principal
 from gateway.core.routes import Endpoint, Route
 from gateway.wire import mcp
 from gateway.wire.http1 import Headers, Request
+from gateway.wire.mcp import Era
 
 REQUEST_ID: Final = b"x-request-id"
 EVENT_STREAM: Final = b"text/event-stream"
@@ -29,6 +30,7 @@ _ALLOWED_PREFIX: Final = b"content-"
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _PERSISTENCE: Final = (b"keep-alive", b"close", b"")
 _KNOWN_NAMES: Final = 1024
+_LISTEN: Final = mcp.LISTEN.encode()
 
 
 def upstream_opening(
@@ -107,6 +109,11 @@ def session_in(query: bytes) -> bytes | None:
         if name == b"session_id" and value:
             return value
     return None
+
+
+def is_lasting(request: Request, era: Era) -> bool:
+    """Whether what it asks for is a stream without an end of its own."""
+    return request.method == "GET" or (era is Era.MODERN and request.header(mcp.METHOD_HEADER) == _LISTEN)
 
 
 def bearer_of(request: Request) -> str:

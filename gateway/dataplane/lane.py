@@ -6,30 +6,44 @@ The first bytes of each request decide, so that everything has one port. Knows n
 import asyncio
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
 from gateway.core.ports import Exchange
 from gateway.core.routes import ADAPTERS_PREFIX, TOOLS_PATH
 from gateway.dataplane import replies
+from gateway.dataplane.bounds import NO_BOUNDS, SLOWEST, Bounds
 from gateway.dataplane.pipeline import is_mcp_path
 from gateway.wire.http1 import DEFAULT_LIMITS, Connection, Limits
 
 _PATH = re.compile(rb"[A-Z]{1,16} (/[^ ?\r\n]*)[ ?]")
 _BEGINNING = re.compile(rb"[A-Z]{0,16}(?: (/[^ ?\r\n]*)?)?")
+MOST_REFUSED: Final = 256  # connections at once that are told why; more are cut
 _PREFIXES: Final = (ADAPTERS_PREFIX.encode(), TOOLS_PATH.encode())
 
 type HandOver = Callable[[asyncio.Transport, bytes], None]
 
 
 class Lane:
-    """Makes connections, and lets them go at the end. hand_over: who serves other paths gets transport and bytes."""
+    """Makes connections, and lets them go at the end.
+
+    hand_over: who serves other paths gets transport and bytes, and says `gone` when that connection is over.
+    """
 
     def __init__(
-        self, serve: Callable[[Exchange], None], hand_over: HandOver, *, limits: Limits = DEFAULT_LIMITS
+        self,
+        serve: Callable[[Exchange], None],
+        hand_over: HandOver,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        bounds: Bounds = NO_BOUNDS,
     ) -> None:
-        self._serve, self._hand_over, self._limits = serve, hand_over, limits
+        self._serve, self._hand_over, self._limits, self._bounds = serve, hand_over, limits, bounds
         self.connections: set[LaneConnection] = set()
+        self._peers: dict[asyncio.BaseTransport, str] = {}  # of all that are open, handed over or not
+        self._by_peer: Counter[str] = Counter()
+        self.refused: set[LaneConnection] = set()  # one too many each, and about to go
         self._emptied = asyncio.Event()
         self._is_leaving = False
 
@@ -39,6 +53,32 @@ class Lane:
         if self._is_leaving:
             connection.leave()
         return connection
+
+    def came(self, transport: asyncio.BaseTransport, peer: str) -> tuple[int, str] | None:
+        """One more connection. Why it is one too many, where it is: a status and a sentence."""
+        bounds = self._bounds
+        if 0 < bounds.connections <= len(self._peers):
+            return 503, f"the gateway has all of the {bounds.connections} connections that it takes; try again soon"
+        if 0 < bounds.connections_per_peer <= self._by_peer[peer]:
+            return 429, f"{peer} has all of the {bounds.connections_per_peer} connections that one client gets"
+        self._peers[transport] = peer
+        self._by_peer[peer] += 1
+        return None
+
+    def gone(self, transport: asyncio.BaseTransport) -> None:
+        """A connection is over."""
+        peer = self._peers.pop(transport, None)
+        if peer is not None:
+            self._by_peer[peer] -= 1
+            if not self._by_peer[peer]:
+                del self._by_peer[peer]
+
+    async def keep_sweeping(self) -> None:
+        """One look at all connections now and then, in place of a timer for each. Until cancelled."""
+        while True:
+            await asyncio.sleep(self._bounds.sweep)
+            for connection in tuple(self.connections):
+                connection.sweep(self._bounds)
 
     def leave(self) -> None:
         """Each client hears with its next answer that it is the last one on its connection.
@@ -78,19 +118,48 @@ class LaneConnection(Connection):
         super().__init__(serve, limits)
         self._lane, self._take_over = lane, hand_over
         self._line = b""  # a request line, up to its path's end, that was found to be ours
+        self._taken = -1  # bytes of an answer that were on their way at the last sweep
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        too_many = self._lane.came(self.transport, self.peer)
         tls = transport.get_extra_info("ssl_object")
-        if tls is not None and tls.selected_alpn_protocol() == "h2":
+        is_http2 = tls is not None and tls.selected_alpn_protocol() == "h2"
+        if too_many is not None and (is_http2 or len(self._lane.refused) >= MOST_REFUSED):
+            self.transport.abort()
+        elif too_many is not None:
+            self._lane.refused.add(self)
+            self.refuse(*too_many)
+        elif is_http2:
             self.is_closing = True
             self._take_over(self.transport, b"")
         else:
             self._lane.connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._lane.gone(self.transport)
+        self._lane.refused.discard(self)
         self._lane.forget(self)
         super().connection_lost(error)
+
+    def sweep(self, bounds: Bounds) -> None:
+        """Who takes too long over a request, or rests or does not read for too long, is let go."""
+        if self.exchange is not None:
+            waiting = self.transport.get_write_buffer_size()
+            taken = self.exchange.sent - waiting
+            if not waiting or taken != self._taken:
+                self._taken, self.sweeps = taken, 0
+                return
+        self.sweeps += 1
+        seconds, received = self.sweeps * bounds.sweep, self.received
+        if self.exchange is None and not self.is_closing and (received is not None or not self._line):
+            if 0 < bounds.request_time + (received or 0) / SLOWEST < seconds:
+                self.refuse(408, f"the request was not whole within {bounds.request_time:g} s")
+        elif 0 < bounds.keep_alive < seconds:
+            if self.exchange is None and not self.is_closing:
+                self.close_when_idle()
+            else:
+                self.transport.abort()
 
     def accepts(self, buffer: bytearray) -> bool | None:
         if self._line and buffer.startswith(self._line):

@@ -24,10 +24,12 @@ from gateway.core.overhearing import Tapped
 from gateway.core.ports import Accounts, Assertions, Authenticator, Exchange, Tokens, ToolsDoor, Witness
 from gateway.core.routes import TOOLS_PATH, Route, Routes, adapter_of, is_old_path, resource_of
 from gateway.dataplane import replies
+from gateway.dataplane.bounds import NO_BOUNDS, Bounds
 from gateway.dataplane.bridged import Bridges
 from gateway.dataplane.deadlines import TICK, Deadlines
-from gateway.dataplane.heads import session_in
+from gateway.dataplane.heads import is_lasting, session_in
 from gateway.dataplane.metrics import Counters
+from gateway.dataplane.pages import ForPages, is_preflight, preflight
 from gateway.dataplane.plane import Plane, Target
 from gateway.dataplane.relay import Relay
 from gateway.dataplane.standing import Standings
@@ -54,7 +56,7 @@ class Pipeline:
     challenge: what a token that is bound elsewhere is answered with. scheme: `https` where clients reach the gateway by
     it. upstream_tls: whom to trust as https instances; the platform's store without it. tick: seconds, how exactly
     time-outs are kept. seals: what eras are bridged with; without it every request passes in its own. witness: is told
-    of what reaches no adapter.
+    of what reaches no adapter. bounds: how much one caller, or one adapter, may take at once.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Pipeline:
         upstream_tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.time,
         tick: float = TICK,
+        bounds: Bounds = NO_BOUNDS,
     ) -> None:
         self.counters = Counters()
         self.deadlines = Deadlines(tick)
@@ -90,6 +93,7 @@ class Pipeline:
             tokens=tokens,
             scheme=scheme,
             clock=clock,
+            bounds=bounds,
         )
         self._standings = Standings(self._plane, routes, authenticator, clock=clock)
         self._bridges = Bridges(self._plane, routes, seals, clock=clock) if seals is not None else None
@@ -121,8 +125,13 @@ class Pipeline:
             self._refuse(exchange, refusal)
         elif request.query and inbound.is_token_in(request.query):
             self._refuse(exchange, Invalid("a token in the query string ends up in logs: send it as Authorization"))
-        else:
+        elif (origin := headers.get(b"origin")) is None:
             self._identify(exchange, headers)
+        elif is_preflight(exchange.request):
+            self.counters.answered(204)
+            exchange.respond(204, preflight(exchange.request, origin))
+        else:
+            self._identify(ForPages(exchange, origin), headers)
 
     def admit(self, exchange: Exchange, principal: Principal) -> None:
         """ports.AdaptersDoor: for the gateway's own server, which has let the principal in."""
@@ -244,9 +253,12 @@ class Pipeline:
 
     def _pass_on(self, exchange: Exchange, principal: Principal, call: Modern | Legacy, route: Route) -> None:
         kept = _kept_here(call)
-        target = self._target(route, principal, call if kept is None else Legacy(None))
+        lasts = is_lasting(exchange.request, _era(call))
+        target = self._target(route, principal, call if kept is None else Legacy(None), is_lasting=lasts)
         if isinstance(target, GatewayError):
             self._refuse(exchange, target, principal=principal)
+        elif excess := self._plane.excess(principal, route, is_lasting=lasts, is_initialize=target.is_initialize):
+            self._refuse(exchange, excess, principal=principal)
         elif is_old_path(exchange.request.path):
             self._serve_old(exchange, target)
         elif self._bridges is not None and (kept is not None or target.session is None):
@@ -277,10 +289,16 @@ class Pipeline:
         if self._tools is None:
             error = NotFound(f"nothing is served at {TOOLS_PATH}; adapters are at /adapters/NAME/mcp")
             self._refuse(exchange, error, principal=principal)
-        elif self._witness is None:
-            self._tools.serve(exchange, principal, call)
-        else:
-            self._tools.serve(self._watched(exchange, principal, self._witness), principal, call)
+            return
+        if is_lasting(exchange.request, _era(call)):
+            if excess := self._plane.excess(principal, None, is_lasting=True):
+                self._refuse(exchange, excess, principal=principal)
+                return
+            self._plane.stream_came(principal)
+            exchange = Watched(exchange, lambda _status, _sent: self._plane.stream_went(principal))
+        if self._witness is not None:
+            exchange = self._watched(exchange, principal, self._witness)
+        self._tools.serve(exchange, principal, call)
 
     def _watched(self, exchange: Exchange, principal: Principal, witness: Witness) -> Exchange:
         began, request_id = self._clock(), replies.request_id_of(exchange)
@@ -290,19 +308,25 @@ class Pipeline:
 
         return Watched(exchange, ended)
 
-    def _target(self, route: Route, principal: Principal, call: Modern | Legacy) -> Target | GatewayError:
+    def _target(
+        self, route: Route, principal: Principal, call: Modern | Legacy, *, is_lasting: bool = False
+    ) -> Target | GatewayError:
         """The instance this call goes to: its session's, or any that is ready."""
         if isinstance(call, Legacy) and call.session is not None:
             bound = self._plane.bound(route, principal, call.session)
             if bound is None:
                 return SessionLost("this session has ended, or never was here; begin anew with initialize")
-            return Target(route, bound[0], principal, Era.LEGACY, session=bound[1], sealed=call.session)
+            instance, session = bound
+            return Target(
+                route, instance, principal, Era.LEGACY, session=session, sealed=call.session, is_lasting=is_lasting
+            )
         endpoint = self._plane.choose(route)
         if endpoint is None:
             return NothingReady(route.reason or f"adapter '{route.adapter}' has no ready instance; try again soon")
         if isinstance(call, Modern):
-            return Target(route, endpoint, principal, Era.MODERN)
-        return Target(route, endpoint, principal, Era.LEGACY, is_initialize=call.is_initialize)
+            return Target(route, endpoint, principal, Era.MODERN, is_lasting=is_lasting)
+        is_initialize = call.is_initialize
+        return Target(route, endpoint, principal, Era.LEGACY, is_initialize=is_initialize, is_lasting=is_lasting)
 
     def _refuse(
         self,
@@ -352,6 +376,10 @@ def _given_twice(headers: list[tuple[bytes, bytes]]) -> str:
 def _kept_here(call: Modern | Legacy) -> bytes | None:
     session = call.session if isinstance(call, Legacy) else None
     return session if is_sealed_here(session) else None
+
+
+def _era(call: Modern | Legacy) -> Era:
+    return Era.MODERN if isinstance(call, Modern) else Era.LEGACY
 
 
 def _bound_elsewhere(challenge: Challenge) -> Unauthenticated:

@@ -9,16 +9,19 @@ import msgspec
 from gateway.core import affinity
 from gateway.core.access import Principal
 from gateway.core.affinity import SESSION_LIFETIME, Binding, Sealer
-from gateway.core.errors import Unsupported, UpstreamBroke
+from gateway.core.errors import TooManyRequests, Unsupported, UpstreamBroke
 from gateway.core.overhearing import Listener, Tap
 from gateway.core.ports import Account, Accounts, Asking, Assertions, Exchange, Tokens
 from gateway.core.routes import Endpoint, Route, Routes
+from gateway.dataplane.bounds import NO_BOUNDS, Bounds
 from gateway.dataplane.deadlines import Deadlines
 from gateway.dataplane.heads import bearer_of, identity_lines, upstream_opening, upstream_request
 from gateway.dataplane.metrics import Counters
 from gateway.dataplane.tap import Guarded
 from gateway.dataplane.upstream import Upstream
 from gateway.wire.mcp import Era
+from gateway.wire.names import PrincipalId
+from gateway.wire.resources import Timeouts
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -26,6 +29,7 @@ class Target(msgspec.Struct, frozen=True):
 
     session: the instance's own id; sealed: the same as the client knows it. Both None where the call belongs to no
     session, and then another instance would do as well. path: in place of the instance's own, for tool servers.
+    is_lasting: a stream without an end of its own, which its principal may not have too many of.
     """
 
     route: Route
@@ -36,6 +40,7 @@ class Target(msgspec.Struct, frozen=True):
     sealed: bytes | None = None
     is_initialize: bool = False
     path: str = ""
+    is_lasting: bool = False
 
 
 class Stream(Protocol):
@@ -70,14 +75,16 @@ class Plane:
         tokens: Tokens | None = None,
         scheme: str = "http",
         clock: Callable[[], float] = time.time,
+        bounds: Bounds = NO_BOUNDS,
     ) -> None:
-        self.upstream, self.deadlines, self.counters = upstream, deadlines, counters
+        self.upstream, self.deadlines, self.counters, self.bounds = upstream, deadlines, counters, bounds
         self._tokens = tokens
         self._routes, self._accounts, self._sealer = routes, accounts, sealer
         self._assertions, self._scheme, self._clock = assertions, scheme, clock
         self.streams: set[Stream] = set()
         self.tap: Tap | None = None  # core.overhearing.Tapped
         self._load: dict[str, int] = {}
+        self._lasting: dict[PrincipalId, int] = {}  # streams that last
 
     def choose(self, route: Route, tried: tuple[str, ...] = ()) -> Endpoint | None:
         """An instance for what belongs to no session. tried: uids that had their chance."""
@@ -90,6 +97,8 @@ class Plane:
         """One more call in hand; `done` takes it off again."""
         uid = target.endpoint.uid
         self._load[uid] = self._load.get(uid, 0) + 1
+        if target.is_lasting:
+            self.stream_came(target.principal)
         request = exchange.request
         return self._accounts.opened(
             target.session,
@@ -129,6 +138,39 @@ class Plane:
             self._load[uid] = rest
         else:
             del self._load[uid]
+        if target.is_lasting:
+            self.stream_went(target.principal)
+
+    def stream_came(self, principal: Principal) -> None:
+        self._lasting[principal.id] = self._lasting.get(principal.id, 0) + 1
+
+    def stream_went(self, principal: Principal) -> None:
+        rest = self._lasting[principal.id] - 1
+        if rest:
+            self._lasting[principal.id] = rest
+        else:
+            del self._lasting[principal.id]
+
+    def is_busy(self, route: Route) -> bool:
+        """Whether its adapter has all the requests in hand that it may have."""
+        most = self.bounds.requests
+        if not most or self.counters.in_flight < most:  # of all adapters together: most often that settles it
+            return False
+        return sum(self._load.get(each.uid, 0) for each in route.endpoints) >= most
+
+    def excess(
+        self, principal: Principal, route: Route | None, *, is_lasting: bool, is_initialize: bool = False
+    ) -> TooManyRequests | None:
+        """What one more such request is too much for, if anything. route: None for the gateway's own server."""
+        bounds = self.bounds
+        if is_lasting and 0 < bounds.streams <= self._lasting.get(principal.id, 0):
+            return TooManyRequests(f"you have {bounds.streams} streams open, as many as one may: close one", retry=5.0)
+        if is_initialize and bounds.sessions and not self._accounts.has_room(principal, bounds.sessions):
+            sentence = f"you have {bounds.sessions} sessions, as many as one may: end one with DELETE"
+            return TooManyRequests(sentence, retry=30.0)
+        if route is not None and self.is_busy(route):
+            return TooManyRequests(f"adapter '{route.adapter}' has {bounds.requests} requests in hand; try again soon")
+        return None
 
     def begin_stream(self, stream: Stream) -> None:
         self.streams.add(stream)
@@ -161,6 +203,11 @@ class Plane:
         if opening is None:
             opening = self.opening(target, exchange)
         return upstream_request(opening, exchange.request, request_id=request_id, fresh=fresh)
+
+    def timeouts(self, route: Route, *, is_lasting: bool) -> Timeouts:
+        """Of one request. What lasts has no end to be waited for."""
+        own = route.timeouts
+        return own if not own.total or not is_lasting else msgspec.structs.replace(own, total=0.0)
 
     def has_token(self, route: Route, principal: Principal) -> bool:
         """Whether a request can go to this adapter at once, as far as its access token is concerned."""

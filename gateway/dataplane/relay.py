@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from gateway.core import inbound
-from gateway.core.errors import GatewayError, UpstreamBroke
+from gateway.core.errors import GatewayError, SessionLost, UpstreamBroke
 from gateway.core.ports import Account, Exchange
 from gateway.dataplane import replies
 from gateway.dataplane.connection import UpstreamConnection
@@ -77,7 +77,10 @@ class Relay:
         target = self._target
         request = self._plane.request(target, self._exchange, self._request_id, self._opening)
         self._opening = None
-        self._plane.upstream.send(target.endpoint, request, self, target.route.timeouts)
+        timeouts = target.route.timeouts
+        if target.is_lasting:
+            timeouts = self._plane.timeouts(target.route, is_lasting=True)
+        self._plane.upstream.send(target.endpoint, request, self, timeouts)
 
     # the upstream's side
 
@@ -120,6 +123,9 @@ class Relay:
             exchange.write(chunk)
         else:
             exchange.flush()
+        if self._progress is not None and self._progress.size > self._plane.bounds.event > 0:
+            self._let_go()
+            self._break_off(UpstreamBroke(f"an event of the adapter's exceeds {self._plane.bounds.event} bytes"))
 
     def on_end(self) -> None:
         self._connection = None
@@ -144,6 +150,9 @@ class Relay:
             return
         if is_unsent and self._try_another():
             return
+        if is_unsent and self._target.endpoint.is_draining:
+            error = SessionLost("the instance of this session has left; begin anew with initialize")
+            self._account.closed()
         if not self._exchange.has_started:
             self._answer_with(error)
         else:
@@ -179,7 +188,7 @@ class Relay:
     @property
     def is_lasting(self) -> bool:
         """A stream without an end of its own: it would outlast any patience at a shutdown."""
-        return self._exchange.request.method == "GET" or self._is_subscription
+        return self._target.is_lasting
 
     def stop(self) -> None:
         """The gateway goes, and this stream with it: ended where its client takes no harm, else broken off."""
@@ -290,11 +299,6 @@ class Relay:
     def _is_worth_sending(self) -> bool:
         """Whether the instance is to have the message even when nobody waits for the answer."""
         return self._target.era is Era.LEGACY and self._exchange.request.method != "GET"
-
-    @property
-    def _is_subscription(self) -> bool:
-        method = self._exchange.request.header(mcp.METHOD_HEADER)
-        return self._target.era is Era.MODERN and method == mcp.LISTEN.encode()
 
     def _listen(self) -> None:
         listener = self._plane.listener(self._target, self._exchange, self._account, self._request_id)

@@ -5,13 +5,20 @@ import secrets
 from typing import Final
 
 from gateway.core import render
-from gateway.core.errors import GatewayError, MethodNotAllowed
+from gateway.core.errors import GatewayError, HeadersTooLarge, MethodNotAllowed, TooLarge
 from gateway.core.ports import Asking, Exchange
 from gateway.dataplane.heads import REQUEST_ID
 from gateway.wire import jsonrpc, mcp, sse
 
 JSON: Final = (b"content-type", b"application/json")
 _LONGEST_REQUEST_ID: Final = 128
+_SLUGS: Final = {
+    408: "request-too-slow",
+    413: TooLarge.slug,
+    429: "too-many-connections",
+    431: HeadersTooLarge.slug,
+    503: "too-many-connections",
+}
 
 _prefix = secrets.token_hex(6).encode()
 _numbers = itertools.count()
@@ -54,6 +61,6 @@ def end_of_subscription(raw_id: bytes) -> bytes:
 
 def unreadable(status: int, sentence: str) -> tuple[bytes, bytes]:
     """What to tell the client of a request that is not HTTP, or too large: a media type, and the body."""
-    data = {"source": "mcpdeck", "code": "unreadable"}
+    data = {"source": "mcpdeck", "code": _SLUGS.get(status, "unreadable")}
     code = jsonrpc.INVALID_REQUEST if status == 400 else status
     return JSON[1], jsonrpc.error(None, code, sentence, data)

@@ -4,6 +4,7 @@ Counts, keeps streams alive, holds an instance back while a client does not read
 """
 
 import asyncio
+import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -18,7 +19,7 @@ from gateway.core.ports import Account, Exchange
 from gateway.core.routes import Endpoint
 from gateway.dataplane import replies
 from gateway.dataplane.connection import UpstreamConnection
-from gateway.dataplane.heads import EVENT_STREAM, REQUEST_ID, media_type
+from gateway.dataplane.heads import EVENT_STREAM, REQUEST_ID, is_lasting, media_type
 from gateway.dataplane.plane import Plane, Target
 from gateway.dataplane.tap import held
 from gateway.wire import mcp, sse
@@ -26,7 +27,6 @@ from gateway.wire.http1 import Headers, Request
 
 KEEP_ALIVE: Final = 15.0  # seconds of silence after which a stream gets a comment, and who waits a stream
 UNREAD: Final = 8 * 1024 * 1024  # bytes that may wait for a client that does not read, where no one can be held back
-LARGEST: Final = 64 * 1024 * 1024  # of one message, which is held whole to be translated
 _STREAM: Final = (
     (b"content-type", EVENT_STREAM),
     (b"cache-control", b"no-cache, no-transform"),
@@ -114,8 +114,7 @@ class Answered:
 
     @property
     def is_lasting(self) -> bool:
-        request = self._exchange.request
-        return request.method == "GET" or request.header(mcp.METHOD_HEADER) == mcp.LISTEN.encode()
+        return self._target.is_lasting
 
     def expired(self) -> None:
         """Silence: something is sent before a proxy on the way, or the client, takes it for dead."""
@@ -251,6 +250,7 @@ class Instance:
     ) -> None:
         self._plane, self._target, self._caller, self._other = plane, target, caller, other
         self._tried: tuple[str, ...] = ()
+        self.largest = plane.bounds.event or sys.maxsize  # of one message, which is held whole to be translated
 
     def post(self, body: bytes, headers: Sequence[Header], heard: Heard, *, target: str = "") -> Exchanged:
         return self._begin(Hearing(self, heard, "POST", [*_POSTED, *headers], body, path=target))
@@ -281,7 +281,8 @@ class Instance:
         target = msgspec.structs.replace(target, endpoint=endpoint, session=session)
         asked = Asked(request, self._caller.peer)
         sent = self._plane.request(target, asked, replies.request_id_of(asked))
-        self._plane.upstream.send(endpoint, sent, hearing, target.route.timeouts)
+        timeouts = self._plane.timeouts(target.route, is_lasting=is_lasting(request, target.era))
+        self._plane.upstream.send(endpoint, sent, hearing, timeouts)
 
     def token_refused(self) -> UpstreamBroke | None:
         return self._plane.token_refused(self._target)
@@ -360,7 +361,7 @@ class Hearing:
             self._break(refusal)
             return
         if media_type(headers) == EVENT_STREAM:
-            self._decoder = sse.Decoder(LARGEST)
+            self._decoder = sse.Decoder(self._instance.largest)
         session = next((value for name, value in headers if name == mcp.SESSION_HEADER), None)
         self._heard.began(status, session)
 
@@ -373,8 +374,8 @@ class Hearing:
             return
         if self._decoder is not None:
             self._tell_events(self._decoder)
-        elif self._size > LARGEST:
-            self._break(UpstreamBroke(f"a message of the adapter's exceeds {LARGEST} bytes"))
+        elif self._size > self._instance.largest:
+            self._break(UpstreamBroke(f"a message of the adapter's exceeds {self._instance.largest} bytes"))
 
     def on_end(self) -> None:
         self._connection = None

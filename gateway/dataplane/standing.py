@@ -71,7 +71,7 @@ class Standings:
         elif self._plane.is_ended(first):
             return False
         known = standing.by_instance.get(uid or "")
-        if known is None:
+        if known is None or self._plane.is_busy(first.route):
             return False
         Relay(self._plane, exchange, *known).begin()
         return True
@@ -97,7 +97,8 @@ class Standings:
         """Pass a request on that was decided upon, and remember how."""
         request = exchange.request
         opening, shape = self._plane.opening(target, exchange), request.shape
-        if shape is not None and target.route.grant is None and not target.is_initialize:
+        is_plain = target.route.grant is None and not target.is_initialize and not target.is_lasting
+        if shape is not None and is_plain:
             standing = shape.note
             if not isinstance(standing, Standing) or not self._is_same(standing, target):
                 until = self._clock() + LIFETIME

@@ -45,6 +45,9 @@ class Live:
         self.under_way: dict[Call, None] = {}  # the oldest first
         self.last_error, self.last_error_at = "", 0.0
 
+    def is_idle(self, now: float, seconds: float) -> bool:
+        return not self.in_flight and not self.streams and now - self.used_at > seconds
+
     def failed(self, now: float, sentence: str) -> None:
         self.errors += 1
         self.last_error, self.last_error_at = sentence, now

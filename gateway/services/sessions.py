@@ -30,6 +30,8 @@ PACE: Final = 1.0  # seconds between two events of one session
 MOST_AT_ONCE: Final = 1000  # sessions that are told of in one go; the others follow a second later
 GROUP_IDLE: Final = 300.0  # seconds after which a modern client counts as gone
 SESSION_IDLE: Final = 24 * 3600.0  # the upstream ends its idle sessions, and may not say so
+FORGOTTEN: Final = 1800.0  # of a session whose principal has too many: it makes room for another one
+LOOK_AGAIN: Final = 10.0
 MOST: Final = 100_000  # live sessions that are kept
 MOST_CLIENTS: Final = 50  # programs of one principal at one adapter that are told apart: a name costs nothing
 MOST_ENDED: Final = 100_000
@@ -60,6 +62,8 @@ class Sessions:
         self._by_id: dict[str, Live] = {}
         self._latest: dict[tuple[str, str], ClientInfo] = {}  # whose calls at what adapter: the client heard of last
         self._groups: Counter[tuple[str, str]] = Counter()  # of whose calls at what adapter
+        self._sessions: Counter[str] = Counter()  # by principal
+        self._full_until: dict[str, float] = {}  # principals with as many as they may have, until it is looked at again
         self._ended: dict[tuple[bytes, str], None] = {}  # in the order in which they were ended
         self._alive: set[str] = set()  # uids of instances, and names of adapters
         self._dirty: list[Live] = []
@@ -85,6 +89,22 @@ class Sessions:
             if body is None:  # no initialize: none will be learned
                 live = self.group(adapter, endpoint, principal, era, client, now)
         return Call(self, live, adapter, endpoint, principal, era, client, is_stream, now, asking, request_id)
+
+    def has_room(self, principal: Principal, most: int) -> bool:
+        """Sessions that nobody has used for a while do not count: few clients say that they are gone."""
+        if self._sessions[principal.id] < most:
+            return True
+        now = self.clock()
+        if now < self._full_until.get(principal.id, 0.0):
+            return False
+        for live in list(self._live.values()):
+            if live.principal.id == principal.id and live.session is not None and live.is_idle(now, FORGOTTEN):
+                self.drop(live)
+        if self._sessions[principal.id] < most:
+            self._full_until.pop(principal.id, None)
+            return True
+        self._full_until[principal.id] = now + LOOK_AGAIN
+        return False
 
     def is_ended(self, session: bytes, endpoint: Endpoint) -> bool:
         return (session, endpoint.uid) in self._ended
@@ -137,11 +157,16 @@ class Sessions:
         return live
 
     def _count(self, live: Live, step: int) -> None:
+        whose = live.principal.id
         if live.session is None:
-            whose = (live.principal.id, live.adapter)
-            self._groups[whose] += step
-            if not self._groups[whose]:
-                del self._groups[whose]
+            self._groups[whose, live.adapter] += step
+            if not self._groups[whose, live.adapter]:
+                del self._groups[whose, live.adapter]
+            return
+        self._sessions[whose] += step
+        if not self._sessions[whose]:
+            del self._sessions[whose]
+            self._full_until.pop(whose, None)
 
     def _modern_client(self, principal: Principal, adapter: AdapterName, body: bytes | None) -> ClientInfo:
         known = self._latest.get((principal.id, adapter), UNKNOWN)
@@ -196,7 +221,7 @@ class Sessions:
         now = self.clock()
         for live in list(self._live.values()):
             patience = SESSION_IDLE if live.session is not None else GROUP_IDLE
-            if not live.in_flight and not live.streams and now - live.used_at > patience:
+            if live.is_idle(now, patience):
                 self.drop(live)
 
     # Callers

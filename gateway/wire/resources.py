@@ -110,17 +110,22 @@ class Authorization(_Strict, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SessionPolicy(_Strict, frozen=True, kw_only=True):
+    """resurrect: a session whose instance died goes on with another one, which begins with what the client said first."""
+
     isolation: Isolation = Isolation.PROCESS
     idle_timeout: float = 1800.0  # seconds without a request, a stream or a call in flight
     max: int = 1000  # live sessions per instance
+    resurrect: bool = False
 
 
 class Timeouts(_Strict, frozen=True, kw_only=True):
-    """Bounds on the data plane, in seconds. `idle` is silence on a stream; 0 means no bound."""
+    """Bounds on the data plane, in seconds. `idle` is silence within an answer, `total` a whole one that is no lasting
+    stream; for these two 0 means no bound."""
 
     connect: float = 5.0
     first_byte: float = 120.0
     idle: float = 0.0
+    total: float = 0.0
 
 
 class Recording(_Strict, frozen=True, kw_only=True):
@@ -320,6 +325,7 @@ def problems_of(spec: AdapterSpec) -> dict[str, list[str]]:
         field = "firstByte" if bound == "first_byte" else bound
         check(getattr(spec.timeouts, bound) > 0, f"timeouts.{field}", "must be more than 0 seconds")
     check(spec.timeouts.idle >= 0, "timeouts.idle", "must be 0 (no bound) or more seconds")
+    check(spec.timeouts.total >= 0, "timeouts.total", "must be 0 (no bound) or more seconds")
     is_bounded = 1 <= spec.recording.max_messages <= MAX_RECORDED
     check(is_bounded, "recording.maxMessages", f"must be 1 to {MAX_RECORDED}")
     check(0 < spec.recording.sample <= 1, "recording.sample", "must be more than 0, and at most 1")

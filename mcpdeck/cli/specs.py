@@ -32,6 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--role", action="append", default=[], help="who else may use it; repeat")
     parser.add_argument("--description", default="")
     parser.add_argument("--isolation", choices=list(Isolation), help="a process per session, or one that all share")
+    parser.add_argument("--resurrect", action="store_true", help="sessions outlive their instance: another one goes on")
     parser.add_argument("--port", type=int, help="where an image serves; 8000")
     parser.add_argument("--path", help="and under which path; /mcp")
 
@@ -57,8 +58,10 @@ def of_words(words: argparse.Namespace, trailing: list[str] | None) -> AdapterSp
         description=words.description,
     )
     given = {"port": words.port, "path": words.path, "replica_count": words.replicas}
-    if words.isolation is not None:
-        given["session"] = SessionPolicy(isolation=Isolation(words.isolation))
+    if words.isolation is not None or words.resurrect:
+        given["session"] = SessionPolicy(
+            isolation=Isolation(words.isolation or Isolation.PROCESS), resurrect=words.resurrect
+        )
     chosen = {name: value for name, value in given.items() if value is not None}
     spec = msgspec.structs.replace(spec, **_source(words, trailing or []), **chosen)
     return checked(spec)

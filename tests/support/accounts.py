@@ -94,5 +94,8 @@ class CountingAccounts:
             self.calls.append(call)
         return call
 
+    def has_room(self, principal: Principal, most: int) -> bool:
+        return len(self.live) < most
+
     def is_ended(self, session: bytes, endpoint: Endpoint) -> bool:
         return (endpoint.uid, session) in self.refused

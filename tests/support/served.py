@@ -15,6 +15,7 @@ from gateway.core.hosts import Hosts
 from gateway.core.ports import Authenticator
 from gateway.core.routes import Endpoint, Route, Routes, RoutingTable
 from gateway.dataplane.asgi import App
+from gateway.dataplane.bounds import NO_BOUNDS, Bounds
 from gateway.dataplane.pipeline import Pipeline
 from gateway.server import Patience, Tls, listen, serve
 from gateway.wire.http1 import DEFAULT_LIMITS, Limits
@@ -66,6 +67,7 @@ async def served(
     authenticator: Authenticator | None = None,
     hosts: Hosts | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    bounds: Bounds = NO_BOUNDS,
     patience: Patience | None = None,
     tls: Tls | None = None,
     sealer: Sealer | None = None,
@@ -82,6 +84,7 @@ async def served(
         seals=Seals([new_key()]),
         hosts=hosts or Hosts(is_loopback=True),
         tick=TICK,
+        bounds=bounds,
         **options,
     )
     listeners = listen("127.0.0.1", 0)
@@ -99,6 +102,7 @@ async def served(
                 on_stopping=gateway.stopping.set,
                 tls=tls,
                 limits=limits,
+                bounds=bounds,
                 patience=patience or Patience(drain=0.2),
             ),
             name="the gateway",

@@ -31,4 +31,6 @@ def plan_of(desired: Desired) -> Plan:
     spec = desired.spec
     fields = (*_OF_ALL, *(_OF_IMAGES if spec.stdio is None else _OF_STDIO))
     told = {name: getattr(spec, name) for name in fields} | {"restarted": desired.restarted_at}
+    if "session" in told:  # whether sessions outlive a process is nothing that a process sees
+        told["session"] = {key: it for key, it in msgspec.to_builtins(spec.session).items() if key != "resurrect"}
     return Plan(spec, hashlib.sha256(_encode(told)).hexdigest()[:16], desired.is_tool)

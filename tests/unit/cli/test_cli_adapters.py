@@ -97,7 +97,7 @@ async def test_create_sends_what_the_words_say(mcpdeck: Command, gateway: FakeGa
     ended = await mcpdeck(
         "adapters", "create", "new", "--stdio", "--replicas", "2", "--env-file", str(tmp_path / ".env"), "--env", "B=x=y",
         "--secret-env", "TOKEN=vault/key", "--role", "ops", "--role", "dev", "--description", "It's new",
-        "--isolation", "shared", "-o", "name", "--", "uvx", "server", "--", "-x",
+        "--isolation", "shared", "--resurrect", "-o", "name", "--", "uvx", "server", "--", "-x",
     )  # fmt: skip
     assert (ended.code, ended.out) == (0, "new\n")
     assert ended.err == f"new is deployed: {gateway.url}/adapters/new/mcp\n"
@@ -110,7 +110,7 @@ async def test_create_sends_what_the_words_say(mcpdeck: Command, gateway: FakeGa
         "replicaCount": 2,
         "description": "It's new",
         "requiredRoles": ["ops", "dev"],
-        "session": {"isolation": "shared", "idleTimeout": 1800.0, "max": 1000},
+        "session": {"isolation": "shared", "idleTimeout": 1800.0, "max": 1000, "resurrect": True},
     }
 
 

@@ -114,6 +114,7 @@ def test_a_right_spec_has_no_problems(fields: dict[str, Any]) -> None:
         ({"timeouts": {"connect": 0}}, "timeouts.connect", "more than 0"),
         ({"timeouts": {"firstByte": -1}}, "timeouts.firstByte", "more than 0"),
         ({"timeouts": {"idle": -1}}, "timeouts.idle", "0 (no bound) or more"),
+        ({"timeouts": {"total": -1}}, "timeouts.total", "0 (no bound) or more"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_field(fields: dict[str, Any], field: str, words: str) -> None:
@@ -153,7 +154,7 @@ def test_an_adapter_is_camel_case_and_whole_on_the_wire() -> None:
     sent = msgspec.json.decode(msgspec.json.encode(adapter()))
     assert sent["replicaCount"] == 1
     assert sent["createdBy"] == "dev"
-    assert sent["timeouts"] == {"connect": 5.0, "firstByte": 120.0, "idle": 0.0}
+    assert sent["timeouts"] == {"connect": 5.0, "firstByte": 120.0, "idle": 0.0, "total": 0.0}
     assert sent["resources"]["limits"]["ephemeral-storage"] == "2Gi"
 
 
