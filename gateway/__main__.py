@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from gateway import compose, server
 from gateway.core.errors import GatewayError
+from gateway.dataplane.certificates import Tls
 from gateway.settings import Misconfigured, Settings, read
 from gateway.wire.http1 import Limits
 
@@ -37,12 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def serve(settings: Settings) -> None:
     """Until SIGTERM or SIGINT."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, *_hang_up()):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    listeners = server.listen(settings.host, settings.port)
+    stop, renew = asyncio.Event(), asyncio.Event()
     certificate, key = settings.tls_certificate, settings.tls_key
-    tls = server.Tls(certificate, key) if certificate and key else None
+    tls = Tls(certificate, key) if certificate and key else None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for number in _hang_up():
+        asyncio.get_running_loop().add_signal_handler(number, (stop if tls is None else renew).set)
+    listeners = server.listen(settings.host, settings.port)
     limits = Limits(head=settings.max_head, header_count=settings.max_headers, body=settings.max_body)
     async with compose.opened(settings, os.environ) as house:
         await server.serve(
@@ -53,6 +56,7 @@ async def serve(settings: Settings) -> None:
             on_serving=lambda: _announce(listeners[0].getsockname(), is_tls=tls is not None),
             on_stopping=house.on_stopping,
             tls=tls,
+            renew=renew,
             limits=limits,
             bounds=compose.bounds_of(settings),
             patience=server.Patience(notice=settings.notice, drain=settings.drain),
@@ -60,7 +64,7 @@ async def serve(settings: Settings) -> None:
 
 
 def _hang_up() -> list[signal.Signals]:
-    """A terminal that is closed ends what it started."""
+    """A terminal that is closed ends what it started; a gateway with a certificate reads that again instead."""
     return [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
 
 

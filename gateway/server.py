@@ -5,16 +5,15 @@ The lane takes each connection first; HTTP/2 and what is not MCP goes on to Hype
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from gateway.dataplane.asgi import App, McpDoor
 from gateway.dataplane.bounds import NO_BOUNDS, Bounds
+from gateway.dataplane.certificates import Certificate, Tls
 from gateway.dataplane.handed import Handed, cut
 from gateway.dataplane.lane import Lane
 from gateway.dataplane.pipeline import Pipeline
@@ -32,19 +31,6 @@ class Patience(msgspec.Struct, frozen=True):
 
     notice: float = 0.0
     drain: float = 10.0
-
-
-class Tls(msgspec.Struct, frozen=True):
-    certfile: Path
-    keyfile: Path
-
-    def context(self) -> ssl.SSLContext:
-        """Raises OSError, ssl.SSLError among them."""
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.certfile, self.keyfile)
-        context.set_alpn_protocols(["h2", "http/1.1"])
-        return context
 
 
 def listen(host: str, port: int, *, is_shared: bool = False) -> list[socket.socket]:
@@ -75,15 +61,18 @@ async def serve(
     on_serving: Callable[[], None] | None = None,
     on_stopping: Callable[[], None] | None = None,
     tls: Tls | None = None,
+    renew: asyncio.Event | None = None,
     limits: Limits = DEFAULT_LIMITS,
     bounds: Bounds = NO_BOUNDS,
     patience: Patience | None = None,
 ) -> None:
     """Serve until `stop` is set. app: what answers wherever it is not MCP. The pipeline is entered by who owns it.
 
-    on_serving: the port answers now. on_stopping: readiness is to go, and the app's own streams are to end.
+    on_serving: the port answers now. on_stopping: readiness is to go, and the app's own streams are to end. renew: set
+    it to have the certificate's files read again; they are anyway when they change.
     """
     patience = patience or Patience()
+    certificate = Certificate(tls) if tls is not None else None
     door = McpDoor(pipeline.serve, app, cut=cut, limits=limits, request_time=bounds.request_time)
     with ExitStack() as unopened:
         for listener in listeners:
@@ -91,9 +80,12 @@ async def serve(
         async with Handed.serving(door, limits) as handed, asyncio.TaskGroup() as tasks:
             lane = Lane(pipeline.serve, handed.take, limits=limits, bounds=bounds)
             handed.on_gone = lane.gone
-            servers = await _opened(listeners, lane, tls)
+            servers = await _opened(listeners, lane, certificate)
             unopened.pop_all()
-            sweeping = tasks.create_task(lane.keep_sweeping(), name="look at all connections now and then")
+            running = [tasks.create_task(lane.keep_sweeping(), name="look at all connections now and then")]
+            if certificate is not None:
+                current = certificate.keep_current(renew or asyncio.Event())
+                running.append(tasks.create_task(current, name="keep the certificate current"))
             try:
                 if on_serving is not None:
                     on_serving()
@@ -106,11 +98,14 @@ async def serve(
                 for server in servers:
                     server.close()
                 await _drain(lane, handed, pipeline, patience.drain)
-                sweeping.cancel()
+                for each in running:
+                    each.cancel()
 
 
-async def _opened(listeners: Sequence[socket.socket], lane: Lane, tls: Tls | None) -> list[asyncio.Server]:
-    loop, context = asyncio.get_running_loop(), tls.context() if tls is not None else None
+async def _opened(
+    listeners: Sequence[socket.socket], lane: Lane, certificate: Certificate | None
+) -> list[asyncio.Server]:
+    loop, context = asyncio.get_running_loop(), certificate.context if certificate is not None else None
     return [
         await loop.create_server(lane.connect, sock=listener, ssl=context, backlog=BACKLOG) for listener in listeners
     ]

@@ -293,8 +293,9 @@ class UpstreamConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if self._is_whole:
             return
-        if status < 100:  # what follows would be body to the parser, of an answer that is none here
-            self._fail(UpstreamBroke(f"instance '{self._instance}' answers with a status of {status}"))
+        if status < 100 or (status < 200 and (self._length is not None or self._is_chunked)):
+            # What follows would be body to the parser, of an answer that has none (RFC 9110, 8.6).
+            self._fail(UpstreamBroke(f"instance '{self._instance}' answers with a {status} that would have a body"))
             return
         if status < 200:
             self._is_interim = True

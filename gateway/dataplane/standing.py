@@ -4,6 +4,7 @@ A client says one head call after call, and what follows from it does not change
 may, whose session, which instance, what that is told. Who it is, is asked each time. Decides nothing by itself.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -55,6 +56,7 @@ class Standings:
         self, plane: Plane, routes: Routes, authenticator: Authenticator, *, clock: Callable[[], float]
     ) -> None:
         self._plane, self._routes, self._authenticator, self._clock = plane, routes, authenticator, clock
+        self._counters, self._most = plane.counters, plane.bounds.requests or sys.maxsize
         self._recognising = authenticator if isinstance(authenticator, RecognisingAuthenticator) else None
 
     def serve(self, exchange: Exchange, principal: Principal | None = None) -> bool:
@@ -71,7 +73,7 @@ class Standings:
         elif self._plane.is_ended(first):
             return False
         known = standing.by_instance.get(uid or "")
-        if known is None or self._plane.is_busy(first.route):
+        if known is None or (self._counters.in_flight >= self._most and self._plane.is_busy(first.route)):
             return False
         Relay(self._plane, exchange, *known).begin()
         return True

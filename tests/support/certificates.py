@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gateway.server import Tls
+from gateway.dataplane.certificates import Tls
 
 
 def localhost_certificate(folder: Path) -> Tls:

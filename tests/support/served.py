@@ -16,8 +16,9 @@ from gateway.core.ports import Authenticator
 from gateway.core.routes import Endpoint, Route, Routes, RoutingTable
 from gateway.dataplane.asgi import App
 from gateway.dataplane.bounds import NO_BOUNDS, Bounds
+from gateway.dataplane.certificates import Tls
 from gateway.dataplane.pipeline import Pipeline
-from gateway.server import Patience, Tls, listen, serve
+from gateway.server import Patience, listen, serve
 from gateway.wire.http1 import DEFAULT_LIMITS, Limits
 from gateway.wire.names import AdapterName
 from gateway.wire.resources import Timeouts
@@ -48,7 +49,7 @@ class Served:
 
     def __init__(self, pipeline: Pipeline, routes: Routes, accounts: CountingAccounts, port: int) -> None:
         self.pipeline, self.routes, self.accounts, self.port = pipeline, routes, accounts, port
-        self.stop = asyncio.Event()
+        self.stop, self.renew = asyncio.Event(), asyncio.Event()
         self.stopping = asyncio.Event()
 
     def point(self, *endpoints: Endpoint, **changes: Any) -> None:
@@ -101,6 +102,7 @@ async def served(
                 on_serving=serving.set,
                 on_stopping=gateway.stopping.set,
                 tls=tls,
+                renew=gateway.renew,
                 limits=limits,
                 bounds=bounds,
                 patience=patience or Patience(drain=0.2),
