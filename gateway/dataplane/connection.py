@@ -177,7 +177,7 @@ class UpstreamConnection(asyncio.Protocol):
             log.exception("the answer of instance '%s' could not be handled", self._instance)
             self._fail(UpstreamBroke(f"the answer of instance '{self._instance}' could not be handled: {error}"))
         except httptools.HttpParserError as error:
-            if self._is_whole:  # what follows a whole answer is no second one
+            if self._is_whole and self._answer is not None:  # what follows a whole answer is no second one
                 self._is_sound = False
                 self._end(answer)
                 return

@@ -55,11 +55,16 @@ def decode(message: bytes | bytearray | memoryview) -> Envelope:
         return _envelope.decode(message)
     except RecursionError as error:  # what a hostile peer nests, msgspec skips by recursion
         raise msgspec.DecodeError("JSON nests too deep") from error
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"text is not UTF-8: {error}") from error
 
 
 def decode_id(raw: bytes | msgspec.Raw) -> Id:
-    """An envelope's raw id as a value; None where it has none."""
-    return _id.decode(raw) if bytes(raw) else None
+    """An envelope's raw id as a value; None where it has none. Raises msgspec.DecodeError where it is no id."""
+    try:
+        return _id.decode(raw) if bytes(raw) else None
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"an id is not UTF-8: {error}") from error
 
 
 def request(request_id: Id, method: str, params: Any = None) -> bytes:

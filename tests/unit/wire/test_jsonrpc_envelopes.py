@@ -100,3 +100,11 @@ def test_an_error_carries_the_id_as_it_was_spelled_and_data_where_given() -> Non
     assert jsonrpc.error(b'"\\u0061"', 404, "no", {"source": "mcpdeck"}) == (
         b'{"jsonrpc":"2.0","id":"\\u0061","error":{"code":404,"message":"no","data":{"source":"mcpdeck"}}}'
     )
+
+
+@pytest.mark.parametrize("body", [b'{"id":1,"method":"\xff"}', b'{"jsonrpc":"\xc3","method":"initialize"}'])
+def test_text_that_is_not_utf_8_is_bad_json_like_any_other(body: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError, match="UTF-8"):
+        jsonrpc.decode(body)
+    with pytest.raises(msgspec.DecodeError, match="UTF-8"):
+        jsonrpc.decode_id(b'"\xff"')
