@@ -178,7 +178,7 @@ SHOTS = {
     ),
     "sessions-80x24": Shot((80, 24), ":sessions<enter>jj", ("Sessions 80",)),
     "sessions-120x40": Shot((120, 40), ":sessions /era:legacy status:busy<enter>jj", ("Sessions 11 of 80",)),
-    "session-100x30": Shot((100, 30), ":sessions weather<enter>jjjjjjj<enter>", ("Traffic so far",)),
+    "session-100x30": Shot((100, 30), ":sessions weather<enter>jjjjjjjd", ("Traffic so far",)),
     "end-session-100x30": Shot((100, 30), ":sessions weather<enter>jjjjjjj<ctrl+d>", ("End session",)),
     "describe-100x30": Shot((100, 30), ":describe search<enter>", ("search-2 was killed",)),
     "logs-120x40": Shot(
@@ -211,6 +211,8 @@ SHOTS = {
     "doctor-80x24": Shot(
         (80, 24), ":doctor<enter>", ("MCP handshake", "works; mind"), surroundings=lambda: {"examine": examination}
     ),
+    "xray-120x40": Shot((120, 40), ":xray weather<enter>jjj", ("X-ray of weather", "weather-2")),
+    "xray-80x24": Shot((80, 24), ":xray<enter>jjj", ("X-ray of prod-weu", "legacy-crm")),
     "preview-120x40": Shot((120, 40), "p" + "j" * 10, ("Why", "search-2 was killed")),
     "jump-80x24": Shot((80, 24), "<ctrl+o>", (" a browser",)),
     "help-120x40": Shot((120, 40), "?", ("Keys in Adapters",)),

@@ -34,6 +34,7 @@ class View(StrEnum):
     EXCHANGE = "exchange"  # one request, and what came of it
     TOOL = "tool"  # one tool
     APPROVALS = "approvals"
+    XRAY = "xray"
 
 
 MAIN_VIEWS: Final = (
@@ -52,6 +53,7 @@ PARENTS: Final = {  # where the others are reached from
     View.EXCHANGE: View.TRAFFIC,
     View.TOOL: View.TOOLS,
     View.APPROVALS: View.TOOLS,
+    View.XRAY: View.ADAPTERS,
     View.EVENTS: View.PULSE,
     View.AUDIT: View.PULSE,
     View.DOCTOR: View.CONTEXTS,
@@ -109,6 +111,7 @@ class Takes(StrEnum):
     TOOL = "tool"
     TOOLSET = "toolset"
     ENDPOINT = "endpoint"  # /mcp, /mcp/TOOLSET, or an adapter
+    REACHED = "reached"  # an adapter, or a tool
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,10 +155,10 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
 def obstacle(command: Command, situation: Situation) -> str:
     """Why the command can not run now, as a sentence for its reader; empty when it can."""
     state, needs = situation.state, command.needs
-    if command.area in _OF_A_VIEW and situation.view not in command.views:
-        return f"only in {listed([view.capitalize() for view in command.views])}"
     if needs & CHANGES and (situation.read_only or state.here.read_only):
         return "this deck is read-only" if situation.read_only else f"context {state.context!r} is read-only"
+    if command.area in _OF_A_VIEW and situation.view not in command.views:
+        return f"only in {listed([view.capitalize() for view in command.views])}"
     if Need.ADAPTER in needs and situation.adapter is None:
         return "no adapter is selected"
     if Need.SESSION in needs and situation.session is None:

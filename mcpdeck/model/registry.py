@@ -18,6 +18,7 @@ from mcpdeck.model.verbs import (
     tools,
     traffic,
     views,
+    xray,
 )
 
 COMMANDS: Final[tuple[Command, ...]] = (
@@ -32,6 +33,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     *tables.COMMANDS,
     *lines.COMMANDS,
     *pulse.COMMANDS,
+    *xray.COMMANDS,
     *identity.COMMANDS,
     *deck.COMMANDS,
 )

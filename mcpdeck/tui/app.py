@@ -49,7 +49,7 @@ class DeckApp(Deck):
             read_contexts(self, ask=True)
         elif self.place.view is View.PULSE:
             watch_pulse(self)
-        elif self.place.view in (View.TOOLS, View.APPROVALS):
+        elif self.place.view in (View.TOOLS, View.APPROVALS, View.XRAY):
             watch_tools(self)
 
     @on(TrafficView.Wanted)

@@ -58,6 +58,7 @@ from mcpdeck.tui.views.table_place import TablePlace
 from mcpdeck.tui.views.tool import ToolView
 from mcpdeck.tui.views.tools import ToolsView
 from mcpdeck.tui.views.traffic import TrafficView
+from mcpdeck.tui.views.xray import XrayView
 from mcpdeck.tui.widgets.part_line import PartLine
 from mcpdeck.tui.widgets.prompt import Prompt
 from mcpdeck.tui.widgets.row_table import RowTable
@@ -84,6 +85,7 @@ OTHER_PLACES: Final = (
     DetailView,
     ToolView,
     ApprovalsView,
+    XrayView,
 )  # than the first
 OPENS: Final = {  # by a second click on a row
     View.ADAPTERS: "adapter.describe",
@@ -93,6 +95,7 @@ OPENS: Final = {  # by a second click on a row
     View.APPROVALS: "approval.describe",
     View.CONTEXTS: "context.switch",
     View.AUDIT: "deed.describe",
+    View.XRAY: "xray.open",
 }
 
 
@@ -341,6 +344,10 @@ class Deck(App[None]):
         return self._root.query_one(Prompt)
 
     @property
+    def xray_view(self) -> XrayView:
+        return self._root.query_one(XrayView)
+
+    @property
     def audit_view(self) -> AuditView:
         return self._root.query_one(AuditView)
 
@@ -519,6 +526,8 @@ class Deck(App[None]):
                 return ["/mcp", *own, *self.state.adapters]
             case Takes.TOOL:
                 return [offer.name for offer in self.state.catalogue.offers]
+            case Takes.REACHED:
+                return [*self.state.adapters, *(offer.name for offer in self.state.catalogue.offers)]
             case Takes.TOOLSET:
                 return [toolset.name for toolset in self.state.catalogue.toolsets]
 

@@ -13,7 +13,7 @@ from mcpdeck.tui.deck import Deck
 
 SECONDS = 2.0  # between readings of what somebody looks at
 WAITING_SECONDS = 5.0  # between readings of what waits
-_WHERE_TOOLS_SHOW = frozenset({*TOOL_VIEWS, View.APPROVALS})
+_WHERE_TOOLS_SHOW = frozenset({*TOOL_VIEWS, View.APPROVALS, View.XRAY})
 
 
 def watch_tools(deck: Deck) -> None:

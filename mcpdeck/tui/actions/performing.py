@@ -16,6 +16,7 @@ from mcpdeck.tui.actions import (
     tools,
     traffic,
     watching,
+    xray,
 )
 from mcpdeck.tui.actions.handlers import HANDLERS
 from mcpdeck.tui.deck import Deck
@@ -23,7 +24,7 @@ from mcpdeck.tui.deck import Deck
 # Each has entered its own.
 _REGISTERED: Final = (
     *(adapters, contexts, identity, lines, playground, recordings),
-    *(sessions, shell, tables, tools, traffic, watching),
+    *(sessions, shell, tables, tools, traffic, watching, xray),
 )
 KNOWN: Final = frozenset(HANDLERS)
 
