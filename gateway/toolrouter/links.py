@@ -14,7 +14,7 @@ from gateway.core.access import Principal
 from gateway.core.ports import Exchange
 from gateway.toolrouter.asking import path_of
 from gateway.toolrouter.inner import ACCEPT, CLIENT_LEFT, EVENT_STREAM, JSON, Events, Inner, media_type, request_to
-from gateway.toolrouter.streams import Source, marked, needs_no_look, with_marked_ids
+from gateway.toolrouter.streams import Marking, Source
 from gateway.wire import envelope, jsonrpc, mcp, sse
 from gateway.wire.http1 import Headers, Noted, Request
 from gateway.wire.names import AdapterName
@@ -244,7 +244,7 @@ class LinkedCall(Inner):
         super().__init__(request, outer.peer)
         self._outer, self._source = outer, source
         self._done, self._lost, self._otherwise = done, lost, otherwise
-        self._decoder: sse.Decoder | None = None
+        self._marking: Marking | None = None
         outer.on_leave = self.leave
 
     def leave(self) -> None:
@@ -263,18 +263,18 @@ class LinkedCall(Inner):
             self._otherwise()
         else:
             is_stream = media_type(headers) == EVENT_STREAM
-            self._outer.respond(status, own(headers), self._fed(sse.Decoder(), body) if is_stream else body)
+            self._outer.respond(status, own(headers), Marking(self._source).fed(body) if is_stream else body)
 
     def began(self, status: int, headers: Headers, length: int | None) -> None:
         outer = self._outer
         outer.on_pause, outer.on_resume = self._pause, self._resume
         if media_type(headers) == EVENT_STREAM:
-            self._decoder, length = sse.Decoder(), None
+            self._marking, length = Marking(self._source), None
         outer.start(status, own(headers), length=length)
 
     def went_on(self, chunk: bytes) -> None:
         try:
-            self._outer.write(chunk if self._decoder is None else self._fed(self._decoder, chunk))
+            self._outer.write(chunk if self._marking is None else self._marking.fed(chunk))
         except ValueError:  # an event that is larger than any should be
             self.leave()
             self._outer.abort()
@@ -289,12 +289,6 @@ class LinkedCall(Inner):
     def broke_off(self) -> None:
         self._done(0, b"")
         self._outer.abort()
-
-    def _fed(self, decoder: sse.Decoder, chunk: bytes) -> bytes:
-        if decoder.is_between_events and needs_no_look(chunk):
-            return with_marked_ids(chunk, self._source)
-        blocks = (marked(event, self._source) for event in decoder.feed(chunk))
-        return b"".join(block for block in blocks if block is not None)
 
     def _pause(self) -> None:
         if self.on_pause is not None:

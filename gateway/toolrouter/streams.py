@@ -17,8 +17,10 @@ from gateway.wire import envelope, sse
 from gateway.wire.names import AdapterName
 
 _SEPARATOR: Final = "~"
-_REWRITTEN: Final = re.compile(rb'"id"|list_changed|\r|\\u')  # \u: a key may be written so
-_ID_LINE: Final = re.compile(rb"^id:? ?(.*)$", re.MULTILINE)
+_PLAIN: Final = "."  # before an id that stands in a marked one as it is
+_PLAIN_ID: Final = re.compile(rb"[\w-]{1,64}")
+_ID_LINE: Final = re.compile(rb"\nid(?:: ?([^\n]*))?(?=\n)")
+_ODD_ID_LINE: Final = re.compile(rb"\nid(?!: [\w-]{1,64}\n)")
 _LISTS_CHANGED: Final = frozenset(
     {
         "notifications/tools/list_changed",
@@ -49,21 +51,70 @@ def marked(event: sse.Event, source: Source) -> bytes | None:
     return _block(event, data, source)
 
 
+class Marking:
+    """An adapter's events on their way to a client, in chunks cut anywhere.
+
+    What is whole events that hold no request, and tell of no changed list, is not taken apart: only ids are marked.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._plainly = b"\nid: %b" % mark_of(source).encode() + _PLAIN.encode()
+        self._decoder = sse.Decoder()
+
+    def fed(self, chunk: bytes) -> bytes:
+        """Raises ValueError when an event grows past any limit."""
+        if needs_no_look(chunk):
+            return self._passed(chunk)
+        end = chunk.rfind(b"\n\n", 0, max(chunk.find(b'"id"'), 0)) + 2  # of what comes before a response, mostly
+        if end > 1 and needs_no_look(chunk[:end]):
+            return self._passed(chunk[:end]) + self._looked_at(chunk[end:])
+        return self._looked_at(chunk)
+
+    def _passed(self, chunk: bytes) -> bytes:
+        """What an event begins or ends of is kept together, and looked at."""
+        if chunk.endswith(b"\n\n") and self._decoder.is_between_events:
+            return self.with_ids(chunk)
+        begun = b""
+        if not self._decoder.is_between_events:
+            end = chunk.find(b"\n\n") + 2
+            begun, chunk = self._looked_at(chunk[:end]), chunk[end:]
+            if not self._decoder.is_between_events:
+                return begun + self._looked_at(chunk)
+        end = chunk.rfind(b"\n\n") + 2
+        whole = self.with_ids(chunk[:end]) if end > 1 else b""
+        rest = self._looked_at(chunk[end:] if end > 1 else chunk)
+        return begun + whole + rest
+
+    def with_ids(self, events: bytes) -> bytes:
+        """Whole events with nothing changed but their ids."""
+        if events.startswith(b"id"):
+            return self._marked(b"\n" + events)[1:]
+        return self._marked(events) if b"\nid" in events else events
+
+    def _marked(self, events: bytes) -> bytes:
+        if _ODD_ID_LINE.search(events) is None:
+            return events.replace(b"\nid: ", self._plainly)
+        return _ID_LINE.sub(lambda found: b"\nid: " + mark(self._source, found[1] or b"").encode(), events)
+
+    def _looked_at(self, chunk: bytes) -> bytes:
+        blocks = (marked(event, self._source) for event in self._decoder.feed(chunk))
+        return b"".join(block for block in blocks if block is not None)
+
+
 def needs_no_look(chunk: bytes) -> bool:
-    """Whether it is whole events, none of which is a request or tells of a changed list."""
-    return chunk.endswith(b"\n\n") and not _REWRITTEN.search(chunk)
-
-
-def with_marked_ids(chunk: bytes, source: Source) -> bytes:
-    """Whole events with nothing changed but their ids."""
-    if not chunk.startswith(b"id") and b"\nid" not in chunk:
-        return chunk
-    return _ID_LINE.sub(lambda found: b"id: " + mark(source, found[1]).encode(), chunk)
+    """Whether nothing in it is a request, or tells of a changed list. \\u: a key may be written so."""
+    return not (b'"id"' in chunk or b"list_changed" in chunk or b"\r" in chunk or b"\\u" in chunk)
 
 
 def mark(source: Source, raw: bytes) -> str:
     """An id that names its source. raw: the source's own, as JSON."""
-    return _SEPARATOR.join((source.adapter, source.session.decode("latin-1"), _text(raw)))
+    return mark_of(source) + _text(raw)
+
+
+def mark_of(source: Source) -> str:
+    """What all its ids begin with."""
+    return f"{source.adapter}{_SEPARATOR}{source.session.decode('latin-1')}{_SEPARATOR}"
 
 
 def unmarked(text: str) -> tuple[Source, bytes] | None:
@@ -73,7 +124,12 @@ def unmarked(text: str) -> tuple[Source, bytes] | None:
         return None
     adapter, session, encoded = parts
     try:
-        raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+        if encoded.startswith(_PLAIN):
+            raw = encoded[1:].encode()
+            if not _PLAIN_ID.fullmatch(raw):
+                return None
+        else:
+            raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
         return Source(AdapterName(adapter), session.encode("latin-1")), raw
     except (binascii.Error, UnicodeEncodeError, ValueError):
         return None
@@ -106,4 +162,6 @@ def _block(event: sse.Event, data: bytes | None, source: Source) -> bytes:
 
 
 def _text(raw: bytes) -> str:
+    if _PLAIN_ID.fullmatch(raw):
+        return _PLAIN + raw.decode()
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")

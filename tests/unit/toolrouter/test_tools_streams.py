@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.toolrouter.streams import Source, mark, marked, needs_no_look, unmarked, with_marked_ids
+from gateway.toolrouter.streams import Marking, Source, mark, marked, needs_no_look, unmarked
 from gateway.wire import sse
 from gateway.wire.names import AdapterName
 
@@ -15,7 +15,7 @@ def test_an_id_comes_back_as_it_was_with_its_source(raw: bytes) -> None:
     assert unmarked(mark(Source(AdapterName("x")), raw)) == (Source(AdapterName("x")), raw)
 
 
-@pytest.mark.parametrize("text", ["", "7", "a~b", "a~b~c~d", "x~s~***", "x~s~a"])
+@pytest.mark.parametrize("text", ["", "7", "a~b", "a~b~c~d", "x~s~***", "x~s~a", "x~s~.\u00e9"])
 def test_what_was_never_marked_here_leads_nowhere(text: str) -> None:
     assert unmarked(text) is None
 
@@ -52,7 +52,6 @@ def test_a_priming_event_and_a_comment_pass() -> None:
     [
         (b'event: message\ndata: {"jsonrpc":"2.0","method":"notifications/progress","params":{}}\n\n', True),
         (b": ping\n\n", True),
-        (b'data: {"method":"notifications/progress"}\n', False),
         (b'data: {"id":1,"result":{}}\n\n', False),
         (b'data: {"method":"ping","\\u0069d":1}\n\n', False),
         (b"id: 1\ndata: {}\n\n", True),
@@ -65,17 +64,27 @@ def test_only_what_needs_no_change_passes_without_a_look(chunk: bytes, passes: b
     assert needs_no_look(chunk) is passes
 
 
-@pytest.mark.parametrize(
-    "chunk",
-    [
-        b"event: message\nid: 3\ndata: {}\n\n",
-        b"data: {}\nid:4\n\n: ping\n\ndata: 1\n\nid: 5\ndata:\n\n",
-        b"data: {}\n\n",
-    ],
-)
-def test_ids_are_marked_without_taking_events_apart_just_as_with_it(chunk: bytes) -> None:
-    events = list(sse.Decoder().feed(chunk))
-    blocks = [marked(event, SOURCE) for event in events]
-    assert list(sse.Decoder().feed(with_marked_ids(chunk, SOURCE))) == list(
-        sse.Decoder().feed(b"".join(block for block in blocks if block is not None))
-    )
+STREAMS = [
+    b"event: message\nid: 3\ndata: {}\n\n",
+    b"id: 3\ndata: {}\n\nid\ndata: 2\n\nid: \xc3\xbc\ndata: 3\n\n",
+    b"data: {}\nid:4\n\n: ping\n\ndata: 1\n\nid: 5\ndata:\n\n",
+    b"data: {}\n\n",
+    b"data: {}\r\nid: 4\r\n\r\ndata: 1\r\n\r\n",
+    b'id: 1\ndata: {"method":"notifications/progress"}\n\nid: 2\ndata: {"id":7,"method":"ping"}\n\nid: 3\ndata: 1\n\n',
+    b'id: 1\ndata: {"method":"x"}\n\ndata: {"method":"notifications/tools/list_changed"}\n\nid: 9\ndata: {"id":7}\n\n',
+    b"idle: 1\ndata: id: 3\n\n\nid: a b\ndata: {}\n\n",
+]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_however_a_stream_is_cut_it_reads_as_if_each_event_had_been_looked_at(stream: bytes) -> None:
+    blocks = [marked(event, SOURCE) for event in sse.Decoder().feed(stream)]
+    wanted = list(sse.Decoder().feed(b"".join(block for block in blocks if block is not None)))
+    for first in range(len(stream) + 1):
+        for second in range(first, len(stream) + 1):
+            marking = Marking(SOURCE)
+            cut = stream[:first], stream[first:second], stream[second:]
+            passed = b"".join(marking.fed(chunk) for chunk in cut if chunk)
+            assert [each for each in sse.Decoder().feed(passed) if each != sse.Event()] == [
+                each for each in wanted if each != sse.Event()
+            ], cut
