@@ -40,25 +40,28 @@ def parse_line(raw: str) -> LogLine:
     return LogLine(raw, instance, stamp)
 
 
-class Inbox:
-    """Lines between the stream and the screen: at most `capacity` wait, the oldest go first and are counted.
+class Inbox[Item = LogLine]:
+    """What is between a stream and the screen: at most `capacity` wait, the oldest go first and are counted.
 
     `wake` is called when the first one comes into an empty inbox, so that nobody has to look.
     """
 
     def __init__(self, wake: Callable[[], object] = lambda: None, capacity: int = 10_000) -> None:
         self._wake = wake
-        self._waiting: deque[LogLine] = deque(maxlen=capacity)
+        self._waiting: deque[Item] = deque(maxlen=capacity)
         self.dropped = 0
 
-    def put(self, line: LogLine) -> None:
+    def put(self, item: Item) -> None:
         if len(self._waiting) == self._waiting.maxlen:
             self.dropped += 1
-        self._waiting.append(line)
+        self._waiting.append(item)
         if len(self._waiting) == 1:
             self._wake()
 
-    def take(self) -> list[LogLine]:
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def take(self) -> list[Item]:
         taken = list(self._waiting)
         self._waiting.clear()
         return taken

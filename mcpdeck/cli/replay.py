@@ -1,9 +1,9 @@
 """`mcpdeck replay`: recorded calls made again, at the same adapter or another one, and what is different now."""
 
 import argparse
-import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
 
 from mcpdeck.cli.consent import add_consent, must_consent
 from mcpdeck.cli.desk import Desk
@@ -13,7 +13,6 @@ from mcpdeck.cli.traffic import add_filter, recorded
 
 if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
-    from mcpdeck.mcp.peer import Peer
     from mcpdeck.traffic.replaying import Outcome, Step
 
 _SHOWN: Final = 10  # changes of one call
@@ -58,42 +57,26 @@ def _replay(words: argparse.Namespace, desk: Desk) -> int:
 
 async def _made(words: argparse.Namespace, desk: Desk, steps: "Sequence[Step]") -> "list[Outcome]":
     from gateway.wire.mcp import Era
-    from mcpdeck.mcp.peer import connected, tools
+    from mcpdeck.mcp.again import made_again
+    from mcpdeck.mcp.peer import connected
 
     era = Era(words.era) if words.era else None
     target = desk.target
     outcomes: list[Outcome] = []
-    async with connected(
-        target.mcp_url(words.against),
-        auth=target.auth(),
-        ca_file=target.context.ca_file,
-        era=era,
-        silence=words.timeout,
-    ) as peer:
-        is_calling = any(step.method == "tools/call" for step in steps)
-        known = {str(tool.get("name")): tool for tool in await tools(peer)} if is_calling else {}
-        for step in steps:
-            outcome = await _one(peer, step, known, words.ignore)
+    async with (
+        connected(
+            target.mcp_url(words.against),
+            auth=target.auth(),
+            ca_file=target.context.ca_file,
+            era=era,
+            silence=words.timeout,
+        ) as peer,
+        aclosing(made_again(peer, steps, ignored=words.ignore)) as made,
+    ):
+        async for outcome in made:
             _print(words, desk, outcome)
             outcomes.append(outcome)
     return outcomes
-
-
-async def _one(peer: "Peer", step: "Step", known: dict[str, dict[str, Any]], ignored: Sequence[str]) -> "Outcome":
-    from mcpdeck.mcp.exchange import McpError
-    from mcpdeck.mcp.peer import call
-    from mcpdeck.traffic.replaying import compared
-
-    began = time.monotonic()
-    try:
-        if step.method == "tools/call":
-            name = str(step.params.get("name", ""))
-            result = await call(peer, known.get(name, {"name": name}), step.params.get("arguments") or {})
-        else:
-            result = await peer.request(step.method, step.params)
-    except McpError as error:
-        return compared(step, None, error=str(error), seconds=time.monotonic() - began, ignored=ignored)
-    return compared(step, result, seconds=time.monotonic() - began, ignored=ignored)
 
 
 def _print(words: argparse.Namespace, desk: Desk, outcome: "Outcome") -> None:

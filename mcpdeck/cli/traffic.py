@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
@@ -173,7 +173,7 @@ def _export(words: argparse.Namespace, desk: Desk) -> int:
     messages = [message for message in recorded(words.source, desk) if words.filter.keeps(message)]
     if not messages:
         desk.printer.tell("nothing is recorded" + (" of that kind" if words.filter else " yet"))
-    text = "".join(_exported(words, desk, messages))
+    text = _exported(words, desk, messages)
     if words.write is None:
         print(text, end="")
         return OK
@@ -211,42 +211,22 @@ async def _all(client: "GatewayClient", adapter: str) -> "list[TrafficMessage]":
     return [message async for message in client.recording(adapter)]
 
 
-def _exported(words: argparse.Namespace, desk: Desk, messages: "list[TrafficMessage]") -> Iterator[str]:
-    from mcpdeck.traffic.recording import calls, written
+def _exported(words: argparse.Namespace, desk: Desk, messages: "list[TrafficMessage]") -> str:
+    from mcpdeck.traffic import exporting
 
     match words.format:
         case "jsonl":
-            yield from (written(message).decode() for message in messages)
+            return exporting.jsonl(messages)
         case "har":
-            yield _archive(desk, messages)
-        case _:
-            from mcpdeck.traffic.replaying import plan
-            from mcpdeck.traffic.tests_made import pytest_file
-
-            steps, left = plan(calls(messages))
-            adapters = {message.adapter for message in messages}
-            if len(adapters) != 1:
-                raise Failure(USAGE, f"a pytest file is of one adapter's calls, and these are of {len(adapters)}")
-            if left:
-                desk.printer.tell(
-                    f"{len(left)} calls are left out, such as {left[0].call.request.method}: {left[0].reason}"
-                )
-            name = words.write.name if words.write is not None else "FILE"
-            try:
-                yield pytest_file(steps, adapter=adapters.pop(), url=desk.target.url, file=name)
-            except ValueError as error:
-                raise Failure(USAGE, f"{words.source}: {error}") from error
-
-
-def _archive(desk: Desk, messages: "list[TrafficMessage]") -> str:
-    import msgspec
-
-    from mcpdeck import VERSION
-    from mcpdeck.traffic.har import archive
-    from mcpdeck.traffic.recording import calls
-
-    encoded = msgspec.json.encode(archive(calls(messages), url=desk.target.url, version=VERSION))
-    return msgspec.json.format(encoded).decode() + "\n"
+            return exporting.har(messages, url=desk.target.url)
+    name = words.write.name if words.write is not None else "FILE"
+    try:
+        text, left = exporting.pytest(messages, url=desk.target.url, file=name)
+    except ValueError as error:
+        raise Failure(USAGE, f"{words.source}: {error}") from error
+    if left:
+        desk.printer.tell(f"{len(left)} calls are left out, such as {left[0].call.request.method}: {left[0].reason}")
+    return text
 
 
 def recording_file(path: Path) -> IO[bytes]:

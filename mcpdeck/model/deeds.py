@@ -28,6 +28,8 @@ _WORDS: Final[Mapping[str, Sequence[str]]] = {
     "tool.unpin": ("tools", "unpin", "{target}"),
     "approval.approve": ("approvals", "approve", "{target}"),
     "approval.deny": ("approvals", "deny", "{target}"),
+    "traffic.record": ("traffic", "record", "{target}"),
+    "traffic.reveal": ("traffic", "tail", "--adapter", "{target}", "--reveal"),
     "session.end": ("sessions", "end", "{target}", "--yes"),
 }
 

@@ -3,7 +3,7 @@
 import fnmatch
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -43,13 +43,22 @@ class Filter:
 
     def __init__(self, text: str) -> None:
         self.text = text.strip()
-        self._tests = [_test(word) for word in _words(self.text)]
+        self._terms = [_term(word) for word in _words(self.text)]
 
     def __bool__(self) -> bool:
-        return bool(self._tests)
+        return bool(self._terms)
 
     def keeps(self, message: TrafficMessage) -> bool:
-        return all(test(message) for test in self._tests)
+        return all(test(message) is not inverse for test, inverse in self._terms)
+
+    def keeps_any(self, messages: Sequence[TrafficMessage]) -> bool:
+        """Whether they together are what is wanted, as a call and its response: each may hold what the other lacks."""
+        return all(any(map(test, messages)) is not inverse for test, inverse in self._terms)
+
+    @property
+    def bare_words(self) -> list[str]:
+        """What is looked for anywhere, for marking it."""
+        return [word for word in _words(self.text) if word[:1] not in "!<>" and ":" not in word]
 
 
 def is_error(message: TrafficMessage) -> bool:
@@ -63,10 +72,12 @@ def _words(text: str) -> list[str]:
         raise ValueError(f"{text!r}: {str(error).lower()}") from error
 
 
+def _term(word: str) -> tuple[Test, bool]:
+    inverse = word.startswith("!") and len(word) > 1
+    return _test(word[1:] if inverse else word), inverse
+
+
 def _test(word: str) -> Test:
-    if word.startswith("!") and len(word) > 1:
-        inner = _test(word[1:])
-        return lambda message: not inner(message)
     if word[:1] in "<>":
         return _longer(word)
     field, colon, value = word.partition(":")

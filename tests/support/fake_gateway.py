@@ -6,7 +6,7 @@ Speaks api.md for adapters, events, logs, sessions and whoami. Runs no adapter.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from gateway.wire import sse
 from gateway.wire.audit import AuditRecord
 from gateway.wire.problems import MEDIA_TYPE, Problem
 from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, ChangeEvent, LiveSession, WhoAmI, problems_of
+from gateway.wire.traffic import DROPPED, END, JSONL, MESSAGE, Dropped, Ended, TrafficMessage
 from tests.support.fake_mcp import FakeMcp
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -56,6 +57,7 @@ class Scene:
     servers: dict[str, FakeMcp] = field(default_factory=dict)  # what adapters answer at their endpoints
     checks: dict[str, str] = field(default_factory=dict)  # of /readyz: why not, empty when well
     audit: list[AuditRecord] = field(default_factory=list)  # the newest first
+    recordings: dict[str, list[TrafficMessage]] = field(default_factory=dict)
     metrics: list[str] = field(default_factory=list)  # one for each time it is asked; the last stays
 
 
@@ -72,7 +74,10 @@ class FakeGateway:
         self.url = ""
         self._events: list[asyncio.Queue[bytes | None]] = []
         self._followers: dict[str, list[asyncio.Queue[bytes | None]]] = {}
+        self._watchers: list[tuple[Mapping[str, str], asyncio.Queue[bytes | None]]] = []  # of traffic, and for what
+        self.stamp = "aa"  # of the process, to which alone the numbers of its messages mean anything
         self._writers: set[asyncio.StreamWriter] = set()
+        self._readers: dict[asyncio.StreamWriter, asyncio.StreamReader] = {}
         self._event_id = 0
         self._history: list[tuple[int, bytes]] = []
         self._arrived = asyncio.Condition()
@@ -103,7 +108,8 @@ class FakeGateway:
 
     def cut_streams(self) -> None:
         """End every open stream; the server stays."""
-        for queue in [*self._events, *(queue for queues in self._followers.values() for queue in queues)]:
+        followers = [queue for queues in self._followers.values() for queue in queues]
+        for queue in [*self._events, *followers, *(queue for _, queue in self._watchers)]:
             queue.put_nowait(None)
 
     @property
@@ -176,10 +182,39 @@ class FakeGateway:
         async with asyncio.timeout(10), self._arrived:
             await self._arrived.wait_for(lambda: self._followers.get(adapter))
 
+    def say(self, *messages: TrafficMessage, revealed: bool = False) -> None:
+        """Messages pass, and reach who watches their session or adapter."""
+        for message in messages:
+            block = sse.encode(msgspec.json.encode(message), MESSAGE, f"{self.stamp}-{message.number}")
+            for wanted, queue in self._watchers:
+                theirs = wanted.get("session", message.session), wanted.get("adapter", message.adapter)
+                if theirs == (message.session, message.adapter) and (wanted.get("reveal") == "true") is revealed:
+                    queue.put_nowait(block)
+
+    def lose(self, count: int) -> None:
+        """Who watches traffic is too slow."""
+        for _, queue in self._watchers:
+            queue.put_nowait(sse.encode(msgspec.json.encode(Dropped(count)), DROPPED))
+
+    def end_traffic(self, reason: str) -> None:
+        for _, queue in self._watchers:
+            queue.put_nowait(sse.encode(msgspec.json.encode(Ended(reason)), END))
+
+    @property
+    def watchers(self) -> int:
+        """How many watch traffic now."""
+        return len(self._watchers)
+
+    async def watched(self, count: int = 1) -> None:
+        """Once so many watch traffic."""
+        async with asyncio.timeout(10), self._arrived:
+            await self._arrived.wait_for(lambda: len(self._watchers) == count)
+
     # HTTP
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self._readers[writer] = reader
         try:
             while (request := await _read(reader)) is not None:
                 self.requests.append(request)
@@ -191,6 +226,7 @@ class FakeGateway:
             writer.transport.abort()
         finally:
             self._writers.discard(writer)
+            del self._readers[writer]
             writer.close()
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
@@ -304,6 +340,41 @@ class FakeGateway:
             self._followers[name].remove(queue)
         return None
 
+    async def _adapter_traffic(self, request: Request, writer: asyncio.StreamWriter, name: str) -> None:
+        await self._traffic({"adapter": name, **request.query}, writer)
+
+    async def _session_traffic(self, request: Request, writer: asyncio.StreamWriter, session_id: str) -> None:
+        if session_id not in self.scene.sessions:
+            return _problem(writer, 404, f"no live session {session_id!r}")
+        await self._traffic({"session": session_id, **request.query}, writer)
+        return None
+
+    async def _traffic(self, wanted: Mapping[str, str], writer: asyncio.StreamWriter) -> None:
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._watchers.append((wanted, queue))
+        try:
+            async with asyncio.TaskGroup() as group:
+                leaving = group.create_task(self._leaves(writer, queue))
+                with suppress(_Cut):
+                    await self._stream(writer, "text/event-stream", queue, b": watching\n\n")
+                leaving.cancel()
+        finally:
+            self._watchers.remove((wanted, queue))
+            async with self._arrived:
+                self._arrived.notify_all()
+        raise _Cut
+
+    async def _leaves(self, writer: asyncio.StreamWriter, queue: asyncio.Queue[bytes | None]) -> None:
+        """The stream ends once its reader has gone."""
+        await self._readers[writer].read(1)
+        queue.put_nowait(None)
+
+    async def _recording(self, _request: Request, writer: asyncio.StreamWriter, name: str) -> None:
+        if name not in self.scene.recordings:
+            return _problem(writer, 404, f"adapter {name!r} records nothing")
+        lines = b"".join(msgspec.json.encode(message) + b"\n" for message in self.scene.recordings[name])
+        return _respond(writer, 200, lines, JSONL)
+
     async def _readyz(self, _request: Request, writer: asyncio.StreamWriter) -> None:
         checks = [{"name": name, "ok": not why, "reason": why} for name, why in self.scene.checks.items()]
         is_ready = not any(self.scene.checks.values())
@@ -373,6 +444,9 @@ _ROUTES: dict[tuple[str, str], _Answer] = {
     ("DELETE", f"/adapters/{_NAME}"): FakeGateway._delete,
     ("GET", f"/adapters/{_NAME}/status"): FakeGateway._status,
     ("GET", f"/adapters/{_NAME}/logs"): FakeGateway._logs,
+    ("GET", f"/adapters/{_NAME}/traffic"): FakeGateway._adapter_traffic,
+    ("GET", f"/sessions/live/{_NAME}/traffic"): FakeGateway._session_traffic,
+    ("GET", f"/adapters/{_NAME}/recording"): FakeGateway._recording,
     ("POST", f"/adapters/{_NAME}/restart"): FakeGateway._restart,
     ("GET", "/sessions/live"): FakeGateway._sessions,
     ("GET", f"/sessions/live/{_NAME}"): FakeGateway._session,

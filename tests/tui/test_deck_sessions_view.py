@@ -72,7 +72,7 @@ async def test_sessions_of_a_named_adapter_with_a_filter() -> None:
 
 async def test_session_is_opened_and_told_when_it_ends() -> None:
     async with deck_on(few()) as deck:
-        await deck.type("3<enter>")
+        await deck.type("3d")
         await deck.sees("claude-code 2.1.4 at weather", "modern: no session id", "Traffic so far", "› 0abcdef0")
         deck.gateway.remove_session("0abcdef012345678")
         await deck.sees("It has ended.")

@@ -2,7 +2,10 @@
 
 from typing import Final
 
-from mcpdeck.model.commands import Command, Takes
+from mcpdeck.model.commands import EVERY_VIEW, TRAFFIC_VIEWS, Command, Takes
+
+# In traffic the brackets go from a request to its response.
+_BRACKETS: Final = tuple(view for view in EVERY_VIEW if view not in TRAFFIC_VIEWS)
 
 COMMANDS: Final = (
     Command(
@@ -57,6 +60,7 @@ COMMANDS: Final = (
         title="Earlier view",
         area="deck",
         keys=("left_square_bracket",),
+        views=_BRACKETS,
         help="Where you were before.",
     ),
     Command(
@@ -64,6 +68,7 @@ COMMANDS: Final = (
         title="Later view",
         area="deck",
         keys=("right_square_bracket",),
+        views=_BRACKETS,
         help="And forth again.",
     ),
     Command(

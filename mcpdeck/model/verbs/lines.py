@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from mcpdeck.model.commands import LINES, Command, View
+from mcpdeck.model.commands import LINES, TRAFFIC_VIEWS, Command, View
 
 COMMANDS: Final = (
     Command(
@@ -126,8 +126,9 @@ COMMANDS: Final = (
         title="Save",
         area="log",
         keys=("ctrl+s",),
-        views=LINES,
+        views=(*LINES, *TRAFFIC_VIEWS),
         words=("save",),
+        usage="FILE",
         footer=7,
         help="What is shown, to a file.",
     ),

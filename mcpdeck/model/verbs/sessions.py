@@ -2,21 +2,22 @@
 
 from typing import Final
 
-from mcpdeck.model.commands import SESSION_VIEWS, Command, Need, Takes, View
+from mcpdeck.model.commands import SESSION_VIEWS, TRAFFIC_VIEWS, Command, Need, Takes, View
 
 _ONE: Final = frozenset({Need.SESSION})
+_WHERE: Final = (*SESSION_VIEWS, *TRAFFIC_VIEWS)
 
 COMMANDS: Final = (
     Command(
         id="session.describe",
-        title="Open",
+        title="Describe",
         area="session",
-        keys=("enter", "d"),
-        views=(View.SESSIONS,),
+        keys=("d",),
+        views=(View.SESSIONS, *TRAFFIC_VIEWS),
         words=("session",),
         usage="ID",
         takes=Takes.SESSION,
-        footer=1,
+        footer=14,
         needs=_ONE,
         help="Client, user, era, instance, traffic.",
     ),
@@ -25,11 +26,11 @@ COMMANDS: Final = (
         title="End",
         area="session",
         keys=("ctrl+d",),
-        views=SESSION_VIEWS,
+        views=_WHERE,
         words=("end",),
         usage="ID",
         takes=Takes.SESSION,
-        footer=2,
+        footer=11,
         needs=frozenset({Need.SESSION, Need.END, Need.GATEWAY}),
         dangerous=True,
         help="Its client must begin anew; asks first.",
@@ -39,8 +40,8 @@ COMMANDS: Final = (
         title="Adapter",
         area="session",
         keys=("o",),
-        views=SESSION_VIEWS,
-        footer=3,
+        views=_WHERE,
+        footer=12,
         needs=_ONE,
         help="Open the adapter it talks with.",
     ),
@@ -49,8 +50,8 @@ COMMANDS: Final = (
         title="Logs",
         area="session",
         keys=("l",),
-        views=SESSION_VIEWS,
-        footer=4,
+        views=_WHERE,
+        footer=13,
         needs=_ONE,
         help="Follow its adapter's log.",
     ),
@@ -59,7 +60,7 @@ COMMANDS: Final = (
         title="Copy id",
         area="session",
         keys=("c",),
-        views=SESSION_VIEWS,
+        views=_WHERE,
         needs=_ONE,
         help="The id to the clipboard.",
     ),

@@ -1,10 +1,14 @@
 """What a place of lines does: follow, wrap, look for, save. Changes nothing at the gateway."""
 
 from functools import partial
+from pathlib import Path
 
+from mcpdeck.model.commands import TRAFFIC_VIEWS
 from mcpdeck.model.formatting import plural
 from mcpdeck.model.logs import SINCE
-from mcpdeck.tui.actions.handlers import do_plainly
+from mcpdeck.model.prompt import Order
+from mcpdeck.tui.actions import traffic
+from mcpdeck.tui.actions.handlers import do_plainly, does
 from mcpdeck.tui.deck import Deck
 
 
@@ -28,15 +32,20 @@ def _copy(deck: Deck) -> None:
     deck.copy(deck.lines_place.lines.plain_text(), plural(len(deck.lines_place.book), "line"))
 
 
-def _save(deck: Deck) -> None:
-    """What is shown, to a file named after what it is and the time."""
+@does("log.save")
+def save(deck: Deck, order: Order) -> None:
+    """What is shown, to the named file, else to one named after what it is and the time."""
+    if deck.place.view in TRAFFIC_VIEWS:
+        traffic.save(deck, order)
+        return
     view = deck.lines_place
     if not view.file_name:
         return
-    folder = deck.surroundings.dump_folder
-    path = folder / f"{view.file_name}-{deck.surroundings.clock():%Y%m%d-%H%M%S}.log"
+    path = deck.surroundings.dump_folder / f"{view.file_name}-{deck.surroundings.clock():%Y%m%d-%H%M%S}.log"
+    if order.arguments:
+        path = Path(order.arguments[0]).expanduser()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(view.lines.plain_text(), encoding="utf-8")
     except OSError as error:
         deck.say(f"not saved: {error}", "error")
@@ -54,7 +63,6 @@ do_plainly(
         "log.previous-match": lambda deck: _match(deck, -1),
         "log.mark": lambda deck: deck.lines_place.mark(),
         "log.previous": _previous_run,
-        "log.save": _save,
         "log.copy": _copy,
         "log.clear": lambda deck: deck.lines_place.clear(),
         **{f"log.since-{key}": partial(_since, key) for key in SINCE},

@@ -6,6 +6,7 @@ from mcpdeck.model.shell import WIDE
 from mcpdeck.tui.actions.handlers import do_plainly, does
 from mcpdeck.tui.contexts import read_contexts
 from mcpdeck.tui.deck import Deck
+from mcpdeck.tui.traffic import watch_traffic
 
 
 def _toggle_filter(deck: Deck) -> None:
@@ -34,6 +35,7 @@ def _travel(deck: Deck, step: int) -> None:
 
 def _retry(deck: Deck) -> None:
     deck.retry()
+    watch_traffic(deck, again=True)
     if deck.place.view is View.CONTEXTS:
         read_contexts(deck, ask=True)
 
