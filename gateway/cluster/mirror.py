@@ -64,6 +64,7 @@ class Mirror[Item: Object]:
         item: type[Item],
         *,
         selector: str = "",
+        fields: str = "",
         on_change: Callable[[str, Item | None, Item | None], None] = lambda *_: None,
     ) -> None:
         self.items: dict[str, Item] = {}
@@ -71,7 +72,8 @@ class Mirror[Item: Object]:
         self.is_current = False
         self._api, self._kind = api, kind
         self._decode: Callable[[msgspec.Raw | bytes], Item] = msgspec.json.Decoder(item).decode
-        self._selector = {"labelSelector": selector} if selector else {}
+        told = {"labelSelector": selector, "fieldSelector": fields}
+        self._selector = {key: value for key, value in told.items() if value}
         self._on_change = on_change
         self._version = ""
         self._gone: dict[str, str] = {}  # uids, until the watch tells of their end

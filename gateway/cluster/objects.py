@@ -168,3 +168,24 @@ class Pod(_Read, frozen=True):
 
     def condition(self, kind: str) -> PodCondition | None:
         return next((each for each in self.status.conditions if each.type == kind), None)
+
+
+class Involved(_Read, frozen=True):
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+
+
+class Event(_Read, frozen=True):
+    """What the cluster said of an object, for people; it is forgotten after an hour or so."""
+
+    metadata: Metadata
+    involved_object: Involved = Involved()
+    reason: str = ""
+    message: str = ""
+    last_timestamp: datetime | None = None
+    event_time: datetime | None = None
+
+    @property
+    def at(self) -> datetime | None:
+        return self.last_timestamp or self.event_time or self.metadata.creation_timestamp

@@ -18,6 +18,7 @@ from gateway.backends.kubernetes.instances import Spoken, instance_of
 from gateway.backends.kubernetes.logs import Logs
 from gateway.backends.kubernetes.pod import image_of, template_of
 from gateway.backends.kubernetes.queue import Queue
+from gateway.backends.kubernetes.refusals import EVENTS, Refusals
 from gateway.backends.kubernetes.secrets import Secrets
 from gateway.backends.kubernetes.shape import ADAPTER_LABEL, SELECTOR, SPEAKS_MCP, TEMPLATE, Shape
 from gateway.backends.kubernetes.statuses import Statuses
@@ -29,7 +30,7 @@ from gateway.backends.reach.remote import Egress, Remote, Resolve, resolve_name
 from gateway.cluster.api import Api
 from gateway.cluster.desires import Desires, synced
 from gateway.cluster.mirror import Mirror
-from gateway.cluster.objects import POD, STATEFUL_SET, Pod
+from gateway.cluster.objects import EVENT, POD, STATEFUL_SET, Event, Pod
 from gateway.core.desired import Desired
 from gateway.core.errors import Conflict, GatewayError
 from gateway.core.observed import NOTHING, Instance, Observed
@@ -71,6 +72,8 @@ class KubernetesBackend:
         self._by_adapter: dict[AdapterName, dict[str, Pod]] = {}
         self._changed = asyncio.Event()
         self.pods = Mirror(api, POD, Pod, selector=SELECTOR, on_change=self._pod_changed)
+        self._refusals = Refusals()
+        self.events = Mirror(api, EVENT, Event, fields=EVENTS, on_change=self._event_changed)
         self.applier = Applier(api, shape, self._object_changed)
         self.statuses = Statuses(api, desires, wanted=self._desired.get, observed=self.observed)
         self.queue = Queue(self._bring_about)
@@ -172,6 +175,7 @@ class KubernetesBackend:
         self._end_remote(name)
         self._templates.pop(name, None)
         self._failures.pop(name, None)
+        self._refusals.ended(name)
         self._observed.pop(name, None)
         self._changed.set()
         self.queue.add(name)
@@ -258,6 +262,11 @@ class KubernetesBackend:
             )
             for pod in pods
         ]
+        missing = self._refusals.instance(
+            name, instances, wanted=desired.spec.replica_count, uid=self.applier.uid(STATEFUL_SET, name)
+        )
+        if missing is not None:
+            instances = sorted([*instances, missing], key=lambda each: split_instance_name(each.name))
         failure = self._failures.get(name)
         if failure is not None:
             instances.append(_failed(instance_name(name, _behind(instances)), failure))
@@ -282,9 +291,16 @@ class KubernetesBackend:
             self._asker.forget(name)
         else:
             self._by_adapter.setdefault(adapter, {})[name] = pod
+            self._refusals.made(adapter, pod)
             self._consider(adapter, pod)
         self._logs.stir(name)
         self._stir(adapter)
+
+    def _event_changed(self, _: str, event: Event | None, before: Event | None) -> None:
+        if event is not None:
+            self._stir(self._refusals.heard(event))
+        elif before is not None:
+            self._refusals.forgotten(before)
 
     def _consider(self, adapter: AdapterName, pod: Pod) -> None:
         desired = self._desired.get(adapter)
@@ -362,6 +378,8 @@ async def kubernetes_backend(
             for what, each in mirrors.items():
                 await synced(each, what)
             running += [
+                # Not waited for: without the right to see them, all else still works
+                loops.create_task(backend.events.keep(), name="watch events"),
                 loops.create_task(backend.queue.keep(), name="apply objects"),
                 loops.create_task(backend.statuses.keep(), name="write statuses"),
                 loops.create_task(backend.resync(), name="apply everything anew"),
