@@ -293,10 +293,6 @@ class UpstreamConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if self._is_whole:
             return
-        if status < 100 or (status < 200 and (self._length is not None or self._is_chunked)):
-            # What follows would be body to the parser, of an answer that has none (RFC 9110, 8.6).
-            self._fail(UpstreamBroke(f"instance '{self._instance}' answers with a {status} that would have a body"))
-            return
         if status < 200:
             self._is_interim = True
             return
@@ -312,8 +308,12 @@ class UpstreamConnection(asyncio.Protocol):
             self._answer.on_head(status, headers, self._length)
 
     def on_body(self, chunk: bytes) -> None:
-        if self._answer is not None and not self._is_whole:
+        if self._answer is None or self._is_whole:
+            return
+        if self._had_head:
             self._answer.on_body(chunk)
+        else:  # RFC 9110, 15.2: an interim answer has none, and what follows this one can't be told from it
+            self._fail(UpstreamBroke(f"instance '{self._instance}' sent a body with an interim answer"))
 
     def on_message_complete(self) -> None:
         if self._is_interim:
