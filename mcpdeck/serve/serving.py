@@ -16,6 +16,7 @@ from mcpdeck.serve.site import Tabs, site
 from mcpdeck.serve.tab import GRACE_SECONDS, Tab, opened
 
 LONGEST_MESSAGE: Final = 1 << 20  # bytes: what somebody pastes
+END_SECONDS: Final = 8.0  # for tabs to end, and for browsers to take notice
 PING_SECONDS: Final = 20.0  # a browser that answers none of them has gone
 
 
@@ -27,14 +28,18 @@ async def served(
     listener = _listener(host, port)
     bound = listener.getsockname()[1]
     gate = Gate(port=bound, names=names)
-    app = site(gate, partial(_open, arguments), Tabs(most))
+    tabs = Tabs(most)
+    app = site(gate, partial(_open, arguments), tabs)
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve(app, _config(listener), shutdown_trigger=stop.wait), name="site")
+        serving = tasks.create_task(serve(app, _config(listener), shutdown_trigger=stop.wait), name="site")
         try:
             yield f"http://{_shown(host)}:{bound}/?token={gate.token}"
         finally:
+            tabs.ending.set()
             stop.set()
+            await asyncio.wait({serving}, timeout=END_SECONDS)  # Hypercorn itself waits for the last connection
+            serving.cancel()
 
 
 def _open(arguments: Sequence[str], width: int, height: int) -> AbstractAsyncContextManager[Tab]:

@@ -38,11 +38,12 @@ log = logging.getLogger(__name__)
 
 
 class Tabs:
-    """How many there are, and no more than that."""
+    """How many there are, no more than that, and none once `ending` is set."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.open = 0
+        self.ending = asyncio.Event()
 
     @property
     def are_all_taken(self) -> bool:
@@ -102,7 +103,7 @@ async def _live(open_tab: Open, tabs: Tabs) -> None:
     tabs.open += 1
     try:
         async with open_tab(_length("width", 80), _length("height", 24)) as it:
-            await _between(it)
+            await _between(it, tabs.ending)
     finally:
         tabs.open -= 1
 
@@ -127,14 +128,21 @@ def _length(name: str, otherwise: int) -> int:
     return bounded(int(text)) if text.isdecimal() and len(text) < 5 else otherwise
 
 
-async def _between(tab: Tab) -> None:
-    """Keys one way and the screen the other, until one of the two ends."""
+async def _between(tab: Tab, ending: asyncio.Event) -> None:
+    """Keys one way and the screen the other, until one of the two ends, or the server does."""
     async with asyncio.TaskGroup() as tasks:
         hearing = tasks.create_task(_hear(tab), name="keys of a tab")
+        waiting = tasks.create_task(_end_with(ending, tab), name="end of the server")
         try:
             await _show(tab)
         finally:
             hearing.cancel()
+            waiting.cancel()
+
+
+async def _end_with(ending: asyncio.Event, tab: Tab) -> None:
+    await ending.wait()
+    await tab.end()
 
 
 async def _hear(tab: Tab) -> None:
