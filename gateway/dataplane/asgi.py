@@ -11,7 +11,7 @@ from typing import Any, Final
 from gateway.core.ports import Exchange
 from gateway.dataplane import replies
 from gateway.dataplane.pipeline import is_mcp_path
-from gateway.wire.http1 import DEFAULT_LIMITS, Headers, Limits, Request
+from gateway.wire.http1 import DEFAULT_LIMITS, HOST, Headers, Limits, Request
 
 WINDOW: Final = 64 * 1024  # bytes that may wait for a slow client before the instance is held up
 _ILLEGAL = re.compile(rb"[\x00\r\n]")
@@ -61,7 +61,9 @@ class McpDoor:
             exchange.request.body = body
         if refusal is not None:
             media_type, text = replies.unreadable(*refusal)
-            exchange.respond(refusal[0], [(b"content-type", media_type)], text)
+            is_over = scope["http_version"].startswith("1")  # what follows is not trusted; HTTP/2 has no such header
+            closing = [(b"connection", b"close")] if is_over else []
+            exchange.respond(refusal[0], [(b"content-type", media_type), *closing], text)
         else:
             self._serve(exchange)
         async with asyncio.TaskGroup() as tasks:
@@ -184,8 +186,13 @@ def _request(scope: Scope) -> Request:
 
 
 def _refusal(request: Request, limits: Limits) -> tuple[int, str] | None:
-    """What HTTP/1.1's parser refuses by itself, and would reach an instance otherwise."""
+    """What HTTP/1.1's parser on the lane refuses by itself, and would reach an instance otherwise."""
     headers: Headers = request.headers
+    names = [name for name, _ in headers]
+    if b"content-length" in names and b"transfer-encoding" in names:
+        return 400, "the body's framing is ambiguous"
+    if any(name == b"host" and not HOST.fullmatch(value) for name, value in headers):
+        return 400, "Host is not the name of a host"
     if len(headers) > limits.header_count or sum(len(name) + len(value) for name, value in headers) > limits.head:
         return 431, "there are more headers than are taken here, or larger ones"
     if any(_ILLEGAL.search(name) or _ILLEGAL.search(value) for name, value in headers):

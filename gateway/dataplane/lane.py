@@ -17,8 +17,9 @@ from gateway.dataplane.bounds import NO_BOUNDS, SLOWEST, Bounds
 from gateway.dataplane.pipeline import is_mcp_path
 from gateway.wire.http1 import DEFAULT_LIMITS, Connection, Limits
 
-_PATH = re.compile(rb"[A-Z]{1,16} (/[^ ?\r\n]*)[ ?]")
-_BEGINNING = re.compile(rb"[A-Z]{0,16}(?: (/[^ ?\r\n]*)?)?")
+_PATH = re.compile(rb"[A-Z]{1,16} (?:https?://[^/?# \r\n]*)?(/[^ ?\r\n]*)[ ?]")  # absolute, too: RFC 9112, 3.2.2
+_BEGINNING = re.compile(rb"[A-Z]{0,16}(?: (?:https?://[^/?# \r\n]*)?(/[^ ?\r\n]*)?)?")
+_ABSOLUTE_BEGINNING = re.compile(rb"[A-Z]{1,16} (?:h|ht|htt|https?|https?:|https?:/)")
 MOST_REFUSED: Final = 256  # connections at once that are told why; more are cut
 _PREFIXES: Final = (ADAPTERS_PREFIX.encode(), TOOLS_PATH.encode())
 
@@ -184,6 +185,6 @@ def _may_become_ours(buffer: bytearray) -> bool:
     """Whether what has come of a request line may still turn out as one of ours."""
     found = _BEGINNING.fullmatch(buffer)
     if found is None:
-        return False
+        return _ABSOLUTE_BEGINNING.fullmatch(buffer) is not None
     path = found[1] or b""
     return any(path.startswith(prefix) or prefix.startswith(path) for prefix in _PREFIXES)

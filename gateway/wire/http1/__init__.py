@@ -7,6 +7,17 @@ nothing of MCP: a whole request goes to a handler as an `Exchange`, which is whe
 from gateway.wire.http1.alike import Likeness
 from gateway.wire.http1.connection import Connection
 from gateway.wire.http1.exchange import REASONS, Exchange
-from gateway.wire.http1.request import DEFAULT_LIMITS, Headers, Limits, Noted, Request
+from gateway.wire.http1.request import DEFAULT_LIMITS, HOST, Headers, Limits, Noted, Request
 
-__all__ = ["DEFAULT_LIMITS", "REASONS", "Connection", "Exchange", "Headers", "Likeness", "Limits", "Noted", "Request"]
+__all__ = [
+    "DEFAULT_LIMITS",
+    "HOST",
+    "REASONS",
+    "Connection",
+    "Exchange",
+    "Headers",
+    "Likeness",
+    "Limits",
+    "Noted",
+    "Request",
+]

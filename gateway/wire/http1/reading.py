@@ -11,12 +11,11 @@ import httptools
 
 from gateway.wire.http1.alike import Likeness, Shape
 from gateway.wire.http1.chunks import Chunks
-from gateway.wire.http1.request import Limits, Refusal, Request
+from gateway.wire.http1.request import HOST, Limits, Refusal, Request
 
 _SEPARATOR: Final = b"\r\n\r\n"
 _LONGEST_LENGTH: Final = 15  # digits of a Content-Length
 _MOST_NAMES: Final = 1024
-_HOST = re.compile(rb"[!$%&'()*+,\-.0-9:;=A-Z\[\]_a-z~]*")  # RFC 3986, 3.2.2: a name or an address, and a port
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 
 
@@ -139,7 +138,7 @@ class Reader:
             hosts, target = [absolute[1]], target[absolute.end() :]
             target = target if target.startswith(b"/") else b"/" + target
             request.headers = [(name, absolute[1] if name == b"host" else value) for name, value in request.headers]
-        if hosts and not _HOST.fullmatch(hosts[0]):
+        if hosts and not HOST.fullmatch(hosts[0]):
             raise Refusal(400, "Host is not the name of a host")
         path, _, request.query = target.partition(b"?")
         request.path = path.decode("latin-1")

@@ -1,10 +1,13 @@
 """One request as a value, the bounds on what a client may send, and how a request is refused that can't be read."""
 
+import re
 from typing import Final
 
 import msgspec
 
 type Headers = list[tuple[bytes, bytes]]
+
+HOST = re.compile(rb"[!$%&'()*+,\-.0-9:;=A-Z\[\]_a-z~]*")  # RFC 3986, 3.2.2: a name or an address, and a port
 
 
 class Limits(msgspec.Struct, frozen=True):
