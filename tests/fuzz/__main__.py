@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import atheris  # type: ignore[import-not-found, unused-ignore]  # not locked: only who fuzzes needs it
+import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]  # not locked: only who fuzzes needs it
 
 with atheris.instrument_imports(include=["gateway", "sidecar"]):
     from tests.fuzz.targets import TARGETS
