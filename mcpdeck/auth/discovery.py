@@ -35,8 +35,10 @@ class Offer(msgspec.Struct, frozen=True):
     sign_in: SignIn | None = msgspec.field(default=None, name="mcpdeck_sign_in")
 
 
-def discover(gateway_url: str, *, ca_file: str = "") -> Offer:
-    """ca_file: one more authority to trust as the gateway's. Raises AuthError, NothingPublished among them."""
+def discover(gateway_url: str, *, ca_file: str = "", is_forwarded: bool = False) -> Offer:
+    """ca_file: one more authority to trust as the gateway's. is_forwarded: a way that is trusted leads there, so that
+    it may call itself by its public URL. Raises AuthError, NothingPublished among them.
+    """
     import httpx
 
     origin = origin_of(gateway_url)
@@ -57,7 +59,7 @@ def discover(gateway_url: str, *, ca_file: str = "") -> Offer:
         offer = msgspec.json.decode(answer.content, type=Offer)
     except msgspec.DecodeError as error:
         raise AuthError(f"{origin}{PATH} is not as RFC 9728 has it: {error}") from error
-    if origin_of(offer.resource) != origin:
+    if origin_of(offer.resource) != origin and not is_forwarded:
         raise AuthError(f"{origin} calls itself {offer.resource}; use that URL, or have its public URL corrected")
     return offer
 

@@ -3,6 +3,8 @@
 import argparse
 import asyncio
 import os
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -14,12 +16,19 @@ if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
     from mcpdeck.model.findings import Finding
 
-_EXITS: Final = {"token": SIGN_IN, "roles": SIGN_IN, "adapters": UNEXPECTED, "modern": UNEXPECTED, "legacy": UNEXPECTED}
+_EXITS: Final = {
+    "token": SIGN_IN,
+    "roles": SIGN_IN,
+    **dict.fromkeys(("adapters", "modern", "legacy", "kinds", "gateways"), UNEXPECTED),
+}
 
 
 def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     line = "Examine the way to the gateway, and through it: name, connection, TLS, sign-in, roles, both eras of MCP."
     doctor = commands.add_parser("doctor", help=line, description=line)
+    doctor.add_argument("--cluster", action="store_true", help="examine the cluster that the gateway runs in instead")
+    doctor.add_argument("--kube-context", default="", metavar="NAME", help="with --cluster: of your kubeconfig")
+    doctor.add_argument("--namespace", default="mcpdeck", help="with --cluster: the gateway's (%(default)s)")
     doctor.add_argument("--adapter", default="", metavar="NAME", help="speak MCP with this one, not with any")
     output.add_options(doctor, table=False)
     doctor.set_defaults(run=_doctor)
@@ -34,19 +43,30 @@ def _doctor(words: argparse.Namespace, desk: Desk) -> int:
 
 async def _examined(words: argparse.Namespace, desk: Desk) -> "list[Finding]":
     """All of it; said as it is found where a person reads."""
+    found = []
+    is_told = desk.printer.output in ("table", "wide")
+    async with aclosing(_of_cluster(words) if words.cluster else _of_gateway(words, desk)) as findings:
+        async for each in findings:
+            found.append(each)
+            if is_told:
+                _tell(each, has_color=desk.printer.has_color)
+    return found
+
+
+def _of_gateway(words: argparse.Namespace, desk: Desk) -> "AsyncGenerator[Finding]":
     from mcpdeck.auth.account import Accounts
     from mcpdeck.auth.session import source_of
     from mcpdeck.doctor.examination import Examination
 
     context, accounts = desk.target.context, Accounts(desk.places.accounts_file)
     source = partial(source_of, context.name, context.url, os.environ, accounts)
-    found = []
-    is_told = desk.printer.output in ("table", "wide")
-    async for each in Examination(context, source=source, adapter=words.adapter).findings():
-        found.append(each)
-        if is_told:
-            _tell(each, has_color=desk.printer.has_color)
-    return found
+    return Examination(context, source=source, adapter=words.adapter).findings()
+
+
+def _of_cluster(words: argparse.Namespace) -> "AsyncGenerator[Finding]":
+    from mcpdeck.doctor.cluster import ClusterExamination
+
+    return ClusterExamination(words.kube_context, words.namespace).findings()
 
 
 def _tell(finding: "Finding", *, has_color: bool) -> None:

@@ -29,11 +29,12 @@ NO_KEYRING: Final = (
 
 
 class Aim(NamedTuple):
-    """The gateway that is meant. ca_file: one more authority to trust as it."""
+    """The gateway that is meant. ca_file: one more authority to trust as it. is_forwarded: by a way that is trusted."""
 
     context: str
     url: str
     ca_file: str = ""
+    is_forwarded: bool = False
 
 
 def add_parsers(commands: Any, *, target: Callable[[argparse.Namespace], Aim], accounts: Path) -> None:
@@ -90,7 +91,9 @@ def _login(words: argparse.Namespace, aim: Aim, *, accounts: Accounts) -> int:
     names = ("method", "issuer", "tenant", "authority", "client_id", "scope", "ca_file", "token_file")
     wish = Wish(**{name: getattr(words, name) for name in names})
     try:
-        offer = discover(aim.url, ca_file=aim.ca_file) if wish.needs_the_gateway else None
+        offer = None
+        if wish.needs_the_gateway:
+            offer = discover(aim.url, ca_file=aim.ca_file, is_forwarded=aim.is_forwarded)
     except NothingPublished:
         if not _believes_everyone(aim):
             raise
@@ -109,6 +112,13 @@ def _login(words: argparse.Namespace, aim: Aim, *, accounts: Accounts) -> int:
     accounts.put(msgspec.structs.replace(account, username=name))
     _tell(f"signed in to {account.gateway}" + (f" as {name}" if name else f" by {account.method}"))
     return OK
+
+
+def sign_in(aim: Aim, accounts: Accounts) -> int:
+    """As `mcpdeck login` does where nothing more is said, and the gateway is believed."""
+    said = dict.fromkeys(("issuer", "tenant", "authority", "client_id", "scope", "ca_file", "token_file"), "")
+    words = argparse.Namespace(method=None, yes=True, **said)
+    return _run(_login, words, target=lambda _: aim, accounts=accounts)
 
 
 def _logout(_words: argparse.Namespace, aim: Aim, *, accounts: Accounts) -> int:

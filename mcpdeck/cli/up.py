@@ -1,4 +1,4 @@
-"""`mcpdeck up`: the gateway of this machine, for as long as one leaves it running."""
+"""`mcpdeck up`: the gateway of this machine, for as long as one leaves it running; with --cluster, a way to another."""
 
 import argparse
 import asyncio
@@ -29,13 +29,20 @@ _NEXT = """\
 def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     line = "Run the gateway on this machine until Ctrl-C. Its adapters are kept."
     up = commands.add_parser("up", help=line, description=line + " What follows -- goes to the gateway itself.")
-    up.add_argument("--port", type=int, metavar="PORT", help="8700; 0 finds a free one")
+    up.add_argument("--port", type=int, metavar="PORT", help="8700, with --cluster 8710; 0 finds a free one")
+    up.add_argument("--cluster", action="store_true", help="lead to the gateway in a cluster instead, until Ctrl-C")
+    up.add_argument("--kube-context", default="", metavar="NAME", help="of your kubeconfig; the current one")
+    up.add_argument("--namespace", default="mcpdeck", help="where `mcpdeck install` put the gateway")
     up.set_defaults(run=_up, takes_trailing=True)
 
 
 def _up(words: argparse.Namespace, desk: Desk) -> int:
     from mcpdeck.family import Family, Stillborn, ended_by_signals
 
+    if words.cluster:
+        from mcpdeck.cli.up_cluster import up_cluster
+
+        return up_cluster(words, desk)
     if url := _running(desk):
         desk.printer.tell(f"the gateway of this machine runs already: {url}")
         return OK

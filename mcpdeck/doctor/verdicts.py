@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.wire.resources import Adapter, AdapterStatus, WhoAmI
 from mcpdeck.model.adapters import AdapterRow
-from mcpdeck.model.findings import TITLES, Finding, Outcome
+from mcpdeck.model.findings import CLUSTER_TITLES, TITLES, Finding, Outcome
 from mcpdeck.model.formatting import duration, listed, plural
 from mcpdeck.model.plain import one_line
 
@@ -117,4 +117,5 @@ def skipped(check: str, why: str) -> Finding:
 
 
 def _finding(check: str, outcome: Outcome, told: str, *, fix: str = "", seconds: float | None = None) -> Finding:
-    return Finding(check=check, title=TITLES[check], outcome=outcome, told=told, fix=fix, seconds=seconds)
+    title = TITLES.get(check) or CLUSTER_TITLES[check]
+    return Finding(check=check, title=title, outcome=outcome, told=told, fix=fix, seconds=seconds)

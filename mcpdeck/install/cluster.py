@@ -12,6 +12,7 @@ from mcpdeck.errors import Misconfigured, Unreachable
 type Json = dict[str, Any]
 
 MANAGER: Final = "mcpdeck-install"
+CHANNELS: Final = "v4.channel.k8s.io"  # bytes behind a channel's number
 TIMEOUT: Final = 20.0  # seconds for one request
 # kind -> plural, for what the manifests hold; everything else would be a mistake of ours
 PLURALS: Final = {
@@ -24,6 +25,8 @@ PLURALS: Final = {
     "Job": "jobs",
     "Deployment": "deployments",
     "Service": "services",
+    "Pod": "pods",
+    "SelfSubjectAccessReview": "selfsubjectaccessreviews",
     "PodDisruptionBudget": "poddisruptionbudgets",
     "HorizontalPodAutoscaler": "horizontalpodautoscalers",
 }
@@ -51,6 +54,38 @@ class Cluster:
 
     async def read(self, told: Json) -> Json | None:
         return await self._send("GET", path_of(told))
+
+    async def list(self, kind: str, namespace: str, selector: str) -> list[Json]:
+        """Those that carry these labels."""
+        path = f"/api/v1/namespaces/{namespace}/{PLURALS[kind]}"
+        answer = await self._send("GET", path, query={"labelSelector": selector})
+        return list((answer or {}).get("items", []))
+
+    async def get(self, path: str) -> Json:
+        """Whatever stands there; empty for nothing."""
+        return await self._send("GET", path) or {}
+
+    async def create(self, told: Json) -> Json:
+        """Of what the cluster answers and does not keep, such as a review."""
+        place = path_of({**told, "metadata": {"name": ""}}).rstrip("/")
+        return await self._send("POST", place, told) or {}
+
+    async def port(self, pod: str, namespace: str, port: int) -> Any:
+        """A WebSocket that leads to a pod's port, in the channel protocol. To be closed."""
+        import aiohttp
+
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
+        _, url, headers, _, _ = await self._client.param_serialize(
+            "GET", path, query_params=[("ports", str(port))], header_params={}, auth_settings=["BearerToken"]
+        )
+        rest = self._client.rest_client
+        if rest.pool_manager is None:
+            rest.pool_manager = rest._create_pool_manager()  # noqa: SLF001 - made at the first request otherwise
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                return await rest.pool_manager.ws_connect(url, headers=headers, protocols=(CHANNELS,), max_msg_size=0)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreachable(f"no way to pod {pod}: {str(error) or type(error).__name__}") from error
 
     async def delete(self, told: Json) -> bool:
         """Whether there was one."""
@@ -114,9 +149,35 @@ async def opened(context: str = "") -> AsyncIterator[Cluster]:
         load: Any = config.load_kube_config
         await load(context=context or None, client_configuration=configuration)
     except (config.ConfigException, OSError) as error:
-        raise Misconfigured(f"no cluster to install into: {error}; set KUBECONFIG, or give --context") from error
+        raise Misconfigured(f"no cluster is known here: {error}; set KUBECONFIG, or give --kube-context") from error
     async with client.ApiClient(configuration) as opened_client:
         yield Cluster(opened_client)
+
+
+def is_context(name: str) -> bool:
+    """Whether a kubeconfig of the reader's names a cluster so."""
+    from kubernetes.aio import config
+
+    listed: Any = config.list_kube_config_contexts
+    try:
+        contexts, _ = listed()
+    except (config.ConfigException, OSError):
+        return False
+    return any(each.get("name") == name for each in contexts)
+
+
+def context_of(context: str) -> str:
+    """The name of the context that is meant. Raises Misconfigured."""
+    from kubernetes.aio import config
+
+    if context:
+        return context
+    try:
+        listed: Any = config.list_kube_config_contexts
+        _, current = listed()
+    except (config.ConfigException, OSError) as error:
+        raise Misconfigured(f"no cluster is known here: {error}; set KUBECONFIG, or give --kube-context") from error
+    return str(current["name"])
 
 
 def _version(told: Json) -> str:

@@ -50,6 +50,14 @@ TITLES: Final = {
     "legacy": "MCP handshake",
 }
 
+CLUSTER_TITLES: Final = {
+    "cluster": "Cluster",
+    "rights": "Your rights",
+    "kinds": "Kinds",
+    "gateways": "Gateways",
+    "instances": "Instances",
+}
+
 
 ORDER: Final = tuple(TITLES)
 _TITLE: Final = 16

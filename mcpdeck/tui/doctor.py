@@ -1,5 +1,6 @@
 """Examines a gateway in a worker, finding by finding. Draws nothing."""
 
+from asyncio import to_thread
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from functools import partial
@@ -36,3 +37,16 @@ async def _findings(deck: Deck, context: Context) -> AsyncIterator[Finding]:
     async with aclosing(Examination(context, source=source).findings()) as found:
         async for finding in found:
             yield finding
+    if await to_thread(_is_cluster, context.name):
+        from mcpdeck.doctor.cluster import ClusterExamination
+
+        async with aclosing(ClusterExamination(context.name).findings()) as found:
+            async for finding in found:
+                yield finding
+
+
+def _is_cluster(name: str) -> bool:
+    """A context that `mcpdeck up --cluster` made is named as the cluster's own."""
+    from mcpdeck.install.cluster import is_context
+
+    return is_context(name)
