@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Final
 from mcpdeck.errors import NoEditor
 
 VARIABLES: Final = ("MCPDECK_EDITOR", "VISUAL", "EDITOR")
+PAGERS: Final = ("MCPDECK_PAGER", "PAGER")
 FALLBACKS: Final = ("nano", "vi", "notepad")
 
 
@@ -30,6 +32,16 @@ def edit(text: str, suffix: str = ".txt") -> str | None:
             return None
         edited = path.read_text(encoding="utf-8", errors="replace")
     return None if edited == text else edited
+
+
+def page(text: str) -> None:
+    """Through MCPDECK_PAGER, PAGER or less, until the reader leaves it. Where there is none, the text is printed."""
+    words = next((found for name in PAGERS if (found := os.environ.get(name, "").strip())), "less -R")
+    try:
+        subprocess.run(shlex.split(words), input=text.encode(), check=False)  # noqa: S603  (the reader's own words)
+    except (OSError, ValueError):
+        sys.stdout.write(f"{text}\n")
+        input("enter goes back ")
 
 
 def _command(environ: Mapping[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual import on
 from textual.command import Provider
 
+from mcpdeck.calls import CallBook
 from mcpdeck.config.contexts import Context
 from mcpdeck.config.places import Places
 from mcpdeck.model.commands import View
@@ -21,11 +22,13 @@ from mcpdeck.tui.deeds import read_journal, write_journal
 from mcpdeck.tui.identity import Identity
 from mcpdeck.tui.journal import Journal
 from mcpdeck.tui.personal import personal
+from mcpdeck.tui.playground import open_bench
 from mcpdeck.tui.pulse import watch_pulse
 from mcpdeck.tui.surroundings import Book, Connect, Opening, Surroundings
 from mcpdeck.tui.tab import is_tab
 from mcpdeck.tui.tools import watch_approvals, watch_tools
 from mcpdeck.tui.traffic import watch_traffic
+from mcpdeck.tui.views.playground import PlaygroundView
 from mcpdeck.tui.views.traffic import TrafficView
 
 
@@ -51,10 +54,16 @@ class DeckApp(Deck):
             watch_pulse(self)
         elif self.place.view in (View.TOOLS, View.APPROVALS, View.XRAY):
             watch_tools(self)
+        elif self.place.view is View.PLAYGROUND and self.playground_view.wants_peer:
+            open_bench(self)
 
     @on(TrafficView.Wanted)
     def _traffic_wanted(self) -> None:
         watch_traffic(self)
+
+    @on(PlaygroundView.Wanted)
+    def _bench_wanted(self) -> None:
+        open_bench(self)
 
     def record(self, deed: Deed) -> None:
         write_journal(self, deed)
@@ -90,6 +99,7 @@ def run(
         cache=Cache(places.cache),
         journal=Journal(places.data / "deeds.jsonl"),
         dump_folder=places.logs,
+        calls=CallBook(places.data),
         locks=places.data / "locks",
         keymap=own.keymap,
         themes=own.themes,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from textual.app import App
 from textual.theme import Theme
 
+from mcpdeck.calls import CallBook
 from mcpdeck.config.contexts import Context
 from mcpdeck.model.commands import View
 from mcpdeck.model.findings import Finding
@@ -49,6 +50,22 @@ def in_editor(app: App[Any], text: str) -> str | None:
         return editor.edit(text, suffix=".yaml")
 
 
+def json_in_editor(app: App[Any], text: str) -> str | None:
+    """The same for JSON."""
+    from mcpdeck import editor
+
+    with app.suspend():
+        return editor.edit(text, suffix=".json")
+
+
+def in_pager(app: App[Any], text: str) -> None:
+    """Let the reader page through it on this terminal. Raises SuspendNotSupported."""
+    from mcpdeck import editor
+
+    with app.suspend():
+        editor.page(text)
+
+
 async def over_the_network(context: Context) -> float:
     """Seconds until its gateway's answer. Raises Unreachable."""
     from mcpdeck.reach import reach
@@ -70,12 +87,15 @@ class Surroundings:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Random = field(default_factory=Random)
     dump_folder: Path = Path()
+    calls: CallBook | None = None
     locks: Path | None = None  # where what was accepted of tools is kept
     clipboard: Clipboard = field(default_factory=Clipboard)
     keymap: Keymap = STANDARD
     themes: Mapping[str, Theme] = field(default_factory=lambda: dict(THEMES))
     complaints: Sequence[str] = ()  # about the reader's own files, told once the deck stands
     edit_text: Callable[[App[Any], str], str | None] = in_editor
+    edit_json: Callable[[App[Any], str], str | None] = json_in_editor
+    page_text: Callable[[App[Any], str], None] = in_pager
 
 
 @dataclass(kw_only=True)

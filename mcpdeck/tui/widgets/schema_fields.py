@@ -1,0 +1,96 @@
+"""A form of one control per field of a schema. Knows what is typed; decides nothing about it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from textual import on
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, Label, Select, Switch
+
+from mcpdeck.model.schema_form import LEFT_OUT, Errors, Field, Kind
+
+LONGEST_TOLD: Final = 240  # characters of a description that a field shows
+
+
+class SchemaFields(VerticalScroll):
+    """Built anew by `show`; `entries` is what stands there now."""
+
+    class Changed(Message):
+        """Something was typed or chosen."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  (Textual's name)
+        super().__init__(id=id, can_focus=False)
+        self._fields: Sequence[Field] = ()
+        self._controls: dict[str, Input | Select[str] | Switch] = {}
+        self._errors: dict[str, Label] = {}
+
+    def show(self, fields: Sequence[Field], entries: Mapping[str, str]) -> None:
+        self._fields = fields
+        self._controls = {field.name: _control(field, entries.get(field.name, LEFT_OUT)) for field in fields}
+        self._errors = {field.name: Label("", classes="error field-error", markup=False) for field in fields}
+        self.remove_children()
+        self.mount_all([self._row(field) for field in fields])
+        self.scroll_home(animate=False)
+
+    def _row(self, field: Field) -> Widget:
+        error = self._errors[field.name]
+        error.display = False
+        mark = "* " if field.required else "  "
+        label = Label(f"{mark}{field.label}", classes="schema-label", markup=False)
+        row = Horizontal(label, self._controls[field.name], classes="field-row")
+        told = " ".join(filter(None, [field.description[:LONGEST_TOLD]]))
+        more = [Label(told, classes="schema-told", markup=False)] if told else []
+        return Vertical(row, *more, error, classes="schema-field")
+
+    @property
+    def entries(self) -> dict[str, str]:
+        return {name: _said(control) for name, control in self._controls.items()}
+
+    @property
+    def first(self) -> Widget | None:
+        return next(iter(self._controls.values()), None)
+
+    def tell(self, errors: Errors) -> None:
+        """Each under its field."""
+        for name, label in self._errors.items():
+            label.update(errors.get(name, ""))
+            label.display = name in errors
+        first = next((self._controls[field.name] for field in self._fields if field.name in errors), None)
+        if first is not None:
+            self.screen.set_focus(first)
+
+    @on(Input.Changed)
+    @on(Select.Changed)
+    @on(Switch.Changed)
+    def _changed(self, event: Message) -> None:
+        event.stop()
+        if (
+            isinstance(event, Input.Changed | Select.Changed | Switch.Changed)
+            and event.control in self._controls.values()
+        ):
+            self.post_message(self.Changed())
+
+
+def _control(field: Field, text: str) -> Input | Select[str] | Switch:
+    match field.kind:
+        case Kind.SWITCH:
+            return Switch(text == "true", animate=False)
+        case Kind.CHOICE:
+            options = [(Content(option.label), option.value) for option in field.options]
+            is_one = text in {option.value for option in field.options}
+            return Select(options, value=text if is_one else Select.NULL, compact=True, prompt="left out")
+        case _:
+            return Input(text, compact=True, placeholder=field.hint)
+
+
+def _said(control: Input | Select[str] | Switch) -> str:
+    match control:
+        case Switch():
+            return "true" if control.value else "false"
+        case Select():
+            return control.value if isinstance(control.value, str) else LEFT_OUT
+        case Input():
+            return control.value
