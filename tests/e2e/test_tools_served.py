@@ -14,7 +14,8 @@ from mcp.client.context import ClientRequestContext
 
 from tests.support.gateways import Gateway, gateway
 from tests.support.score_server import score_server
-from tests.support.sidecar_process import SDK_SERVER
+from tests.support.sidecar_process import SCRIPTED, SDK_SERVER
+from tests.support.tools_client import tools_client
 
 type Mode = Literal["legacy", "auto", "2026-07-28"]
 
@@ -96,6 +97,29 @@ async def test_a_toolset_holds_what_it_names_and_is_hidden_from_who_may_not_use_
     answer = await house.client.post("/mcp/clock", json=ping, headers=eve)
     assert answer.status_code == 404
     assert answer.json()["error"]["message"] == "there is no toolset 'clock' here that you may use"
+
+
+async def test_a_process_that_is_killed_in_the_middle_of_calls_hurts_no_other_and_comes_back(house: Gateway) -> None:
+    await house.deploy("time", stdio={"command": sys.executable, "args": ["-m", "mcp_server_time"]})
+    await house.deploy("shaky", stdio={"command": sys.executable, "args": [SCRIPTED]})
+    for name in ("time", "shaky"):
+        await register(house, name, adapter=name, toolName="*")
+    async with tools_client(f"{house.url}/mcp") as client, tools_client(f"{house.url}/mcp") as other:
+
+        async def others() -> list[int]:
+            return [(await other.call("get_current_time", {"timezone": "UTC"})).status for _ in range(30)]
+
+        for _ in range(3):
+            async with asyncio.TaskGroup() as tasks:
+                going_on = tasks.create_task(others())
+                crashed = await client.call("crash", {})
+            assert crashed.error["data"]["code"] == "server-exited"
+            assert going_on.result() == [200] * 30
+            assert "get_current_time" in await client.names()
+            await house.ready("shaky")
+            async with asyncio.timeout(60):
+                while (await client.call("echo", {"text": "here"})).status != 200:  # noqa: ASYNC110 - its breaker rests
+                    await asyncio.sleep(0.1)
 
 
 async def test_tools_come_back_with_the_gateway(tmp_path: Path) -> None:
