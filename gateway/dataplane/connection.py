@@ -296,6 +296,9 @@ class UpstreamConnection(asyncio.Protocol):
         if status < 200:
             self._is_interim = True
             return
+        if status > 599:  # RFC 9110, 15: there are five classes
+            self._fail(UpstreamBroke(f"instance '{self._instance}' answers with a status of {status}"))
+            return
         self._had_head = True
         self._keeps = self._parser.should_keep_alive()  # it answers for the next message once this one is complete
         if status in (204, 304):

@@ -201,7 +201,7 @@ def answers(data: bytes) -> None:
             assert (told.head, told.body) == (first.head, first.body)
             assert told.head is not None
             status, headers, length = told.head
-            assert 200 <= status <= 999
+            assert 200 <= status <= 599
             assert length is None or length == len(told.body)
             for pair in client_headers(headers):
                 assert not any(bad in part for part in pair for bad in _NO_LINE), pair

@@ -239,11 +239,23 @@ async def test_answers_without_a_body_pass(status: bytes) -> None:
         b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: -1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        b"HTTP/1.1 999 Odd\r\nContent-Length: 2\r\n\r\n{}",
         b"HTTP/1.1 051 Odd\r\nContent-Length: 2\r\n\r\n{}",
         b"HTTP/1.1 103 Early Hints\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200_000,
     ],
-    ids=["another protocol", "two lengths", "two framings", "no length", "no size", "upgrade", "no status", "hints with a body", "endless head"],
+    ids=[
+        "another protocol",
+        "two lengths",
+        "two framings",
+        "no length",
+        "no size",
+        "upgrade",
+        "a sixth class",
+        "no status",
+        "hints with a body",
+        "endless head",
+    ],
 )
 async def test_answer_that_is_no_http_is_502_and_its_connection_cut(answer: bytes) -> None:
     async with scripted_upstream(answers(answer)) as upstream, served(upstream.endpoint) as gateway:
