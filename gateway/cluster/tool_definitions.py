@@ -24,6 +24,9 @@ _IS_ALL: Final = "has(self.toolName) && self.toolName == '*'"
 _CREATED: Final = ".metadata.creationTimestamp"
 _EMPTY: Final = "(!has(self.{0}) || self.{0}.size() == 0)"
 
+_DIFFER: Final = "self.all(one, self.exists_one(other, other.name == one.name))"
+_BOUNDS: Final = "(has(self.perMinute) && self.perMinute > 0) || (has(self.concurrent) && self.concurrent > 0)"
+
 
 def tool_definition() -> dict[str, Any]:
     spec = source_spec(ToolSpec)
@@ -77,10 +80,12 @@ def policy_definition() -> dict[str, Any]:
     field(spec, "approval.expires").update(minimum=0, exclusiveMinimum=True, maximum=policies.LONGEST_WAIT)
     for kind in ("rules", "limits"):
         field(spec, kind)["maxItems"] = policies.MAX_RULES
-        field(spec, f"{kind}.[].name")["minLength"] = 1
+        field(spec, kind)["x-kubernetes-validations"] = [rule(_DIFFER, "two of them have the same name")]
+        field(spec, f"{kind}.[].name").update(pattern=r"[^\s\pZ]", maxLength=policies.MAX_NAME)
         field(spec, f"{kind}.[].when")["maxLength"] = policies.MAX_EXPRESSION
     for bound in ("perMinute", "concurrent"):
         field(spec, f"limits.[].{bound}")["minimum"] = 0
+    field(spec, "limits.[]")["x-kubernetes-validations"] = [rule(_BOUNDS, "give perMinute or concurrent")]
     columns = [column("Mode", ".spec.mode"), column("Default", ".spec.default"), column("Age", _CREATED, "date")]
     return definition("Policy", "policies", ["mcppolicy"], spec=spec, status={}, columns=columns, scale=False)
 

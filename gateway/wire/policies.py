@@ -15,6 +15,7 @@ from gateway.wire.resources import DESCRIPTION_LENGTH
 
 MAX_RULES: Final = 200
 MAX_EXPRESSION: Final = 4096
+MAX_NAME: Final = 128
 LONGEST_WAIT: Final = 3600.0  # seconds that a call may be held for approval
 ALWAYS: Final = "true"
 
@@ -193,6 +194,7 @@ def problems_of_policy(spec: PolicySpec) -> Problems:
         check(len(set(names)) == len(names), kind, "two of them have the same name")
         for number, each in enumerate(entries):
             check(each.name.strip(), f"{kind}.{number}.name", "is empty")
+            check(len(each.name) <= MAX_NAME, f"{kind}.{number}.name", f"has more than {MAX_NAME} characters")
             is_short = len(each.when) <= MAX_EXPRESSION
             check(is_short, f"{kind}.{number}.when", f"has more than {MAX_EXPRESSION} characters")
     for number, limit in enumerate(spec.limits):
