@@ -12,6 +12,9 @@ def lines(counters: Counters) -> Iterator[str]:
     yield from _family("mcpdeck_answers_total", "counter", "MCP answers by class of status; 0xx never had one.")
     for number, count in enumerate(counters.by_class):
         yield f'mcpdeck_answers_total{{class="{number}xx"}} {count}'
+    yield from _family("mcpdeck_refused_callers_total", "counter", "MCP requests without the right token, by status.")
+    yield f'mcpdeck_refused_callers_total{{status="401"}} {counters.unknown}'
+    yield f'mcpdeck_refused_callers_total{{status="403"}} {counters.forbidden}'
     for name, value, told in (
         ("mcpdeck_requests_in_flight", counters.in_flight, "MCP requests that an instance has in hand."),
         ("mcpdeck_streams", counters.streams, "Open event streams."),

@@ -25,6 +25,13 @@ def milliseconds(seconds: float | None) -> str:
     return "" if seconds is None else f"{max(1, round(seconds * 1000))}ms"
 
 
+def latency(seconds: float) -> str:
+    """`3ms`, `820ms`, `4.2s`, `31s`, `5m`: at most five characters."""
+    if seconds < 0.9995:
+        return milliseconds(seconds)
+    return f"{seconds:.1f}s" if seconds < 9.95 else duration(seconds)
+
+
 def count(number: int) -> str:
     return f"{number:,}"
 

@@ -29,6 +29,7 @@ PRESETS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "session.end": ("X",),
         "traffic.reveal": ("ctrl+x",),
         "context.remove": ("X",),
+        "xray.end": ("X",),
     },
     "emacs": {
         "move.up": ("up", "ctrl+p"),
@@ -44,6 +45,7 @@ PRESETS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "deck.palette": ("alt+x",),
         "deck.back": ("escape", "ctrl+g", "q", "backspace"),
         "log.save": ("ctrl+w",),
+        "call.save": ("ctrl+w",),
     },
 }
 

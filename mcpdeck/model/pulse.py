@@ -26,6 +26,8 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     streams: float
     bytes_in: float
     bytes_out: float
+    unknown: float | None = None  # refused callers: 401; None if this gateway does not count them
+    forbidden: float | None = None  # 403
 
 
 def parse_metrics(text: str) -> Metrics | None:
@@ -39,6 +41,8 @@ def parse_metrics(text: str) -> Metrics | None:
         name, labels, value = match[1], match[2] or "", float(match[3])
         if name == "mcpdeck_answers_total":
             answers[labels.removeprefix('class="').removesuffix('"')] = value
+        elif name == "mcpdeck_refused_callers_total":
+            found[f"{name}_{labels.removeprefix('status=').strip(chr(34))}"] = value
         elif name.startswith("mcpdeck_"):
             found[name] = value
     if "mcpdeck_requests_total" not in found:
@@ -50,6 +54,8 @@ def parse_metrics(text: str) -> Metrics | None:
         streams=found.get("mcpdeck_streams", 0.0),
         bytes_in=found.get("mcpdeck_bytes_in_total", 0.0),
         bytes_out=found.get("mcpdeck_bytes_out_total", 0.0),
+        unknown=found.get("mcpdeck_refused_callers_total_401"),
+        forbidden=found.get("mcpdeck_refused_callers_total_403"),
     )
 
 
@@ -60,6 +66,8 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     calls: float | None  # per second
     failures: float | None  # answers of 5xx and those that never came, per second
     refusals: float | None  # answers of 4xx, per second
+    no_access: float | None = None  # of these 401 and 403
+    p95: float | None = None  # seconds, of the slowest live session that called meanwhile
     bytes_in: float | None
     bytes_out: float | None
     in_flight: float | None
@@ -68,6 +76,7 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     users: Mapping[str, int]
     clients: Mapping[str, int]
     errors: Mapping[str, int]  # of adapters' live sessions
+    instances: Mapping[str, int] = {}  # calls of live sessions, by `ADAPTER INSTANCE`
 
 
 class Pulse(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,10 +100,14 @@ def taken(pulse: Pulse, at: datetime, metrics: Metrics | None, sessions: Mapping
 
 def _beat(pulse: Pulse, metrics: Metrics | None, sessions: Mapping[str, LiveSession], seconds: float) -> Beat:
     adapters, users, clients, errors = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    instances, slowest = Counter[str](), None
     for name, now in sessions.items():
         before = pulse.sessions.get(name)
         calls = now.calls - (before.calls if before else 0)
         adapters[now.adapter] += calls
+        instances[f"{now.adapter} {now.instance}"] += calls
+        if calls and now.p95 is not None:
+            slowest = max(slowest or 0.0, now.p95)
         users[now.principal_name or now.principal] += calls
         clients[now.client_name or "unknown"] += calls
         errors[now.adapter] += now.errors - (before.errors if before else 0)
@@ -104,6 +117,8 @@ def _beat(pulse: Pulse, metrics: Metrics | None, sessions: Mapping[str, LiveSess
         calls=rates.get("calls"),
         failures=rates.get("failures"),
         refusals=rates.get("refusals"),
+        no_access=rates.get("no_access") if metrics and metrics.unknown is not None else None,
+        p95=slowest,
         bytes_in=rates.get("bytes_in"),
         bytes_out=rates.get("bytes_out"),
         in_flight=metrics.in_flight if metrics else None,
@@ -112,6 +127,7 @@ def _beat(pulse: Pulse, metrics: Metrics | None, sessions: Mapping[str, LiveSess
         users=+users,
         clients=+clients,
         errors=+errors,
+        instances=+instances,
     )
 
 
@@ -128,13 +144,14 @@ def _totals(metrics: Metrics) -> dict[str, float]:
         "calls": metrics.requests,
         "failures": answers.get("5xx", 0.0) + answers.get("0xx", 0.0),
         "refusals": answers.get("4xx", 0.0),
+        "no_access": (metrics.unknown or 0.0) + (metrics.forbidden or 0.0),
         "bytes_in": metrics.bytes_in,
         "bytes_out": metrics.bytes_out,
     }
 
 
 def per_second(beats: Sequence[Beat], which: str) -> list[tuple[str, float]]:
-    """Over the last minute, the busiest first: `adapters`, `users`, `clients` or `errors`."""
+    """Over the last minute, the busiest first: `adapters`, `users`, `clients`, `instances`, `errors`."""
     last = beats[-WINDOW:]
     total = Counter[str]()
     for beat in last:

@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway.wire.resources import InstanceStatus
 from mcpdeck.model import sessions
-from mcpdeck.model.formatting import clip, count, plural, size
+from mcpdeck.model.formatting import clip, count, latency, plural, size
 from mcpdeck.model.pulse import Pulse, per_second
 from mcpdeck.model.state import State
 from mcpdeck.model.words import URGENCY, Cell, Glyphs, Tone, sign_of
@@ -29,6 +29,7 @@ def pulse_lines(state: State, pulse: Pulse, *, now: datetime, width: int, glyphs
     yield from _rates(pulse, width, glyphs)
     yield []
     yield from _talkers(pulse, width, glyphs)
+    yield from _heat(state, pulse, width, glyphs)
 
 
 def _counted(label: str, number: int, parts: Iterable[Cell], width: int) -> Iterator[Line]:
@@ -82,12 +83,16 @@ def _rates(pulse: Pulse, width: int, glyphs: Glyphs) -> Iterator[Line]:
         ("Calls", "calls", Tone.ACCENT, _rate),
         ("Failed", "failures", Tone.BAD, _rate),
         ("Refused", "refusals", Tone.WARN, _rate),
+        ("No access", "no_access", Tone.WARN, _rate),
+        ("Slowest", "p95", Tone.BUSY, latency),
         ("In flight", "in_flight", Tone.BUSY, _whole),
         ("Streams", "streams", Tone.PLAIN, _whole),
         ("Bytes in", "bytes_in", Tone.DIM, _bytes),
         ("Bytes out", "bytes_out", Tone.DIM, _bytes),
     ):
         values = [getattr(beat, name) for beat in beats]
+        if all(value is None for value in values):
+            continue  # this gateway does not count it
         last, most = values[-1], max((value for value in values if value is not None), default=0.0)
         number = "" if last is None else shown(last)
         line = _label(label, number)
@@ -153,3 +158,34 @@ def _talker(
     yield Cell(clip(name, name_room, glyphs.ellipsis))
     yield Cell(failed, Tone.BAD)
     yield Cell(" " * (name_room - min(len(name), name_room) + 2))
+
+
+def _heat(state: State, pulse: Pulse, width: int, glyphs: Glyphs) -> Iterator[Line]:
+    """A bar for each replica, as high as its calls are beside the busiest; only where calls can go to several."""
+    rates = dict(per_second(pulse.beats, "instances"))
+    shared = {name: it.instances for name, it in state.statuses.items() if len(it.instances) > 1}
+    most = max((rates.get(f"{name} {it.name}", 0.0) for name, each in shared.items() for it in each), default=0.0)
+    if not most:
+        return
+    yield []
+    yield [Cell("Replicas", Tone.ACCENT), Cell("   calls of each, beside the busiest", Tone.DIM)]
+    totals = {name: sum(rates.get(f"{name} {it.name}", 0.0) for it in each) for name, each in shared.items()}
+    name_room = min(24, max(map(len, shared)))
+    for name in sorted(shared, key=lambda name: (-totals[name], name))[:_TALKERS]:
+        yield [
+            Cell(f"{clip(name, name_room, glyphs.ellipsis):<{name_room}}  ", Tone.PLAIN),
+            Cell(f"{totals[name]:>7.2f}/s  ", Tone.STRONG),
+            *_bars(name, shared[name][: max(4, width - name_room - 14)], rates, most, glyphs),
+        ]
+
+
+def _bars(
+    adapter: str, instances: Sequence[InstanceStatus], rates: Mapping[str, float], most: float, glyphs: Glyphs
+) -> Iterator[Cell]:
+    steps = len(glyphs.bars) - 1
+    for it in instances:
+        rate = rates.get(f"{adapter} {it.name}", 0.0)
+        if not it.ready:
+            yield Cell(glyphs.no[0], Tone.BAD)
+        else:
+            yield Cell(glyphs.bars[ceil(steps * rate / most)], Tone.ACCENT if rate else Tone.DIM)

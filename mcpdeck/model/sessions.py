@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.wire.resources import LiveSession
 from mcpdeck.model.filters import Fields
-from mcpdeck.model.formatting import age, count, moment, plural, size
+from mcpdeck.model.formatting import age, count, latency, moment, plural, size
 from mcpdeck.model.state import State
 from mcpdeck.model.table import Column, TableSpec
 from mcpdeck.model.words import UNICODE, UNKNOWN, Cell, Glyphs, Sign, Tone
@@ -67,6 +67,26 @@ def find(state: State, prefix: str) -> Sequence[LiveSession]:
     return [it for name, it in state.sessions.items() if name.startswith(prefix)]
 
 
+def last_error(session: LiveSession) -> str:
+    return _one_line(session.last_error)
+
+
+def oldest_seconds(session: LiveSession, now: datetime) -> float:
+    """Of the calls in flight; 0 if none is."""
+    return (now - session.oldest_call_at).total_seconds() if session.oldest_call_at else 0.0
+
+
+def oldest_began(session: LiveSession) -> float:
+    return session.oldest_call_at.timestamp() if session.oldest_call_at else float("inf")
+
+
+def pace(rate: float) -> str:
+    """Calls a second, or a minute where that says more; empty for none."""
+    if not rate:
+        return ""
+    return f"{rate:.1f}/s" if rate >= 1 else f"{rate * 60:.1f}/m"
+
+
 def _number(value: int, tone: Tone = Tone.PLAIN) -> Cell:
     return Cell(count(value), tone if value else Tone.DIM)
 
@@ -90,12 +110,16 @@ def _fields(session: LiveSession, now: datetime) -> Fields:
         "calls": float(session.calls),
         "errors": float(session.errors),
         "bytes": float(session.bytes_in + session.bytes_out),
+        "rate": session.rate,
+        "p95": session.p95 or 0.0,
+        "oldest": oldest_seconds(session, now),
+        "lasterror": last_error(session),
     }
 
 
 FIELD_NAMES: Final = (
     *("id", "client", "user", "adapter", "instance", "era", "protocol", "state", "status"),
-    *("age", "idle", "inflight", "streams", "calls", "errors", "bytes"),
+    *("age", "idle", "inflight", "streams", "calls", "errors", "bytes", "rate", "p95", "oldest", "lasterror"),
 )
 
 
@@ -148,6 +172,21 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[LiveSession]:
             order=lambda it: it.in_flight,
         ),
         Column(
+            id="oldest", title="OLDEST", minimum=6, maximum=6, priority=4, right=True,
+            cell=lambda it, now: Cell(age(it.oldest_call_at, now), Tone.BUSY if it.oldest_call_at else Tone.DIM),
+            order=lambda it: -oldest_began(it),
+        ),
+        Column(
+            id="rate", title="RATE", minimum=5, maximum=7, priority=4, right=True,
+            cell=lambda it, _now: Cell(pace(it.rate), Tone.PLAIN if it.rate else Tone.DIM),
+            order=lambda it: it.rate,
+        ),
+        Column(
+            id="p95", title="P95", minimum=5, maximum=6, priority=6, right=True,
+            cell=lambda it, _now: Cell("" if it.p95 is None else latency(it.p95)),
+            order=lambda it: it.p95 or 0.0,
+        ),
+        Column(
             id="calls", title="CALLS", minimum=5, maximum=9, priority=3, right=True,
             cell=lambda it, _now: _number(it.calls),
             order=lambda it: it.calls,
@@ -161,6 +200,11 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[LiveSession]:
             id="bytes", title="BYTES", minimum=5, maximum=5, priority=6, right=True,
             cell=lambda it, _now: Cell(size(it.bytes_in + it.bytes_out), Tone.DIM),
             order=lambda it: it.bytes_in + it.bytes_out,
+        ),
+        Column(
+            id="lasterror", title="LAST ERROR", minimum=12, maximum=40, priority=8,
+            cell=lambda it, _now: Cell(last_error(it), Tone.BAD),
+            order=last_error,
         ),
         Column(
             id="id", title="ID", minimum=8, maximum=8, priority=7,
@@ -203,5 +247,13 @@ def describe(session: LiveSession, now: datetime, glyphs: Glyphs = UNICODE) -> I
     errors = Cell(plural(session.errors, "error"), Tone.BAD if session.errors else Tone.DIM)
     flying = Cell(f"{count(session.in_flight)} in flight", Tone.BUSY if session.in_flight else Tone.DIM)
     yield [Cell(f"  {plural(session.calls, 'call')}, "), errors, Cell(", "), flying]
+    if session.oldest_call_at:
+        yield [Cell(f"  the oldest in flight began {moment(session.oldest_call_at, now)}", Tone.BUSY)]
+    if session.p95 is not None:
+        pace_now = f"{pace(session.rate)} now, " if session.rate else ""
+        yield [Cell(f"  {pace_now}95 of 100 within {latency(session.p95)}")]
     yield [Cell(f"  {plural(session.streams, 'open stream')}")]
     yield [Cell(f"  {count(session.bytes_in)} bytes from the client, {count(session.bytes_out)} to it")]
+    if session.last_error:
+        when = f", {moment(session.last_error_at, now)}" if session.last_error_at else ""
+        yield [Cell(f"  last error{when}: "), Cell(last_error(session), Tone.BAD)]

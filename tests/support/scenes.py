@@ -53,6 +53,9 @@ _CLIENTS = (("claude-code", "2.1.4"), ("vscode", "1.107"), ("cursor", "3.2"), ("
 _USERS = (("ada", "Ada Lovelace"), ("bea", "Bea Vogel"), ("kim", "Kim Ito"), ("tom", ""))
 
 
+_ERRORS = ("tools/call 504: the instance did not answer within 30 s", "tools/call -32602: unknown argument 'town'")
+
+
 def session(number: int, adapter: str, instance: str, **fields: object) -> LiveSession:
     """The same for the same number: every third client speaks the modern era, every seventh has met errors."""
     client, version = _CLIENTS[number % len(_CLIENTS)]
@@ -76,7 +79,12 @@ def session(number: int, adapter: str, instance: str, **fields: object) -> LiveS
         "errors": 0 if number % 7 else number % 4,
         "bytes_in": calls * 412,
         "bytes_out": calls * 3_901,
+        "rate": number * 17 % 60 / 40 if number * 13 % 400 < 60 else 0.0,
+        "p95": 0.018 * (1 + number * 5 % 23) if calls else None,
+        "oldest_call_at": NOW - (number * 3 % 41) * SECOND if number % 5 == 2 else None,
     }
+    if number % 7 == 0 and number % 4:
+        defaults |= {"last_error": _ERRORS[number % 2], "last_error_at": NOW - (number % 30) * MINUTE}
     return LiveSession(**(defaults | fields))  # type: ignore[arg-type]
 
 

@@ -24,12 +24,12 @@ def test_every_preset_names_what_there_is_and_clashes_nowhere(preset: str) -> No
 
 
 def test_moved_key_is_shown_wherever_keys_are() -> None:
-    keymap, wrong = keymap_of("k9s", {"adapter.deploy": "ctrl+n", "view.sessions": "f3", "move.down": "down"}, COMMANDS)
+    keymap, wrong = keymap_of("k9s", {"adapter.deploy": "ctrl+n", "view.sessions": "f9", "move.down": "down"}, COMMANDS)
     assert wrong == {}
     parts = foot(View.ADAPTERS, width=200, obstacle=lambda _command: "", keymap=keymap)
     assert "ctrl+n Deploy" in "".join(part.text for part in parts)
     tabs = strip(View.ADAPTERS, crumb="", width=120, glyphs=UNICODE, keymap=keymap)
-    assert "f3 Sessions" in "".join(part.text for part in tabs)
+    assert "f9 Sessions" in "".join(part.text for part in tabs)
     page = "\n".join(
         "".join(cell.text for cell in line) for line in help_lines(View.ADAPTERS, wide=True, keymap=keymap)
     )

@@ -49,6 +49,42 @@ def test_counters_are_read_and_others_left_alone() -> None:
     assert found is not None
     assert (found.requests, found.answers["5xx"], found.in_flight, found.streams) == (1200, 7, 4, 9)
     assert (found.bytes_in, found.bytes_out) == (1_000_000, 2_500_000)
+    assert (found.unknown, found.forbidden) == (None, None)  # an older gateway
+    counted = parse_metrics(
+        f'{TEXT}mcpdeck_refused_callers_total{{status="401"}} 5\nmcpdeck_refused_callers_total{{status="403"}} 2\n'
+    )
+    assert counted is not None
+    assert (counted.unknown, counted.forbidden) == (5, 2)
+
+
+def test_refused_callers_are_a_rate_where_they_are_counted() -> None:
+    pulse = taken(Pulse(), NOW, metrics(10, unknown=1.0, forbidden=0.0), {})
+    pulse = taken(pulse, NOW + 2 * SECOND, metrics(20, unknown=4.0, forbidden=1.0), {})
+    assert pulse.beats[-1].no_access == 2
+    uncounted = taken(taken(Pulse(), NOW, metrics(10), {}), NOW + 2 * SECOND, metrics(20), {})
+    assert uncounted.beats[-1].no_access is None
+
+
+def test_slowest_is_the_worst_of_those_that_called_meanwhile() -> None:
+    before = sessions(weather=10, time=3, idle=7)
+    now = sessions(weather=12, time=4, idle=7)
+    now = {name: replace(it, p95={"weather": 0.2, "time": 0.7, "idle": 9.0}[name]) for name, it in now.items()}
+    pulse = taken(taken(Pulse(), NOW, None, before), NOW + 2 * SECOND, None, now)
+    assert pulse.beats[-1].p95 == 0.7
+    assert "Slowest" in text(State(), pulse, 118)
+    assert "700ms" in text(State(), pulse, 118)
+
+
+def test_replicas_are_bars_beside_the_busiest_and_one_that_is_not_ready_is_told() -> None:
+    team = scenes.team()
+    state = State(adapters=team.adapters, statuses=team.statuses)
+    before = {it.id: it for it in team.sessions.values()}
+    busy = next(it for it in team.sessions.values() if (it.adapter, it.instance) == ("weather", "weather-1"))
+    now = before | {busy.id: replace(busy, calls=busy.calls + 60)}
+    pulse = taken(taken(Pulse(), NOW, metrics(1), before), NOW + 2 * SECOND, metrics(61), now)
+    drawn = text(state, pulse, 118)
+    assert "weather          30.00/s  ▁█▁" in drawn
+    assert "✖" in drawn.partition("Replicas")[2]  # of search
 
 
 @pytest.mark.parametrize("text", ["", "<html>no</html>", "go_goroutines 7\n"])

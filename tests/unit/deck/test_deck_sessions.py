@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from mcpdeck.model import sessions
 from mcpdeck.model.filters import RowFilter
@@ -97,3 +98,25 @@ def test_description_names_everything_known(number: int) -> None:
         assert known in text
     assert f"{session.bytes_out:,} to it" in text.replace(" bytes from", "")
     assert text.isascii()
+
+
+def test_pace_says_a_minute_where_a_second_says_little() -> None:
+    assert [sessions.pace(rate) for rate in (0.0, 0.05, 2.34)] == ["", "3.0/m", "2.3/s"]
+
+
+def test_what_a_session_suffers_from_is_in_its_columns_and_its_description() -> None:
+    slow = replace(
+        scenes.session(2, "weather", "weather-0"),
+        rate=1.5,
+        p95=4.25,
+        oldest_call_at=NOW - timedelta(seconds=31),
+        last_error="tools/call 504\nno answer",
+        last_error_at=NOW - timedelta(minutes=5),
+    )
+    cells = {column.id: column.cell(slow, NOW).text for column in sessions.table().columns}
+    assert (cells["rate"], cells["p95"], cells["oldest"]) == ("1.5/s", "4.2s", "31s")
+    assert cells["lasterror"] == "tools/call 504 no answer"
+    told = "\n".join("".join(cell.text for cell in line) for line in sessions.describe(slow, NOW))
+    assert "1.5/s now, 95 of 100 within 4.2s" in told
+    assert "(31s ago)" in told
+    assert "(5m ago): tools/call 504 no answer" in told
