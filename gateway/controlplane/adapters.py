@@ -10,7 +10,7 @@ from gateway.controlplane.door import principal
 from gateway.core.access import may_write
 from gateway.core.desired import Desired
 from gateway.services.adapters import Adapters
-from gateway.services.decoding import decode_merge, decode_spec
+from gateway.services.decoding import decode_merge, decode_spec, decode_whole
 from gateway.services.managed import is_match
 from gateway.wire.resources import Adapter, AdapterSpec, Page
 
@@ -49,7 +49,7 @@ def adapter_routes(adapters: Adapters) -> Blueprint:
 
     @routes.put("/adapters/<name>")
     async def replace(name: str) -> Response:
-        spec = decode_spec(await replies.body())
+        spec = decode_whole(await replies.body(), AdapterSpec)
         return _shown(await adapters.replace(principal(), name, spec, if_match=_if_match()))
 
     @routes.patch("/adapters/<name>")

@@ -11,7 +11,7 @@ from gateway.controlplane.door import principal
 from gateway.core.access import may_write
 from gateway.core.ports import Offers
 from gateway.core.tools import DesiredTool, DesiredToolset, Kept
-from gateway.services.decoding import decode, decode_merge
+from gateway.services.decoding import decode, decode_merge, decode_whole
 from gateway.services.managed import Managed, is_match
 from gateway.services.tools import Tools, Toolsets
 from gateway.wire.resources import Page
@@ -111,7 +111,7 @@ def manage(
 
     @routes.put(f"/{plural}/<name>")
     async def replace(name: str) -> Response:
-        spec = decode(await replies.body(), kind)
+        spec = decode_whole(await replies.body(), kind)
         return shown(await managed.replace(principal(), name, spec, if_match=_if_match()))
 
     @routes.patch(f"/{plural}/<name>")

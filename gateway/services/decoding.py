@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -13,6 +13,11 @@ from gateway.wire.resources import AdapterSpec
 
 type Json = Any
 
+# What a resource says besides its specification; and what Microsoft's OpenAPI file has adapters say, of which its own
+# gateway knows nothing either.
+_NOT_SPECIFIED: Final = frozenset(
+    {"id", "createdBy", "createdAt", "lastUpdatedAt", "etag", "cost", "protocol", "connectionType"}
+)
 _PLACE = re.compile(r"(.*?) - at `(?:key in )?\$\.?(.*)`", re.DOTALL)
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
@@ -32,6 +37,18 @@ def decode[Spec: msgspec.Struct](body: bytes, kind: type[Spec]) -> Spec:
         raise invalid_of(error, _names(kind)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise malformed(body, error) from error
+
+
+def decode_whole[Spec: msgspec.Struct](body: bytes, kind: type[Spec]) -> Spec:
+    """The same of what replaces a resource, which may be the resource as it was returned, changed. Raises Invalid."""
+    try:
+        return decode(body, kind)
+    except Invalid:
+        whole = _object(body)
+        if not whole.keys() & _NOT_SPECIFIED:
+            raise
+    kept = {name: value for name, value in whole.items() if name not in _NOT_SPECIFIED}
+    return decode(msgspec.json.encode(kept), kind)
 
 
 def decode_merge(body: bytes) -> dict[str, Json]:
@@ -103,6 +120,15 @@ def malformed(body: bytes, error: Exception) -> Invalid:
     before = body[: int(found[1])]
     line, column = before.count(b"\n") + 1, len(before) - (before.rfind(b"\n") + 1) + 1
     return Invalid(f"the body is not JSON: {_BYTE.sub('', sentence).strip()} at line {line}, column {column}")
+
+
+def _object(body: bytes) -> dict[str, Json]:
+    """Its members; none where it is no object."""
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _joined(place: str, field: str) -> str:
