@@ -4,6 +4,7 @@ What a call costs is a list append; the rest is worked out when somebody looks, 
 """
 
 import math
+from array import array
 from typing import Final
 
 WINDOW: Final = 60.0  # seconds after which what was counts for a third
@@ -26,7 +27,9 @@ class Pace:
         self.waiting: list[float] = []
         self._at = self._rate = 0.0
         self._unrated = self._count = 0
-        self._buckets: list[int] | None = None  # most sessions are made of a few calls, or none
+        self._buckets: array[int] | None = (
+            None  # 16 bits each: it is there per session; most are made of a few calls, or none
+        )
 
     def fold(self) -> None:
         """Take in what waits."""
@@ -34,14 +37,14 @@ class Pace:
         if not waiting:
             return
         self._unrated += len(waiting)
-        buckets = self._buckets or [0] * _BUCKETS
+        buckets = self._buckets or array("H", bytes(2 * _BUCKETS))
         for duration in waiting:
             mantissa, exponent = math.frexp(max(duration, _LEAST))
             place = (exponent - _SMALLEST) * _STEPS + int((mantissa - 0.5) * (2 * _STEPS))
             buckets[min(place, _BUCKETS - 1)] += 1
         self._count += len(waiting)
         if self._count >= _ENOUGH:
-            buckets = [each // 2 for each in buckets]
+            buckets = array("H", [each // 2 for each in buckets])
             self._count = sum(buckets)
         self._buckets = buckets
 
