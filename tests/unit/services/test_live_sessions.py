@@ -311,6 +311,17 @@ async def test_what_does_not_fit_into_one_go_is_told_in_the_next(desk: Desk, mon
     assert heard == {each.id for each in desk.subject.visible(ADMIN)}
 
 
+async def test_who_is_gone_keeps_nobody_waiting(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions that come and go faster than they are told of would pile up otherwise."""
+    monkeypatch.setattr(module, "MOST_AT_ONCE", 1)
+    for number in range(5):
+        desk.initialize(b"s-%d" % number)
+        await desk.subject.end(ADMIN, desk.only().id)
+    desk.initialize(b"s-9")
+    desk.subject.tell()
+    assert not desk.subject._dirty
+
+
 async def test_a_session_that_was_gone_before_anybody_heard_of_it_is_never_told(desk: Desk) -> None:
     desk.initialize()
     await desk.subject.end(ADMIN, desk.only().id)
