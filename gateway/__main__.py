@@ -1,20 +1,29 @@
 """`python -m gateway`: from the command line to a serving gateway, and from a signal to a quiet end."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from gateway import compose, server
 from gateway.core.errors import GatewayError
 from gateway.dataplane.certificates import Tls
 from gateway.settings import Misconfigured, Settings, read
 from gateway.wire.http1 import Limits
+from gateway.workers.parent import Parent, Worker
 
 FAILED = 1
 USAGE = 2
+_LAST_WAIT = 10.0  # seconds beyond what a stop may take, before workers are killed
 
 log = logging.getLogger("gateway")
 
@@ -22,8 +31,19 @@ log = logging.getLogger("gateway")
 def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = read(sys.argv[1:] if arguments is None else arguments)
-        _log_to_stderr(settings.log_level)
-        server.run(serve(settings))
+    except Misconfigured as error:
+        print(f"mcpdeck gateway: {error}", file=sys.stderr)
+        return USAGE
+    _log_to_stderr(settings.log_level)
+    if settings.workers == 1:
+        return _serving(serve(settings, lambda address: _announce(address, is_tls=_tls(settings) is not None)))
+    return _supervise(settings)
+
+
+def _serving(serving: Coroutine[None, None, None]) -> int:
+    """Until it ends; the exit status."""
+    try:
+        server.run(serving)
     except Misconfigured as error:
         print(f"mcpdeck gateway: {error}", file=sys.stderr)
         return USAGE
@@ -36,31 +56,76 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def serve(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT."""
+def _supervise(settings: Settings) -> int:
+    """Several workers on one port. This process serves nothing itself."""
+    is_tls = _tls(settings) is not None
+    try:
+        held = server.reserve(settings.host, settings.port)
+    except OSError as error:
+        print(f"mcpdeck gateway: {error}", file=sys.stderr)
+        return FAILED
+    address = held[0].getsockname()
+    settings = msgspec.structs.replace(settings, port=address[1])
+    with tempfile.TemporaryDirectory(prefix="mcpdeck-") as folder, contextlib.ExitStack() as sockets:
+        for each in held:
+            sockets.callback(each.close)
+        parent = Parent(
+            settings.workers,
+            lambda worker: _serving(serve(settings, lambda _: _say_ready(worker), worker)),
+            folder=Path(folder),
+            on_ready=lambda: _announce(address, is_tls=is_tls),
+            patience=settings.notice + 2 * settings.drain + _LAST_WAIT,
+            is_reloading=is_tls,
+        )
+        return parent.run()
+
+
+async def serve(settings: Settings, announce: Callable[[Any], None], worker: Worker | None = None) -> None:
+    """Until SIGTERM or SIGINT. worker: which one of several this is."""
     stop, renew = asyncio.Event(), asyncio.Event()
-    certificate, key = settings.tls_certificate, settings.tls_key
-    tls = Tls(certificate, key) if certificate and key else None
+    tls, loop = _tls(settings), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     for number in _hang_up():
-        asyncio.get_running_loop().add_signal_handler(number, (stop if tls is None else renew).set)
-    listeners = server.listen(settings.host, settings.port)
-    limits = Limits(head=settings.max_head, header_count=settings.max_headers, body=settings.max_body)
-    async with compose.opened(settings, os.environ) as house:
+        loop.add_signal_handler(number, (stop if tls is None else renew).set)
+    if worker is not None:
+        loop.add_reader(worker.alive, stop.set)  # nobody writes: what comes is the parent's end
+    listeners = server.listen(settings.host, settings.port, is_shared=worker is not None)
+    async with _house(settings, worker) as house:
         await server.serve(
             listeners,
             house.pipeline,
             house.app,
             stop=stop,
-            on_serving=lambda: _announce(listeners[0].getsockname(), is_tls=tls is not None),
+            on_serving=lambda: announce(listeners[0].getsockname()),
             on_stopping=house.on_stopping,
             tls=tls,
             renew=renew,
-            limits=limits,
+            limits=Limits(head=settings.max_head, header_count=settings.max_headers, body=settings.max_body),
             bounds=compose.bounds_of(settings),
             patience=server.Patience(notice=settings.notice, drain=settings.drain),
+            onward=house.onward,
+            inner=house.inner,
         )
+        if worker is not None:
+            loop.remove_reader(worker.alive)
+        await house.settled(settings.drain)
+
+
+def _house(settings: Settings, worker: Worker | None) -> AbstractAsyncContextManager[compose.House]:
+    if worker is None or worker.is_lead:
+        return compose.opened(settings, os.environ, meeting=worker.folder if worker is not None else None)
+    return compose.following(settings, os.environ, number=worker.number, meeting=worker.folder)
+
+
+def _say_ready(worker: Worker) -> None:
+    os.write(worker.ready, b".")
+    os.close(worker.ready)
+
+
+def _tls(settings: Settings) -> Tls | None:
+    certificate, key = settings.tls_certificate, settings.tls_key
+    return Tls(certificate, key) if certificate and key else None
 
 
 def _hang_up() -> list[signal.Signals]:

@@ -1,9 +1,11 @@
 """Who meets whom: opens every room in order, hands each what it needs, closes them in reverse. Decides nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, assert_never
 from urllib.parse import urlsplit
 
@@ -17,15 +19,17 @@ from gateway.bridge.sealing import Seals
 from gateway.cluster.api import open_api, own_namespace
 from gateway.cluster.desires import open_desires
 from gateway.controlplane.app import make_app
-from gateway.core.access import folded
+from gateway.core.access import Principal, folded
 from gateway.core.affinity import Sealer
 from gateway.core.errors import GatewayError
 from gateway.core.hosts import Hosts, host_name, is_loopback_name
-from gateway.core.ports import Store, Tokens
+from gateway.core.inbound import Legacy, Modern
+from gateway.core.ports import Exchange, Go, Store, Tokens
 from gateway.core.routes import Routes
 from gateway.core.tools import DesiredPolicy, DesiredTool, DesiredToolset
 from gateway.dataplane import exposition
 from gateway.dataplane.bounds import Bounds
+from gateway.dataplane.lane import give_away
 from gateway.dataplane.pipeline import Pipeline
 from gateway.services.adapters import Adapters
 from gateway.services.audit import open_audit
@@ -45,14 +49,30 @@ from gateway.stores.kinds import POLICIES, TOOLS, TOOLSETS
 from gateway.stores.kubernetes import stores
 from gateway.stores.sqlite import open_sqlite
 from gateway.toolrouter.router import Router
+from gateway.wire.names import AdapterName
+from gateway.workers.door import Onward
+from gateway.workers.follower import Entries, Following, Reporting
+from gateway.workers.lead import Lead, leading, unix_listener
+from gateway.workers.words import DOOR
+
+
+async def _at_once(_seconds: float) -> None:
+    """Nobody is to be waited for."""
 
 
 class House(msgspec.Struct, frozen=True):
-    """What the server serves. on_stopping: readiness goes, and streams without an end of their own end."""
+    """What the server serves. on_stopping: readiness goes, and streams without an end of their own end.
+
+    onward: where a follower's other clients go. inner: local sockets by which they come to the lead. settled: waits for
+    who still needs what is closed next, so many seconds at most.
+    """
 
     pipeline: Pipeline
     app: Any
     on_stopping: Callable[[], None]
+    onward: Onward | None = None
+    inner: tuple[socket.socket, ...] = ()
+    settled: Callable[[float], Awaitable[None]] = _at_once
 
 
 def bounds_of(settings: Settings) -> Bounds:
@@ -86,8 +106,13 @@ def trusted(settings: Settings, variables: Mapping[str, str], keys: list[bytes])
 
 
 @asynccontextmanager
-async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncIterator[House]:
-    """Everything but the port. Raises Misconfigured, and GatewayError for what can't be opened."""
+async def opened(
+    settings: Settings, variables: Mapping[str, str], *, meeting: Path | None = None
+) -> AsyncIterator[House]:
+    """Everything but the port. Raises Misconfigured, and GatewayError for what can't be opened.
+
+    meeting: the folder in which this one leads other workers.
+    """
     folder = settings.data_dir
     _make_private(settings)
     keys = load_keys(folder / "seal.keys")
@@ -107,12 +132,19 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
         sealer = Sealer(keys)
         witness = Witness(audit)
         router = Router(routes, sealer, witness=witness, budget=settings.token_budget)
+        lead = Lead(routes, sessions, audit, is_weighed=lambda: router.has_policies)
         reconciler = Reconciler(
             workloads(store, tool_store),
             backend,
             routes=routes,
             hub=hub,
-            listeners=(sessions.observed, traffic.observed, logs.observed, router.heed),
+            listeners=(
+                sessions.observed,
+                traffic.observed,
+                logs.observed,
+                router.heed,
+                lambda _observed: lead.publish(),
+            ),
         )
         registry = Registry(tool_store, toolset_store, ground.policies, offers=router, reconciler=reconciler, hub=hub)
         router.on_change = registry.stir
@@ -162,7 +194,7 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
             hosts=hosts,
             authentication=identified.name,
             audit=audit,
-            metrics=lambda: exposition.lines(pipeline.counters),
+            metrics=lambda: exposition.lines(pipeline.counters.plus(lead.counted())),
             checks={"stopping": stopping.reason, "tools": lambda: registry.trouble},
             anonymous=settings.anonymous,
             blueprints=identified.blueprints,
@@ -173,9 +205,82 @@ async def opened(settings: Settings, variables: Mapping[str, str]) -> AsyncItera
                 tasks.create_task(registry.run(), name="read what is registered"),
                 tasks.create_task(sessions.run(), name="let idle sessions go"),
             ]
-            yield House(pipeline, app, partial(stopping.begin, hub, logs, traffic, router))
+            begin = partial(stopping.begin, hub, logs, traffic, router)
+            if meeting is None:
+                yield House(pipeline, app, begin)
+            else:
+                await enter(leading(lead, meeting))
+                inner = (unix_listener(meeting / DOOR),)
+                yield House(pipeline, app, begin, inner=inner, settled=lead.followers_gone)
             for task in running:
                 task.cancel()
+
+
+@asynccontextmanager
+async def following(
+    settings: Settings, variables: Mapping[str, str], *, number: int, meeting: Path
+) -> AsyncIterator[House]:
+    """A worker beside the one that leads: it passes bytes between clients and adapters, and sends all else on."""
+    _make_private(settings)
+    keys = load_keys(settings.data_dir / "seal.keys")
+    identified = trusted(settings, variables, keys)
+    routes, entries = Routes(), Entries()
+    sessions = Reporting(routes, entries)
+    async with Onward(meeting) as onward, AsyncExitStack() as stack:
+        distant = Distant()
+        pipeline = await stack.enter_async_context(
+            Pipeline(
+                routes,
+                identified.authenticator,
+                sessions,
+                Sealer(keys),
+                hosts=_hosts(settings, identified.public_url),
+                tools=distant,
+                witness=Witness(entries),
+                assertions=identified.assertions,
+                tokens=identified.tokens,
+                challenge=identified.challenge,
+                scheme="https" if settings.tls_certificate else "http",
+                bounds=bounds_of(settings),
+                elsewhere=give_away,
+            )
+        )
+        link = Following(
+            number, meeting, routes, sessions=sessions, entries=entries, counters=pipeline.counters.numbers
+        )
+        distant.link = link
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(link.run(), name="follow the lead"),
+                tasks.create_task(sessions.run(), name="let idle sessions go"),
+            ]
+            await link.has_routes.wait()
+            yield House(pipeline, None, lambda: None, onward=onward)
+            for task in running:
+                task.cancel()
+
+
+class Distant:
+    """core.ports.ToolsDoor of a follower: the lead's is meant, to which everything goes."""
+
+    link: Following | None = None
+
+    @property
+    def has_policies(self) -> bool:
+        return self.link is not None and self.link.is_weighed
+
+    def serve(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:  # noqa: ARG002
+        give_away(exchange)
+
+    def weigh(
+        self,
+        exchange: Exchange,
+        principal: Principal,  # noqa: ARG002 - the lead finds out itself
+        adapter: AdapterName,  # noqa: ARG002
+        call: Modern | Legacy,  # noqa: ARG002
+        go: Go,  # noqa: ARG002
+    ) -> None:
+        give_away(exchange)
 
 
 class _Ground(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ trusted to say who calls stands in variables of its own (gateway.auth.configured
 
 import argparse
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -58,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_requests: int = 10_000
     request_time: float = 30.0
     keep_alive: float = 620.0
+    workers: int = 1
     notice: float = 0.0
     drain: float = 10.0
     audit: str = ""
@@ -116,6 +118,7 @@ OPTIONS: Final = (
     _Option("--max-requests", "NUMBER", "requests that an adapter has in hand, streams included; 10000, 0 for any"),
     _Option("--request-time", "SECONDS", "until a request is whole, and one more for each 4 KiB of it; 30, 0 for any"),
     _Option("--keep-alive", "SECONDS", "how long a connection rests, or its client leaves answers unread; 620"),
+    _Option("--workers", "NUMBER", "processes on this port, one for each core; 1"),
     _Option("--notice", "SECONDS", "how long a stop still lets in, unready, until balancers have seen it; 0"),
     _Option("--drain", "SECONDS", "how long a stop waits for what is under way; 10"),
     _Option("--token-budget", "TOKENS", "what a list of tools may cost a model before a warning; 20000, 0 for any"),
@@ -200,6 +203,14 @@ def _bytes(name: str, text: str) -> int:
     return int(text)
 
 
+def _workers(name: str, text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise Misconfigured(f"{_told(name)} {text}: wanted 1 to 64")
+    if int(text) > 1 and not (hasattr(os, "fork") and hasattr(socket, "SO_REUSEPORT")):
+        raise Misconfigured(f"{_told(name)} {text}: this platform has no fork or shares no port; start one gateway")
+    return int(text)
+
+
 def _number(name: str, text: str) -> int:
     if not text.isdecimal() or len(text) > 9:
         raise Misconfigured(f"{_told(name)} {text}: wanted a whole number, 0 or more")
@@ -275,6 +286,7 @@ _PARSERS: Final[Mapping[str, Any]] = {
     "max_streams": _number,
     "max_sessions": _number,
     "max_requests": _number,
+    "workers": _workers,
     "request_time": _seconds,
     "keep_alive": _seconds,
     "notice": _seconds,

@@ -5,9 +5,10 @@ The one place that knows Hypercorn. Accepts nothing by itself.
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final, Self, cast
+from typing import Any, Final, Self, cast
 
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
@@ -66,6 +67,39 @@ class _Server(TCPServer):
             await super().protocol_send(event)
 
 
+class _Writer(asyncio.StreamWriter):
+    """Tells Hypercorn who the client is where the socket is only a sibling's, by whom the client was sent on."""
+
+    def __init__(
+        self,
+        transport: asyncio.WriteTransport,
+        protocol: asyncio.StreamReaderProtocol,
+        reader: asyncio.StreamReader,
+        loop: asyncio.AbstractEventLoop,
+        peer: str,
+    ) -> None:
+        super().__init__(transport, protocol, reader, loop)
+        self._peer = peer
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        found = super().get_extra_info(name, default)
+        is_local = name == "socket" and found is not None and found.family not in (socket.AF_INET, socket.AF_INET6)
+        return _ClientsSocket(self._peer) if is_local else found
+
+
+class _ClientsSocket:
+    family = socket.AF_INET
+
+    def __init__(self, peer: str) -> None:
+        self._peer = peer
+
+    def getpeername(self) -> tuple[str, int]:
+        return self._peer, 0
+
+    def getsockname(self) -> tuple[str, int]:
+        return "", 0
+
+
 class Handed:
     """Serves an ASGI application on transports that are already open. `serving` makes one."""
 
@@ -73,6 +107,7 @@ class Handed:
         self._app, self._config, self._state, self._tasks = app, config, state, tasks
         self._context = WorkerContext(None)
         self._transports: set[asyncio.WriteTransport] = set()
+        self.peer_of: Callable[[asyncio.BaseTransport], str] | None = None  # where it is not the socket's
         self.on_gone: Callable[[asyncio.BaseTransport], None] | None = None  # is told of each connection's end
 
     @classmethod
@@ -94,7 +129,8 @@ class Handed:
         protocol.connection_made(transport)
         if received:
             reader.feed_data(received)
-        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        peer = self.peer_of(transport) if self.peer_of is not None else ""
+        writer = _Writer(transport, protocol, reader, loop, peer)
         self._tasks.spawn(self._serve(reader, writer), name="serve a connection by Hypercorn")
 
     async def drain(self, seconds: float) -> None:

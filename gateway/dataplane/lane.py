@@ -15,11 +15,14 @@ from gateway.core.routes import ADAPTERS_PREFIX, TOOLS_PATH
 from gateway.dataplane import replies
 from gateway.dataplane.bounds import NO_BOUNDS, SLOWEST, Bounds
 from gateway.dataplane.pipeline import is_mcp_path
-from gateway.wire.http1 import DEFAULT_LIMITS, Connection, Limits
+from gateway.dataplane.watched import Watched
+from gateway.wire.http1 import DEFAULT_LIMITS, Connection, Limits, Request
+from gateway.wire.http1 import Exchange as OwnExchange
 
 _PATH = re.compile(rb"[A-Z]{1,16} (?:https?://[^/?# \r\n]*)?(/[^ ?\r\n]*)[ ?]")  # absolute, too: RFC 9112, 3.2.2
 _BEGINNING = re.compile(rb"[A-Z]{0,16}(?: (?:https?://[^/?# \r\n]*)?(/[^ ?\r\n]*)?)?")
 _ABSOLUTE_BEGINNING = re.compile(rb"[A-Z]{1,16} (?:h|ht|htt|https?|https?:|https?:/)")
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 MOST_REFUSED: Final = 256  # connections at once that are told why; more are cut
 _PREFIXES: Final = (ADAPTERS_PREFIX.encode(), TOOLS_PATH.encode())
 
@@ -48,9 +51,9 @@ class Lane:
         self._emptied = asyncio.Event()
         self._is_leaving = False
 
-    def connect(self) -> "LaneConnection":
-        """asyncio's protocol factory."""
-        connection = LaneConnection(self, self._serve, self._hand_over, self._limits)
+    def connect(self, peer: str = "") -> "LaneConnection":
+        """asyncio's protocol factory. peer: the client's address, where it is not its socket's."""
+        connection = LaneConnection(self, self._serve, self._hand_over, self._limits, peer)
         if self._is_leaving:
             connection.leave()
         return connection
@@ -65,6 +68,9 @@ class Lane:
         self._peers[transport] = peer
         self._by_peer[peer] += 1
         return None
+
+    def peer_of(self, transport: asyncio.BaseTransport) -> str:
+        return self._peers.get(transport, "")
 
     def gone(self, transport: asyncio.BaseTransport) -> None:
         """A connection is over."""
@@ -115,14 +121,17 @@ class Lane:
 class LaneConnection(Connection):
     """One client's. Once it asks for a path that is not ours, it is somebody else's for good."""
 
-    def __init__(self, lane: Lane, serve: Callable[[Exchange], None], hand_over: HandOver, limits: Limits) -> None:
+    def __init__(
+        self, lane: Lane, serve: Callable[[Exchange], None], hand_over: HandOver, limits: Limits, peer: str
+    ) -> None:
         super().__init__(serve, limits)
-        self._lane, self._take_over = lane, hand_over
+        self._lane, self._take_over, self._told_peer = lane, hand_over, peer
         self._line = b""  # a request line, up to its path's end, that was found to be ours
         self._taken = -1  # bytes of an answer that were on their way at the last sweep
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self.peer = self._told_peer or self.peer
         too_many = self._lane.came(self.transport, self.peer)
         tls = transport.get_extra_info("ssl_object")
         is_http2 = tls is not None and tls.selected_alpn_protocol() == "h2"
@@ -173,12 +182,40 @@ class LaneConnection(Connection):
         self._line = found[0]
         return True
 
+    def give_away(self, exchange: OwnExchange) -> None:
+        """A request that is not to be answered here: it begins anew elsewhere, and its connection goes with it."""
+        received = as_bytes(exchange.request) + bytes(self._buffer)
+        self._buffer.clear()
+        exchange.has_ended, self.exchange, self.is_closing = True, None, True
+        exchange.on_leave = exchange.on_pause = exchange.on_resume = None
+        self.transport.resume_reading()
+        self.hand_over(received)
+
     def hand_over(self, received: bytes) -> None:
         self._lane.forget(self)
         self._take_over(self.transport, received)
 
     def explain(self, status: int, sentence: str) -> tuple[bytes, bytes]:
         return replies.unreadable(status, sentence)
+
+
+def give_away(exchange: Exchange) -> None:
+    """Of a request that came in by a lane, whatever has been put around it since."""
+    while isinstance(exchange, Watched):
+        exchange = exchange.outer
+    if not isinstance(exchange, OwnExchange) or not isinstance(exchange.connection, LaneConnection):
+        raise TypeError("only what came in by a lane can be given away")
+    exchange.connection.give_away(exchange)
+
+
+def as_bytes(request: Request) -> bytes:
+    """The request once more, as it could have come. Its body has one length, however it was framed."""
+    version = b"1.0" if request.is_http10 else b"1.1"
+    lines = [b"%b %b HTTP/%b" % (request.method.encode(), request.target, version)]
+    lines += [b"%b: %b" % pair for pair in request.headers if pair[0] not in _FRAMING]
+    if request.body or request.method == "POST":
+        lines.append(b"content-length: %d" % len(request.body))
+    return b"\r\n".join(lines) + b"\r\n\r\n" + request.body
 
 
 def _may_become_ours(buffer: bytearray) -> bool:

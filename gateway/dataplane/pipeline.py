@@ -57,6 +57,7 @@ class Pipeline:
     it. upstream_tls: whom to trust as https instances; the platform's store without it. tick: seconds, how exactly
     time-outs are kept. seals: what eras are bridged with; without it every request passes in its own. witness: is told
     of what reaches no adapter. bounds: how much one caller, or one adapter, may take at once.
+    elsewhere: who answers in this one's place what is more than passing bytes on.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Pipeline:
         clock: Callable[[], float] = time.time,
         tick: float = TICK,
         bounds: Bounds = NO_BOUNDS,
+        elsewhere: Callable[[Exchange], None] | None = None,
     ) -> None:
         self.counters = Counters()
         self.deadlines = Deadlines(tick)
@@ -99,7 +101,7 @@ class Pipeline:
         self._bridges = Bridges(self._plane, routes, seals, clock=clock) if seals is not None else None
         self._routes, self._authenticator, self._hosts, self._tools = routes, authenticator, hosts, tools
         self._bound_elsewhere = _bound_elsewhere(challenge or Challenge())
-        self._witness, self._clock = witness, clock
+        self._witness, self._clock, self._elsewhere = witness, clock, elsewhere
         self._tasks = Tasks()
 
     @property
@@ -261,16 +263,18 @@ class Pipeline:
             self._refuse(exchange, excess, principal=principal)
         elif is_old_path(exchange.request.path):
             self._serve_old(exchange, target)
-        elif self._bridges is not None and (kept is not None or target.session is None):
-            self._cross(exchange, target, kept, self._bridges)
+        elif (self._bridges is not None or self._elsewhere) and (kept is not None or target.session is None):
+            self._cross(exchange, target, kept)
         else:
             self._standings.relay(exchange, target)
 
-    def _cross(self, exchange: Exchange, target: Target, kept: bytes | None, bridges: Bridges) -> None:
+    def _cross(self, exchange: Exchange, target: Target, kept: bytes | None) -> None:
         """Where the eras of client and adapter may differ. kept: a session's id that is only the gateway's."""
         crossing = way(target.route.era, target.era, target.endpoint)
-        if crossing is not Way.PASS:
-            bridges.serve(exchange, target, crossing, kept)
+        if self._elsewhere is not None and (crossing is not Way.PASS or kept is not None):
+            self._elsewhere(exchange)
+        elif self._bridges is not None and crossing is not Way.PASS:
+            self._bridges.serve(exchange, target, crossing, kept)
         elif kept is None:
             self._standings.relay(exchange, target)
         else:
@@ -279,13 +283,18 @@ class Pipeline:
 
     def _serve_old(self, exchange: Exchange, target: Target) -> None:
         """Clients of HTTP+SSE, 2024-11-05."""
-        if self._bridges is None:
+        if self._elsewhere is not None:
+            self._elsewhere(exchange)
+        elif self._bridges is None:
             self._refuse(exchange, NotFound("adapters are at /adapters/NAME/mcp"))
         else:
             crossing = way(target.route.era, target.era, target.endpoint)
             self._bridges.serve_old(exchange, target, crossing)
 
     def _serve_tools(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
+        if self._elsewhere is not None:
+            self._elsewhere(exchange)
+            return
         if self._tools is None:
             error = NotFound(f"nothing is served at {TOOLS_PATH}; adapters are at /adapters/NAME/mcp")
             self._refuse(exchange, error, principal=principal)

@@ -17,32 +17,32 @@ class Watched:
         self.on_leave: Callable[[], None] | None = None
         self.on_pause: Callable[[], None] | None = None
         self.on_resume: Callable[[], None] | None = None
-        self._outer, self._ended = outer, ended
+        self.outer, self._ended = outer, ended
         outer.on_leave, outer.on_pause, outer.on_resume = self._left, self._paused, self._resumed
 
     def respond(self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b"") -> None:
         self.has_started, self.status, self.sent = True, status, len(body)
-        self._outer.respond(status, headers, body)
+        self.outer.respond(status, headers, body)
         self._close()
 
     def start(self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), *, length: int | None = None) -> None:
         self.has_started, self.status = True, status
-        self._outer.start(status, headers, length=length)
+        self.outer.start(status, headers, length=length)
 
     def write(self, chunk: bytes) -> None:
         if not self.has_ended:
             self.sent += len(chunk)
-            self._outer.write(chunk)
+            self.outer.write(chunk)
 
     def flush(self) -> None:
-        self._outer.flush()
+        self.outer.flush()
 
     def finish(self) -> None:
-        self._outer.finish()
+        self.outer.finish()
         self._close()
 
     def abort(self) -> None:
-        self._outer.abort()
+        self.outer.abort()
         self._close()
 
     def _left(self) -> None:

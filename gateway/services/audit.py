@@ -40,6 +40,14 @@ class Recordable(Protocol):
 type Entry = AuditRecord | Recordable
 
 
+class Recorder(Protocol):
+    """Where entries go: an AuditLog, or who passes them on to one."""
+
+    def record(self, entry: Entry) -> None: ...
+
+    def record_stranger(self, entry: AuditRecord) -> None: ...
+
+
 class AuditLog:
     """Appends to one file, or to stdout ("-"), and goes on where an earlier process ended; "" keeps no file.
 

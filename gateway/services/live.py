@@ -11,7 +11,7 @@ from typing import Protocol
 from gateway.core.access import Principal
 from gateway.core.ports import Asking
 from gateway.core.routes import Endpoint
-from gateway.services.audit import AuditLog
+from gateway.services.audit import Recorder
 from gateway.services.called import Called, said_by
 from gateway.services.client_info import ClientInfo
 from gateway.services.pace import Pace
@@ -83,7 +83,7 @@ class Live:
 class Ledger(Protocol):
     """What calls are entered in: see `sessions`."""
 
-    audit: AuditLog | None
+    audit: Recorder | None
     clock: Callable[[], float]
 
     def session(
@@ -97,7 +97,7 @@ class Ledger(Protocol):
 
     def touch(self, live: "Live") -> None: ...
 
-    def drop(self, live: "Live") -> None: ...
+    def closed(self, live: "Live") -> None: ...
 
 
 class Call:
@@ -181,7 +181,7 @@ class Call:
 
     def closed(self) -> None:
         if self._live is not None and self._live.session is not None:
-            self._owner.drop(self._live)
+            self._owner.closed(self._live)
 
     def _called(self, status: int, bytes_in: int, bytes_out: int, now: float) -> Called:
         asking = self._asking

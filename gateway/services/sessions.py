@@ -17,8 +17,10 @@ from gateway.core.errors import Forbidden, GatewayError, NotFound, Unsupported
 from gateway.core.observed import Observed
 from gateway.core.ports import Asking, Backend, Tokens
 from gateway.core.routes import Endpoint, Route, Routes
-from gateway.services.audit import AuditLog
+from gateway.core.sharing import Shared
+from gateway.services.audit import Recorder
 from gateway.services.client_info import UNKNOWN, ClientInfo, of_initialize, of_modern
+from gateway.services.elsewhere import Elsewhere
 from gateway.services.entries import Audience
 from gateway.services.events import Hub
 from gateway.services.live import Call, Key, Live
@@ -42,22 +44,24 @@ log = logging.getLogger(__name__)
 class Sessions:
     """core.ports.Accounts, and what callers may see and end. Give `observed` to the reconciler as a listener.
 
-    tokens: where adapters' access tokens are had.
+    backend: who tells an instance that a session is over; without one nobody does. tokens: where adapters' access
+    tokens are had.
     """
 
     def __init__(
         self,
         routes: Routes,
-        backend: Backend,
+        backend: Backend | None,
         *,
         hub: Hub,
-        audit: AuditLog | None = None,
+        audit: Recorder | None = None,
         tokens: Tokens | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._routes, self._backend, self._hub, self._tokens = routes, backend, hub, tokens
         self.audit, self.clock = audit, clock
         self.on_drop: Callable[[str], None] = _forget  # is told of the ids of those that are gone
+        self.on_end: Callable[[bytes, str], None] = _overlook  # of those that were ended here: own id, instance's uid
         self._live: dict[Key, Live] = {}
         self._by_id: dict[str, Live] = {}
         self._latest: dict[tuple[str, str], ClientInfo] = {}  # whose calls at what adapter: the client heard of last
@@ -68,6 +72,11 @@ class Sessions:
         self._alive: set[str] = set()  # uids of instances, and names of adapters
         self._dirty: list[Live] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._elsewhere: Elsewhere | None = None
+
+    def share(self, shared: Shared) -> None:
+        """There are other replicas: their sessions are shown as well, and can be ended from here."""
+        self._elsewhere = Elsewhere(shared, self)
 
     # The data plane
 
@@ -142,12 +151,18 @@ class Sessions:
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(PACE, self.tell)
 
+    def closed(self, live: Live) -> None:
+        """Its server or its client has ended it."""
+        self.drop(live)
+
     def drop(self, live: Live) -> None:
         if self._live.get(live.key) is live:
             del self._live[live.key], self._by_id[live.id]
             self._count(live, -1)
+            if self._elsewhere is not None:
+                self._elsewhere.tell(live.id)
             self.on_drop(live.id)
-        self._hub.hide_session(live.id)
+        self._tell_of(live.id)
 
     def _add(self, live: Live) -> Live:
         if len(self._live) >= MOST:
@@ -188,17 +203,29 @@ class Sessions:
     def tell(self) -> None:
         """The present form of what changed, to who listens. Goes by itself, a second after a change."""
         self._timer = None
-        due, self._dirty = self._dirty[:MOST_AT_ONCE], self._dirty[MOST_AT_ONCE:]
+        waiting = [live for live in self._dirty if self._by_id.get(live.id) is live]  # who is gone waits for no turn
+        due, self._dirty = waiting[:MOST_AT_ONCE], waiting[MOST_AT_ONCE:]
         for live in due:
             live.is_dirty = False
-            if self._by_id.get(live.id) is live:
-                self._hub.show_session(live.shown(self.clock()))
+            self.show(live)
         if self._dirty:
             self._timer = asyncio.get_running_loop().call_later(PACE, self.tell)
 
+    def show(self, live: Live) -> None:
+        if self._elsewhere is not None:
+            self._elsewhere.tell(live.id)
+        self._tell_of(live.id)
+
     def observed(self, adapters: Mapping[AdapterName, Observed]) -> None:
         """What runs has changed: sessions of instances that are gone are gone, and so are those of adapters."""
-        alive = {instance.uid for each in adapters.values() for instance in each.instances} | adapters.keys()
+        self.keep({instance.uid for each in adapters.values() for instance in each.instances} | adapters.keys())
+
+    def keep(self, alive: set[str]) -> None:
+        """Only those of these instances and adapters."""
+        if self._elsewhere is not None:
+            self._elsewhere.keep(alive)
+            for session_id in self._elsewhere.of_adapters(alive - self._alive):
+                self._tell_of(session_id)
         if self._alive <= alive:  # most changes are no end of anything
             self._alive = alive
             return
@@ -224,30 +251,86 @@ class Sessions:
             if live.is_idle(now, patience):
                 self.drop(live)
 
+    # services.elsewhere.Own
+
+    def ids(self) -> list[str]:
+        return list(self._by_id)
+
+    def shown_here(self, session_id: str) -> LiveSession | None:
+        live = self._by_id.get(session_id)
+        return live.shown(self.clock()) if live is not None else None
+
+    def changed_elsewhere(self, session_id: str) -> None:
+        self._tell_of(session_id)
+
+    def ended_elsewhere(self, session: bytes, uid: str) -> None:
+        self.mark_ended(session, uid)
+        self.on_end(session, uid)
+        live = self._live.get((session, uid))
+        if live is not None:
+            self.drop(live)
+
+    async def end_here(self, session_id: str) -> None:
+        live = self._by_id.get(session_id)
+        if live is None:
+            raise _no_session(session_id)
+        await self._end(live)
+
     # Callers
 
     def visible(self, principal: Principal, adapter: str | None = None) -> list[LiveSession]:
         """Those of adapters that the caller may write, and its own; by id. adapter: only its."""
-        seen = [
-            live for live in self._live.values() if adapter in (None, live.adapter) and self._admits(principal, live)
-        ]
         now = self.clock()
-        return sorted((live.shown(now) for live in seen), key=lambda each: each.id)
+        found = {
+            live.id: live.shown(now)
+            for live in self._live.values()
+            if adapter in (None, live.adapter) and self._admits(principal, live.adapter, live.principal.id)
+        }
+        if self._elsewhere is not None:
+            for session_id in self._elsewhere.ids():
+                shown = self._elsewhere.with_others(session_id, found.get(session_id))
+                if shown and adapter in (None, shown.adapter) and self._admits_to(principal, shown):
+                    found[session_id] = shown
+        return [found[session_id] for session_id in sorted(found)]
 
     def one(self, principal: Principal, session_id: str) -> LiveSession:
         """Raises NotFound, Forbidden."""
-        return self._one(principal, session_id).shown(self.clock())
+        shown = self._shown_anywhere(session_id)
+        if shown is None:
+            raise _no_session(session_id)
+        if not self._admits_to(principal, shown):
+            raise Forbidden("a session is for its own user, and for who may change its adapter")
+        return shown
+
+    def replicas(self, session_id: str) -> list[str]:
+        """The others that know a session."""
+        return self._elsewhere.replicas(session_id) if self._elsewhere is not None else []
 
     async def end(self, principal: Principal, session_id: str) -> None:
-        """Its id is refused from now on, and its server is told. Raises NotFound, Forbidden, Unsupported."""
-        live = self._one(principal, session_id)
+        """Its id is refused from now on, at every replica, and its server is told.
+
+        Raises NotFound, Forbidden, Unsupported, and Unreachable where only a replica that can't be asked has it.
+        """
+        self.one(principal, session_id)
+        live = self._by_id.get(session_id)
+        if live is not None:
+            await self._end(live)
+        elif self._elsewhere is not None:
+            await self._elsewhere.end(session_id)
+
+    async def _end(self, live: Live) -> None:
         if live.session is None:
             raise Unsupported(
                 "these are calls without a session, each of which stands by itself: there is nothing to end; "
                 "to keep the caller out, change the adapter's requiredRoles"
             )
-        self._mark_ended(live.session, live.endpoint)
+        self.mark_ended(live.session, live.endpoint.uid)
+        self.on_end(live.session, live.endpoint.uid)
         self.drop(live)
+        if self._elsewhere is not None:
+            await self._elsewhere.was_ended(live.session, live.endpoint.uid)
+        if self._backend is None:
+            return
         route = self._routes.table.routes.get(live.adapter)
         try:
             await self._backend.end_session(live.endpoint, live.session, self._shown(route, live.principal))
@@ -276,23 +359,44 @@ class Sessions:
         authorization = self._tokens.last(route.grant, whose) if route.grant and self._tokens else None
         return route.headers if authorization is None else (*route.headers, (b"authorization", authorization))
 
-    def _mark_ended(self, session: bytes, endpoint: Endpoint) -> None:
+    @property
+    def ended(self) -> list[tuple[bytes, str]]:
+        """Sessions that were ended here, by their own id and their instance's uid."""
+        return list(self._ended)
+
+    def mark_ended(self, session: bytes, uid: str) -> None:
+        """Its id is refused from now on."""
         if len(self._ended) >= MOST_ENDED:
             del self._ended[next(iter(self._ended))]
-        self._ended[session, endpoint.uid] = None
+        self._ended[session, uid] = None
 
-    def _one(self, principal: Principal, session_id: str) -> Live:
-        live = self._by_id.get(session_id)
-        if live is None:
-            raise NotFound(f"there is no live session '{session_id}'; see: mcpdeck sessions list")
-        if not self._admits(principal, live):
-            raise Forbidden("a session is for its own user, and for who may change its adapter")
-        return live
+    def _shown_anywhere(self, session_id: str) -> LiveSession | None:
+        here = self.shown_here(session_id)
+        return here if self._elsewhere is None else self._elsewhere.with_others(session_id, here)
 
-    def _admits(self, principal: Principal, live: Live) -> bool:
-        route = self._routes.table.routes.get(live.adapter)
-        return route is not None and Audience(route.ownership, live.principal.id).admits(principal)
+    def _tell_of(self, session_id: str) -> None:
+        """Who listens hears of it as it is now."""
+        shown = self._shown_anywhere(session_id)
+        if shown is None:
+            self._hub.hide_session(session_id)
+        else:
+            self._hub.show_session(shown)
+
+    def _admits_to(self, principal: Principal, shown: LiveSession) -> bool:
+        return self._admits(principal, AdapterName(shown.adapter), shown.principal)
+
+    def _admits(self, principal: Principal, adapter: AdapterName, user: str) -> bool:
+        route = self._routes.table.routes.get(adapter)
+        return route is not None and Audience(route.ownership, user).admits(principal)
+
+
+def _no_session(session_id: str) -> NotFound:
+    return NotFound(f"there is no live session '{session_id}'; see: mcpdeck sessions list")
 
 
 def _forget(session_id: str) -> None:
+    """Nobody wants to know."""
+
+
+def _overlook(session: bytes, uid: str) -> None:
     """Nobody wants to know."""

@@ -8,7 +8,7 @@ from gateway.core.access import Principal
 from gateway.core.errors import GatewayError, Unauthenticated
 from gateway.core.ports import Asking
 from gateway.core.routes import TOOLS_PATH, adapter_of
-from gateway.services.audit import AuditLog
+from gateway.services.audit import Recorder
 from gateway.services.called import Called, said_by, shown
 from gateway.wire.audit import AuditRecord
 
@@ -17,7 +17,7 @@ CALL = "mcp.call"
 
 
 class Witness:
-    def __init__(self, audit: AuditLog, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, audit: Recorder, *, clock: Callable[[], float] = time.time) -> None:
         self._audit, self._clock = audit, clock
 
     def refused(self, asking: Asking, principal: Principal | None, error: GatewayError, *, request_id: bytes) -> None:

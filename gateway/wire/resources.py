@@ -110,7 +110,7 @@ class Authorization(_Strict, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SessionPolicy(_Strict, frozen=True, kw_only=True):
-    """resurrect: a session whose instance died goes on with another one, which begins with what the client said first."""
+    """resurrect: a session whose instance died goes on with another one, which hears again how it began."""
 
     isolation: Isolation = Isolation.PROCESS
     idle_timeout: float = 1800.0  # seconds without a request, a stream or a call in flight

@@ -1,6 +1,6 @@
 """The gateway's data plane alone, for measuring: one adapter `stub` whose two instances are the bench's stubs.
 
-    python -m tests.bench.lane_bench [--port 8700]
+    python -m tests.bench.lane_bench [--port 8700] [--workers 1]
 
 Everything that a call costs on a laptop is on: who calls, permission, Host check, sealed affinity, identity headers, the
 question of eras, live sessions, counters. `identity_bench` has real tokens and the audit log besides.
@@ -8,6 +8,7 @@ question of eras, live sessions, counters. `identity_bench` has real tokens and 
 
 import argparse
 import asyncio
+import os
 import signal
 from typing import Any
 
@@ -49,15 +50,28 @@ def pipeline(sealer: Sealer | None = None) -> Pipeline:
     return Pipeline(routes, DevAuthenticator(), sessions, sealer or Sealer([key]), seals=Seals([key]), hosts=hosts)
 
 
-async def main(port: int) -> None:
+async def main(port: int, key: bytes, *, is_shared: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with pipeline() as serving:
-        await serve(listen("127.0.0.1", port), serving, nothing, stop=stop)
+    async with pipeline(Sealer([key])) as serving:
+        await serve(listen("127.0.0.1", port, is_shared=is_shared), serving, nothing, stop=stop)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8700)
-    run(main(parser.parse_args().port))
+    parser.add_argument("--workers", type=int, default=1)
+    words = parser.parse_args()
+    key = new_key()
+    children: list[int] = []
+    for _ in range(words.workers - 1):
+        pid = os.fork()
+        if not pid:
+            children = []
+            break
+        children.append(pid)
+    run(main(words.port, key, is_shared=words.workers > 1))
+    for child in children:
+        os.kill(child, signal.SIGTERM)
+        os.waitpid(child, 0)

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import sys
+import threading
 import time
 from typing import Any
 
@@ -153,6 +154,8 @@ class Server:
                 self.result(request_id, text("x" * int(arguments["size"])))
             case "announce":
                 self.announce(request_id)
+            case "later":
+                threading.Timer(float(arguments["seconds"]), self.result, (request_id, text("later"))).start()
             case "pid":
                 self.result(request_id, text(str(os.getpid())))
             case _:
