@@ -54,7 +54,10 @@ def parse(text: str) -> Order | Misunderstood:
 
 
 def _cut_filter(text: str) -> tuple[str, str, str]:
-    """A filter begins at a slash that begins a word, and goes to the end."""
+    """A filter begins at a slash that begins a word, and goes to the end; after what wants a file it is a path's."""
+    named = _WORDS.get(text.partition(" ")[0])
+    if named is not None and named.usage == "FILE":
+        return text, "", ""
     if text.startswith("/"):
         return "", "/", text[1:]
     return text.partition(" /")

@@ -198,7 +198,7 @@ def traffic_table(
             cell=lambda row, _now: Cell(offset(row.delta), Tone.DIM), order=order,
         ),
         Column(
-            id="direction", title="", minimum=1, maximum=2,
+            id="direction", title="", minimum=len(arrows.asks), maximum=2,
             cell=lambda row, _now: Cell(arrow(row, arrows), Tone.ACCENT), order=order,
         ),
         Column(
@@ -215,7 +215,7 @@ def traffic_table(
             cell=lambda row, _now: id_cell(row), order=order,
         ),
         Column(
-            id="status", title="STATUS", minimum=7, maximum=12,
+            id="status", title="STATUS", minimum=7 + len(glyphs.broken), maximum=12,
             cell=lambda row, _now: status_cell(row, glyphs), order=order,
         ),
         Column(id="ms", title="TOOK", minimum=5, maximum=7, priority=2, right=True, cell=took_cell, order=order),

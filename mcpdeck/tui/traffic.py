@@ -31,33 +31,23 @@ def watch_traffic(deck: Deck, *, again: bool = False) -> None:
         view.hide_revealed()
         for group in (GROUP, REVEALING):
             deck.workers.cancel_group(deck, group)
-    elif view.wish is not None and (again or (view.watcher is None and not view.is_over)):
-        view.watcher = token = object()
-        deck.begin(_watch, deck, view, view.wish, token, group=GROUP)
-
-
-async def _watch(deck: Deck, view: TrafficView, wish: Wish, token: object) -> None:
-    if wish.recorded:
-        await _read_recording(deck, view, wish)
-        view.watcher = None
-        return
-    stream = TrafficStream(
-        wish,
-        view.inbox,
-        view.stand,
-        clock=deck.surroundings.clock,
-        patience=Patience(deck.surroundings.random),
-        place=view.place,
-        left_at=view.left_at,
-    )
-    try:
-        await stream.follow(lambda: deck.client if deck.is_connected else None)
-    finally:
-        if view.watcher is token:
-            view.watcher = None
-            view.place = stream.place
-            if stream.has_begun:
-                view.left_at = stream.silent_since or deck.surroundings.clock()
+    elif (wish := view.wish) is None:
+        pass  # nothing is chosen yet
+    elif wish.recorded:
+        if again or not view.is_over:
+            deck.begin(_read_recording, deck, view, wish, group=GROUP)
+    elif again or not (view.is_over or (view.stream is not None and view.stream.is_on)):
+        before = view.stream
+        view.stream = stream = TrafficStream(
+            wish,
+            view.inbox,
+            view.stand,
+            clock=deck.surroundings.clock,
+            patience=Patience(deck.surroundings.random),
+            place=before.place if before is not None else "",
+            left_at=before.silent_since if before is not None else None,
+        )
+        deck.begin(stream.follow, lambda: deck.client if deck.is_connected else None, group=GROUP)
 
 
 async def _read_recording(deck: Deck, view: TrafficView, wish: Wish) -> None:

@@ -41,10 +41,18 @@ class TrafficStream:
         self._patience = patience
         self.place = place
         self._broken_at = left_at
-        self.has_begun = False
+        self._has_begun = False
+        self.is_on = True  # until nobody follows any more
 
     async def follow(self, client: Callable[[], "GatewayClient | None"]) -> None:
         """Until cancelled, or until nothing more can come."""
+        try:
+            await self._follow(client)
+        finally:
+            self.is_on = False
+            self._broken_at = self.silent_since
+
+    async def _follow(self, client: Callable[[], "GatewayClient | None"]) -> None:
         from mcpdeck.errors import ProblemError, Unreachable
 
         while True:
@@ -65,7 +73,7 @@ class TrafficStream:
                         return
                 except msgspec.ValidationError as error:
                     why = f"the gateway says what this deck can not read: {error}"
-            self._broken_at = self._broken_at or self._clock()
+            self._broken_at = self.silent_since
             self._tell(f"{why}, retrying")
             await self._patience.wait(self._patience.next_delay())
 
@@ -98,11 +106,11 @@ class TrafficStream:
 
     @property
     def silent_since(self) -> datetime | None:
-        """Since when nothing is heard; None while it is, or before it ever was."""
-        return self._broken_at
+        """Since when nothing is heard if it ends now; None before anything could be."""
+        return self._broken_at or (self._clock() if self._has_begun else None)
 
     def _begin(self) -> None:
-        self.has_begun = True
+        self._has_begun = True
         self._patience.reset()
         self._tell("live")
         if self._broken_at is not None:

@@ -22,6 +22,7 @@ class FakeMcp:
     tools: list[dict[str, Any]] = field(default_factory=list)
     answer: Callable[[str, Mapping[str, Any]], dict[str, Any]] = echo
     called: list[dict[str, Any]] = field(default_factory=list)
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)  # of other methods
 
     def respond(self, message: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[int, dict[str, Any] | None]:
         """Status and body; no body for a notification."""
@@ -51,6 +52,8 @@ class FakeMcp:
                     result = self.answer(params["name"], params.get("arguments") or {})
                 except LookupError as error:
                     return 200, _error(message, -32602, str(error))
+            case method if method in self.results:
+                result = self.results[method]
             case method:
                 return 200, _error(message, -32601, f"no method {method}")
         return 200, {"jsonrpc": "2.0", "id": message["id"], "result": result}

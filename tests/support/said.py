@@ -19,7 +19,7 @@ class Conversation:
         self._always = {"adapter": adapter, "instance": f"{adapter}-0", "session": session, "principal": "ada",
                         "era": "legacy", "verb": "POST", **more}  # fmt: skip
 
-    def _said(self, sender: Sender, kind: Kind, *, after: float, **fields: Any) -> TrafficMessage:
+    def _said(self, sender: Sender, kind: Kind, /, *, after: float, **fields: Any) -> TrafficMessage:
         self._number += 1
         self.at += timedelta(seconds=after)
         size = len(repr(fields.get("payload", ""))) if "size" not in fields else fields.pop("size")

@@ -26,6 +26,7 @@ from mcpdeck.traffic.parts import PartName
 from mcpdeck.traffic.rows import Grouping, Row, arranged
 from mcpdeck.traffic.wishes import Anew, Coming, Gap, Wish
 from mcpdeck.tui.bindings import bindings_of
+from mcpdeck.tui.traffic_stream import TrafficStream
 from mcpdeck.tui.views.exchange import ExchangePane
 from mcpdeck.tui.views.place import Place, titled, toggle_words
 from mcpdeck.tui.widgets.part_line import TitleLine
@@ -58,9 +59,7 @@ class TrafficView(Place):
         self.ledger = Ledger()
         self.inbox: Inbox[Coming] = Inbox(self._messages_wait)
         self.standing = ""  # how the stream stands, in words
-        self.place = ""  # the last event that was heard
-        self.left_at: datetime | None = None  # since when nobody listens
-        self.watcher: object = None  # who listens now
+        self.stream: TrafficStream | None = None  # the last that was listened to
         self.grouping = Grouping.CALL
         self.is_paused = False
         self.wants_split = True
@@ -160,8 +159,7 @@ class TrafficView(Place):
     def _forget(self) -> None:
         self.ledger.clear()
         self.inbox = Inbox(self._messages_wait)
-        self.standing, self.place, self.left_at = "", "", None
-        self.watcher = None
+        self.standing, self.stream = "", None
         self._lost = 0
         self.is_paused = False
         self.hide_revealed()
