@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.wire.resources import AdapterSpec, Stdio
+from gateway.wire.tools import ALL, ToolSpec
 from mcpdeck import control
 from mcpdeck.cli import tui
 from mcpdeck.cli.desk import Desk
@@ -53,7 +54,7 @@ def _has_terminal(words: argparse.Namespace) -> bool:
 
 
 def _opened(family: "Family", folder: Path) -> str:
-    """The gateway's URL, once its adapters are deployed and visitors are on their way."""
+    """The gateway's URL, once its adapters are deployed, their tools offered, and visitors on their way."""
     from mcpdeck.direct import do
 
     options = ["--bind", "127.0.0.1:0", "--data-dir", str(folder / "gateway"), "--dev-roles", OWN_ROLES]
@@ -62,6 +63,7 @@ def _opened(family: "Family", folder: Path) -> str:
     url = gateway.hear(READY_LINE)[1]
     for spec in samples(notes.hear(r"^(http://\S+)$")[1]):
         do(url, control.create(spec))
+        do(url, control.register(ToolSpec(name=spec.name, adapter=spec.name, tool_name=ALL)))
     family.start("mcpdeck.samples.visitors", url, log=folder / "visitors.log")
     return url
 
@@ -94,6 +96,7 @@ def _serve(desk: Desk, url: str) -> int:
     print(f"gateway  {url}")
     for name in ("weather", "notes", "dice"):
         print(f"{name:<8} {url}/adapters/{name}/mcp")
+    print(f"{'all':<8} {url}/mcp")
     sys.stdout.flush()
     desk.printer.tell("Ctrl-C ends it; mcpdeck --context demo looks at it from another terminal")
     threading.Event().wait()

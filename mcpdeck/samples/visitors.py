@@ -14,6 +14,8 @@ type Call = tuple[str, dict[str, Any]]
 
 
 class Visitor(NamedTuple):
+    """adapter: empty for every tool of the team, at /mcp."""
+
     name: str
     version: str
     adapter: str
@@ -38,7 +40,9 @@ DICE: Final[tuple[Call, ...]] = (
     ("roll_slowly", {"dice": "4d20", "pause": 0.2}),
     ("roll", {"dice": "lots"}),
 )
+TEAM: Final[tuple[Call, ...]] = (*WEATHER[:2], *NOTES[:2], *DICE[:1])
 VISITORS: Final = (
+    Visitor("claude-desktop", "1.9.0", "", Era.LEGACY, TEAM),
     Visitor("claude-code", "2.1.0", "weather", Era.LEGACY, WEATHER),
     Visitor("vscode", "1.107.0", "weather", Era.LEGACY, WEATHER[:3]),
     Visitor("cursor", "2.3.1", "notes", Era.LEGACY, NOTES),
@@ -50,7 +54,7 @@ VISITORS: Final = (
 
 async def visit(gateway: str, visitor: Visitor, pace: float) -> None:
     """One stay: some calls in one session. pace: mean seconds between two calls."""
-    url = f"{gateway}/adapters/{visitor.adapter}/mcp"
+    url = f"{gateway}/adapters/{visitor.adapter}/mcp" if visitor.adapter else f"{gateway}/mcp"
     async with connected(url, era=visitor.era, client=(visitor.name, visitor.version)) as peer:
         await peer.request("tools/list", {})
         for _ in range(random.randint(6, 20)):  # noqa: S311  (no secret)
@@ -70,7 +74,7 @@ async def come_again(gateway: str, visitor: Visitor, pace: float) -> None:
         try:
             await visit(gateway, visitor, pace)
         except (McpError, Refused, ProblemError, Unreachable) as error:
-            sys.stderr.write(f"{visitor.name} at {visitor.adapter}: {error}\n")
+            sys.stderr.write(f"{visitor.name} at {visitor.adapter or '/mcp'}: {error}\n")
         await asyncio.sleep(random.uniform(1, 3) * pace)  # noqa: S311
 
 

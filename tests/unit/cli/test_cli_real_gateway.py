@@ -113,6 +113,8 @@ async def test_demo_without_a_terminal_prints_its_urls_and_leaves_nothing(tmp_pa
         assert rolled.out.startswith("2d6: "), rolled.err
         noted = await process("--context", "demo", "call", "notes", "add_note", "-a", "text=hello", environ=environ)
         assert noted.out.startswith("kept"), noted.err
+        at_once = await process("--context", "demo", "call", "/mcp", "roll", "-a", "dice=1d6", environ=environ)
+        assert at_once.out.startswith("1d6: "), at_once.err
         family = [psutil.Process(demo.pid), *demo.children()]
         assert await demo.stop(signal.SIGTERM) == 0
     assert await gone(family) == []
