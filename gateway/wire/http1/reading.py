@@ -16,6 +16,7 @@ from gateway.wire.http1.request import HOST, Limits, Refusal, Request
 _SEPARATOR: Final = b"\r\n\r\n"
 _LONGEST_LENGTH: Final = 15  # digits of a Content-Length
 _MOST_NAMES: Final = 1024
+_SHARED_LENGTH: Final = 128
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 
 
@@ -198,7 +199,10 @@ class Reader:
         if self._request is None:
             return
         value = value.rstrip(b" \t")  # llhttp takes off what stands before a value only (RFC 9110, 5.5)
-        self._request.headers.append((name, value))
+        pair = (name, value)
+        if name in _SHARED and len(value) <= _SHARED_LENGTH:
+            pair = _pairs.get(pair) or _share(pair)
+        self._request.headers.append(pair)
         if name == b"content-length":
             self._is_ambiguous |= self._length is not None
             self._length = value
@@ -207,6 +211,20 @@ class Reader:
             self._encoding = value
         elif name == b"expect" and value.lower() == b"100-continue":
             self._expects = True
+
+
+_SHARED: Final = frozenset({
+    b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"connection", b"content-type", b"host",
+    b"mcp-protocol-version", b"user-agent",
+})  # fmt: skip
+_pairs: dict[tuple[bytes, bytes], tuple[bytes, bytes]] = {}  # headers that client after client says: one copy of each
+
+
+def _share(pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    if len(_pairs) >= _MOST_NAMES:
+        _pairs.clear()
+    _pairs[pair] = pair
+    return pair
 
 
 _names: dict[bytes, bytes] = {}  # as they came -> in lower case: of all names that come, few are new
