@@ -193,6 +193,9 @@ class Sessions:
 
     def _learn(self, principal: Principal, adapter: AdapterName, client: ClientInfo) -> ClientInfo:
         if client is not UNKNOWN:
+            known = self._latest.get((principal.id, adapter))
+            if known == client:  # one copy for all sessions of a program
+                return known
             if len(self._latest) >= MOST:
                 self._latest.clear()
             self._latest[principal.id, adapter] = client
