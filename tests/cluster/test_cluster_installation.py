@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import json
 import secrets
+import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ import httpx
 import httpx2
 import msgspec
 import pytest
+import yaml
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
@@ -21,6 +24,7 @@ from mcpdeck.install.rendering import Wishes, rendered
 from tests.support import testcluster
 from tests.support.cluster_gateway import PATIENCE, SCRIPTED, SMALL
 from tests.support.cluster_issuer import AUDIENCE, Running, running_issuer
+from tests.support.command import surroundings
 from tests.support.crowd import Crowd, crowd
 from tests.support.testcluster import as_json, kubectl
 
@@ -150,6 +154,90 @@ async def test_from_nothing_to_calls_through_either_gateway(
             for address in addresses:
                 refused = await nobody.post(f"http://{address}:8700/adapters/many/mcp", json={})
                 assert refused.status_code == 401
+
+
+@pytest.mark.parametrize("overlay", ["local", "oidc", "aks"])
+@pytest.mark.parametrize("replicas", [1, 3])
+async def test_a_cluster_takes_every_overlay_as_it_is(shared: Path, overlay: str, replicas: int) -> None:
+    names = ("REGISTRY", "TENANT", "CLIENT", "URL", "IDENTITY", "ISSUER", "AUDIENCE")
+    namespace = f"try-{secrets.token_hex(3)}"
+    wishes = Wishes(overlay=overlay, namespace=namespace, replicas=replicas, blanks=dict.fromkeys(names, "x.example"))
+    places = (namespace, wishes.adapters_namespace)
+    told = yaml.safe_dump_all(each for each in rendered(wishes) if each["kind"] != "CustomResourceDefinition")
+    try:
+        for each in places:
+            await asyncio.to_thread(kubectl, "create", "namespace", each)
+        words = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
+        await asyncio.to_thread(kubectl, *words, stdin=told)
+    finally:
+        await asyncio.to_thread(kubectl, "delete", "namespace", *places, "--wait=false", "--ignore-not-found")
+
+
+async def test_a_way_leads_to_a_gateway_outlives_its_pod_and_ends_on_ctrl_c(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with installed(shared, tmp_path, monkeypatch) as house, running_way(house, tmp_path, shared) as way:
+        await way.says("the gateway of the cluster is here")
+        await way.says("you are ada")
+        url = way.url()
+        headers = house.issuer.headers()
+        async with httpx.AsyncClient(timeout=30, trust_env=False, headers=headers) as http:
+            assert (await http.get(f"{url}/adapters")).json() == []
+            (pod,) = (each for each, _ in house.gateways() if f"through {each}" in way.text)
+            await asyncio.to_thread(kubectl, "delete", "pod", pod, "-n", house.namespace, "--grace-period=0", "--force")
+            await _answers(http, f"{url}/readyz")
+            answer = await http.post(f"{url}/adapters", json=ADAPTER)
+            assert answer.status_code == 201, answer.text
+        contexts = (tmp_path / "config" / "mcpdeck" / "contexts.yaml").read_text()
+        assert f"testcluster:\n    url: {url}\n" in contexts
+        assert await way.interrupt() == 0
+        assert "the gateway and its adapters go on" in way.text
+
+
+class Way:
+    """`mcpdeck up --cluster` as a process, and what it has said."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.text = ""
+
+    async def says(self, words: str) -> None:
+        assert self._process.stderr is not None
+        async with asyncio.timeout(PATIENCE):
+            while words not in self.text:
+                line = await self._process.stderr.readline()
+                assert line, self.text
+                self.text += line.decode()
+
+    def url(self) -> str:
+        return next(word for word in self.text.split() if word.startswith("http://127.0.0.1:"))
+
+    async def interrupt(self) -> int:
+        self._process.send_signal(signal.SIGINT)
+        assert self._process.stderr is not None
+        async with asyncio.timeout(PATIENCE):
+            self.text += (await self._process.stderr.read()).decode()
+            return await self._process.wait()
+
+
+@asynccontextmanager
+async def running_way(house: Installed, folder: Path, kubeconfig: Path) -> AsyncIterator[Way]:
+    token = house.issuer.headers()["authorization"].partition(" ")[2]
+    words = ("-m", "mcpdeck", "up", "--cluster", "--namespace", house.namespace, "--port", "0")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *words,
+        cwd=testcluster.ROOT,
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env=surroundings(folder, KUBECONFIG=str(kubeconfig), MCPDECK_TOKEN=token),
+    )
+    try:
+        yield Way(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def test_what_clients_notice_when_parts_die(
