@@ -26,5 +26,10 @@ class NoEditor(Exception):
 
 
 def _sentence(problem: Problem) -> str:
-    fields = "; ".join(f"{field} {', '.join(told)}" for field, told in problem.errors.items())
-    return ": ".join(filter(None, [problem.detail or problem.title, fields]))
+    """The fields too, but for what the sentence says already."""
+    told = problem.detail or problem.title
+    left = {
+        field: new for field, all_of in problem.errors.items() if (new := [each for each in all_of if each not in told])
+    }
+    fields = "; ".join(f"{field} {', '.join(sentences)}" for field, sentences in left.items())
+    return ": ".join(filter(None, [told, fields]))

@@ -148,4 +148,5 @@ def _compiled(text: str) -> "cel.Expression":
 
 
 def _first_line(error: object) -> str:
-    return str(error).removeprefix("INVALID_ARGUMENT: ").removeprefix("ERROR: ").partition("\n")[0]
+    line = str(error).removeprefix("INVALID_ARGUMENT: ").removeprefix("ERROR: ").partition("\n")[0]
+    return line.partition(", expecting {")[0].partition(" expecting {")[0]  # a list of all that could stand there

@@ -159,11 +159,19 @@ def _list(words: argparse.Namespace, desk: Desk) -> int:
     offered = [each for each in found if not each.quarantine and not each.drift]
     total = sum(each.tokens for each in offered)
     if not found:
-        desk.printer.tell("no tools; mcpdeck tools register ADAPTER offers those of an adapter")
+        desk.printer.tell(_nothing(words))
     elif not desk.printer.output.is_machines:
         desk.printer.tell(f"{len(offered)} tools, about {total} tokens of definitions")
         _warn(desk.target.do(control.costs())[:1], desk)
     return OK
+
+
+def _nothing(words: argparse.Namespace) -> str:
+    if words.quarantined:
+        return "no tool is quarantined or has changed"
+    if words.unused:
+        return "no tool that was never called"
+    return "no tools; mcpdeck tools register ADAPTER offers those of an adapter"
 
 
 def _is_wanted(offer: OfferedTool, words: argparse.Namespace) -> bool:

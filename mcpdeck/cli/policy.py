@@ -26,12 +26,16 @@ from mcpdeck.cli.desk import Desk
 from mcpdeck.cli.exits import NOT_FOUND, OK, Failure
 from mcpdeck.cli.output import Column, View
 from mcpdeck.cli.policy_files import of_file
+from mcpdeck.cli.target import OWN
+from mcpdeck.cli.tools import listed, told, typed
 from mcpdeck.cli.words import pair
 from mcpdeck.errors import ProblemError
 from mcpdeck.model.formatting import age
 
 if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
+
+_PATIENCE: Final = 20.0  # seconds for a list of tools
 
 POLICIES: Final = View[Policy](
     kind="Policy",
@@ -172,37 +176,37 @@ def _explain(words: argparse.Namespace, desk: Desk) -> int:
             "source": offer.source,
             "annotations": offer.annotations,
         },
-        args={name: _value(text) for name, text in words.arg},
+        args=_arguments(words, desk),
         toolset=words.toolset,
     )
     (tested,) = desk.target.do(control.test_policies(Question(calls=[facts])))
     if desk.printer.output.is_machines:
         desk.printer.json(tested.now)
     else:
-        print("\n".join(_told(tested.now)))
+        print("\n".join(_lines(tested.now)))
     return OK
 
 
-def _told(verdict: Verdict) -> Iterator[str]:
+def _lines(verdict: Verdict) -> Iterator[str]:
     yield {Effect.ALLOW: "goes out", Effect.DENY: "is refused", Effect.APPROVE: "waits for approval"}[verdict.effect]
     for each in verdict.decided:
         yield f"  {each.policy}: {_said(each)}"
 
 
 def _said(decided: Decided) -> str:
-    by = f"rule {decided.rule!r}" if decided.rule else "no rule holds, so its default"
-    told = f"{decided.effect} by {by}"
-    told += f" (can't be evaluated: {decided.error})" if decided.error else ""
-    told += f": {decided.reason}" if decided.reason else ""
-    return told + (" [shadow]" if decided.shadow else "")
+    by = f"by rule {decided.rule!r}" if decided.rule else "by default, as no rule holds"
+    error = f" (can't be evaluated: {decided.error})" if decided.error else ""
+    reason = f": {decided.reason}" if decided.reason else ""
+    return f"{decided.effect} {by}{error}{reason}" + (" [shadow: counts for nothing]" if decided.shadow else "")
 
 
-def _value(text: str) -> Any:
-    """As JSON where it is that, else as text."""
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return text
+def _arguments(words: argparse.Namespace, desk: Desk) -> dict[str, Any]:
+    """As a call would send them: of the types that the tool's schema wants, where the reader may see it."""
+    if not words.arg:
+        return {}
+    where = argparse.Namespace(adapter=OWN, era=None, timeout=_PATIENCE)
+    known = {tool.get("name"): tool for tool in told(listed(where, desk))}
+    return {name: typed(known.get(words.tool, {}), name, text) for name, text in words.arg}
 
 
 def _pending(words: argparse.Namespace, desk: Desk) -> int:  # noqa: ARG001 - a command's signature
