@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from mcpdeck.model.playground import Call
+if TYPE_CHECKING:  # which would load half the playground before the first frame
+    from mcpdeck.model.playground import Call
 
 CAPACITY: Final = 200  # calls that are remembered
 LONGEST: Final = 64 * 1024  # bytes of one that is remembered
@@ -19,7 +20,7 @@ class CallBook:
         self._history = folder / "calls.jsonl"
         self._kept = folder / "saved-calls.json"
 
-    def history(self) -> list[Call]:
+    def history(self) -> list["Call"]:
         """The newest last. A line of another version is left out."""
         try:
             lines = self._history.read_bytes().splitlines()
@@ -27,7 +28,7 @@ class CallBook:
             return []
         return [call for line in lines[-CAPACITY:] if (call := _decoded(line)) is not None]
 
-    def remember(self, call: Call) -> None:
+    def remember(self, call: "Call") -> None:
         line = msgspec.json.encode(call)
         if len(line) > LONGEST:
             return  # a file of such would be no history, but a store
@@ -39,7 +40,9 @@ class CallBook:
         if len(lines) > 2 * CAPACITY:
             _replace(self._history, b"".join(lines[-CAPACITY:]))
 
-    def saved(self) -> dict[str, Call]:
+    def saved(self) -> "dict[str, Call]":
+        from mcpdeck.model.playground import Call
+
         try:
             return msgspec.json.decode(self._kept.read_bytes(), type=dict[str, Call])
         except FileNotFoundError:
@@ -47,7 +50,7 @@ class CallBook:
         except msgspec.DecodeError as error:
             raise ValueError(f"{self._kept} can not be read: {error}") from error
 
-    def save(self, call: Call) -> None:
+    def save(self, call: "Call") -> None:
         """Under its name; what had it before is replaced."""
         self._write({**self.saved(), call.name: call})
 
@@ -59,7 +62,7 @@ class CallBook:
             self._write(saved)
         return was_there
 
-    def _write(self, saved: dict[str, Call]) -> None:
+    def _write(self, saved: "dict[str, Call]") -> None:
         self._kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _replace(self._kept, msgspec.json.format(msgspec.json.encode(saved), indent=2))
 
@@ -71,7 +74,9 @@ def _replace(path: Path, content: bytes) -> None:
     fresh.replace(path)
 
 
-def _decoded(line: bytes) -> Call | None:
+def _decoded(line: bytes) -> "Call | None":
+    from mcpdeck.model.playground import Call
+
     try:
         return msgspec.json.decode(line, type=Call)
     except msgspec.DecodeError:

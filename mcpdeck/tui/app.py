@@ -3,9 +3,9 @@
 import os
 import sys
 from collections.abc import Callable
-from typing import ClassVar
+from importlib import import_module
+from typing import ClassVar, Final
 
-from textual import on
 from textual.command import Provider
 
 from mcpdeck.calls import CallBook
@@ -14,22 +14,15 @@ from mcpdeck.config.places import Places
 from mcpdeck.model.commands import View
 from mcpdeck.model.deeds import Deed
 from mcpdeck.model.prompt import Order
-from mcpdeck.tui.actions.performing import perform
 from mcpdeck.tui.cache import Cache
-from mcpdeck.tui.contexts import read_contexts
 from mcpdeck.tui.deck import Deck
-from mcpdeck.tui.deeds import read_journal, write_journal
 from mcpdeck.tui.identity import Identity
 from mcpdeck.tui.journal import Journal
 from mcpdeck.tui.personal import personal
-from mcpdeck.tui.playground import open_bench
-from mcpdeck.tui.pulse import watch_pulse
 from mcpdeck.tui.surroundings import Book, Connect, Opening, Surroundings
 from mcpdeck.tui.tab import is_tab
-from mcpdeck.tui.tools import watch_approvals, watch_tools
-from mcpdeck.tui.traffic import watch_traffic
-from mcpdeck.tui.views.playground import PlaygroundView
-from mcpdeck.tui.views.traffic import TrafficView
+
+_LATER: Final = ("places", "actions.performing", "contexts", "deeds", "playground", "pulse", "tail", "tools", "traffic")
 
 
 def _palette() -> type[Provider]:
@@ -41,12 +34,26 @@ def _palette() -> type[Provider]:
 class DeckApp(Deck):
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette}
 
+    def load(self) -> None:
+        for module in _LATER:
+            import_module(f"mcpdeck.tui.{module}")
+
     def begun(self) -> None:
+        from mcpdeck.tui.contexts import read_contexts
+        from mcpdeck.tui.deeds import read_journal
+        from mcpdeck.tui.tools import watch_approvals
+
         read_contexts(self, ask=False)
         read_journal(self)
         watch_approvals(self)
 
     def arrived(self) -> None:
+        from mcpdeck.tui.contexts import read_contexts
+        from mcpdeck.tui.playground import open_bench
+        from mcpdeck.tui.pulse import watch_pulse
+        from mcpdeck.tui.tools import watch_tools
+        from mcpdeck.tui.traffic import watch_traffic
+
         watch_traffic(self)
         if self.place.view is View.CONTEXTS:
             read_contexts(self, ask=True)
@@ -57,18 +64,24 @@ class DeckApp(Deck):
         elif self.place.view is View.PLAYGROUND and self.playground_view.wants_peer:
             open_bench(self)
 
-    @on(TrafficView.Wanted)
-    def _traffic_wanted(self) -> None:
+    def on_traffic_view_wanted(self) -> None:
+        from mcpdeck.tui.traffic import watch_traffic
+
         watch_traffic(self)
 
-    @on(PlaygroundView.Wanted)
-    def _bench_wanted(self) -> None:
+    def on_playground_view_wanted(self) -> None:
+        from mcpdeck.tui.playground import open_bench
+
         open_bench(self)
 
     def record(self, deed: Deed) -> None:
+        from mcpdeck.tui.deeds import write_journal
+
         write_journal(self, deed)
 
     def perform(self, order: Order) -> None:
+        from mcpdeck.tui.actions.performing import perform
+
         perform(self, order)
 
 

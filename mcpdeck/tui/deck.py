@@ -9,7 +9,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from textual import events, on
 from textual.app import App, ComposeResult
@@ -30,63 +30,40 @@ from mcpdeck.model.prompt import Misunderstood, Order, complete, parse, resolve
 from mcpdeck.model.registry import BY_ID
 from mcpdeck.model.shell import banner, foot, masthead, strip
 from mcpdeck.model.state import DeckEvent, State, reduce_all
-from mcpdeck.model.tools import find as find_tools
 from mcpdeck.model.trail import Trail, Visit
 from mcpdeck.model.words import ASCII, UNICODE
 from mcpdeck.tui.bindings import global_bindings
 from mcpdeck.tui.connection import Connection
 from mcpdeck.tui.patience import Patience
 from mcpdeck.tui.surroundings import Opening, Surroundings
-from mcpdeck.tui.tail import Tail
 from mcpdeck.tui.themes import DEFAULTS
 from mcpdeck.tui.views.adapters import AdaptersView
-from mcpdeck.tui.views.approvals import ApprovalsView
-from mcpdeck.tui.views.audit import AuditView
-from mcpdeck.tui.views.contexts import ContextsView
-from mcpdeck.tui.views.detail import DetailView
-from mcpdeck.tui.views.doctor import DoctorView
-from mcpdeck.tui.views.events import EventsView
-from mcpdeck.tui.views.exchange import ExchangeView
-from mcpdeck.tui.views.lines_place import LinesPlace
-from mcpdeck.tui.views.logs import LogsView
 from mcpdeck.tui.views.place import Place
-from mcpdeck.tui.views.playground import PlaygroundView
-from mcpdeck.tui.views.pulse import PulseView
-from mcpdeck.tui.views.session import SessionView
-from mcpdeck.tui.views.sessions import SessionsView
-from mcpdeck.tui.views.table_place import TablePlace
-from mcpdeck.tui.views.tool import ToolView
-from mcpdeck.tui.views.tools import ToolsView
-from mcpdeck.tui.views.traffic import TrafficView
-from mcpdeck.tui.views.xray import XrayView
 from mcpdeck.tui.widgets.part_line import PartLine
 from mcpdeck.tui.widgets.prompt import Prompt
 from mcpdeck.tui.widgets.row_table import RowTable
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the first frame needs none of them
     from mcpdeck.client import GatewayClient
+    from mcpdeck.tui.views.audit import AuditView
+    from mcpdeck.tui.views.detail import DetailView
+    from mcpdeck.tui.views.doctor import DoctorView
+    from mcpdeck.tui.views.events import EventsView
+    from mcpdeck.tui.views.exchange import ExchangeView
+    from mcpdeck.tui.views.lines_place import LinesPlace
+    from mcpdeck.tui.views.logs import LogsView
+    from mcpdeck.tui.views.playground import PlaygroundView
+    from mcpdeck.tui.views.session import SessionView
+    from mcpdeck.tui.views.sessions import SessionsView
+    from mcpdeck.tui.views.table_place import TablePlace
+    from mcpdeck.tui.views.tool import ToolView
+    from mcpdeck.tui.views.tools import ToolsView
+    from mcpdeck.tui.views.traffic import TrafficView
+    from mcpdeck.tui.views.xray import XrayView
 
 FLUSH_SECONDS: Final = 0.1  # what comes within it is drawn at once
 SMALLEST: Final = (60, 15)
 QUIT_SECONDS: Final = 2.0
-OTHER_PLACES: Final = (
-    ToolsView,
-    SessionsView,
-    TrafficView,
-    LogsView,
-    PlaygroundView,
-    ContextsView,
-    PulseView,
-    EventsView,
-    AuditView,
-    DoctorView,
-    SessionView,
-    ExchangeView,
-    DetailView,
-    ToolView,
-    ApprovalsView,
-    XrayView,
-)  # than the first
 OPENS: Final = {  # by a second click on a row
     View.ADAPTERS: "adapter.describe",
     View.SESSIONS: "session.traffic",
@@ -164,6 +141,11 @@ class Deck(App[None]):
 
     async def _begin(self) -> None:
         """After the first frame: only now do the other places stand up, and does anything of the client's load."""
+        await asyncio.to_thread(self.load)
+        if not self.is_running:
+            return  # on the way out
+        from mcpdeck.tui.places import OTHER_PLACES
+
         switcher = self._root.query_one(ContentSwitcher)
         for kind in OTHER_PLACES:
             await switcher.add_content(kind(glyphs=self.glyphs, clock=self.surroundings.clock))
@@ -255,7 +237,7 @@ class Deck(App[None]):
             return
         pending, self._pending = self._pending, []
         self.state = reduce_all(self.state, pending)
-        self._root.query_one(EventsView).hear(self.state.news)
+        self.events_view.hear(self.state.news)
         self.show_state()
         if self._wanted_row and self.adapters_view.table.go_to(self._wanted_row):
             self._wanted_row = ""
@@ -299,71 +281,82 @@ class Deck(App[None]):
         assert isinstance(current, Place)  # noqa: S101  (the switcher holds nothing else)
         return current
 
+    def _place_of(self, view: View) -> Place:
+        return self._root.query_one(f"#{view}", Place)  # type: ignore[type-abstract]
+
+    @property
+    def events_view(self) -> "EventsView":
+        return cast("EventsView", self._place_of(View.EVENTS))
+
     @property
     def adapters_view(self) -> AdaptersView:
         return self._root.query_one(AdaptersView)
 
     @property
-    def sessions_view(self) -> SessionsView:
-        return self._root.query_one(SessionsView)
+    def sessions_view(self) -> "SessionsView":
+        return cast("SessionsView", self._place_of(View.SESSIONS))
 
     @property
-    def session_view(self) -> SessionView:
-        return self._root.query_one(SessionView)
+    def session_view(self) -> "SessionView":
+        return cast("SessionView", self._place_of(View.SESSION))
 
     @property
-    def traffic_view(self) -> TrafficView:
-        return self._root.query_one(TrafficView)
+    def traffic_view(self) -> "TrafficView":
+        return cast("TrafficView", self._place_of(View.TRAFFIC))
 
     @property
-    def exchange_view(self) -> ExchangeView:
-        return self._root.query_one(ExchangeView)
+    def exchange_view(self) -> "ExchangeView":
+        return cast("ExchangeView", self._place_of(View.EXCHANGE))
 
     @property
-    def logs_view(self) -> LogsView:
-        return self._root.query_one(LogsView)
+    def logs_view(self) -> "LogsView":
+        return cast("LogsView", self._place_of(View.LOGS))
 
     @property
-    def tools_view(self) -> ToolsView:
-        return self._root.query_one(ToolsView)
+    def tools_view(self) -> "ToolsView":
+        return cast("ToolsView", self._place_of(View.TOOLS))
 
     @property
-    def playground_view(self) -> PlaygroundView:
-        return self._root.query_one(PlaygroundView)
+    def playground_view(self) -> "PlaygroundView":
+        return cast("PlaygroundView", self._place_of(View.PLAYGROUND))
 
     @property
-    def tool_view(self) -> ToolView:
-        return self._root.query_one(ToolView)
+    def tool_view(self) -> "ToolView":
+        return cast("ToolView", self._place_of(View.TOOL))
 
     @property
-    def detail_view(self) -> DetailView:
-        return self._root.query_one(DetailView)
+    def detail_view(self) -> "DetailView":
+        return cast("DetailView", self._place_of(View.DETAIL))
 
     @property
     def prompt(self) -> Prompt:
         return self._root.query_one(Prompt)
 
     @property
-    def xray_view(self) -> XrayView:
-        return self._root.query_one(XrayView)
+    def xray_view(self) -> "XrayView":
+        return cast("XrayView", self._place_of(View.XRAY))
 
     @property
-    def audit_view(self) -> AuditView:
-        return self._root.query_one(AuditView)
+    def audit_view(self) -> "AuditView":
+        return cast("AuditView", self._place_of(View.AUDIT))
 
     @property
-    def doctor_view(self) -> DoctorView:
-        return self._root.query_one(DoctorView)
+    def doctor_view(self) -> "DoctorView":
+        return cast("DoctorView", self._place_of(View.DOCTOR))
 
     @property
-    def lines_place(self) -> LinesPlace:
+    def lines_place(self) -> "LinesPlace":
         """The place that is shown. Commands that need it are barred where it shows no lines."""
+        from mcpdeck.tui.views.lines_place import LinesPlace
+
         assert isinstance(self.place, LinesPlace)  # noqa: S101
         return self.place
 
     @property
-    def table_place(self) -> TablePlace[object]:
+    def table_place(self) -> "TablePlace[object]":
         """The place that is shown. Commands that need it are barred where it is no table."""
+        from mcpdeck.tui.views.table_place import TablePlace
+
         assert isinstance(self.place, TablePlace)  # noqa: S101
         return self.place
 
@@ -426,6 +419,8 @@ class Deck(App[None]):
             adapter = target
         if target and command.takes is Takes.SESSION:
             session = target
+        from mcpdeck.model.tools import find as find_tools
+
         rows = find_tools(self.state, target) if target and command.takes is Takes.TOOL else place.tool_rows
         row, held = next(iter(rows), None), next(iter(place.approval_ids), "")
         context = target if target and command.takes is Takes.CONTEXT else next(iter(place.context_names), "")
@@ -486,6 +481,10 @@ class Deck(App[None]):
                     self.say(f"{sure.command.title}: {why}", "warning")
                 else:
                     self.perform(sure)
+
+    @abstractmethod
+    def load(self) -> None:
+        """Import what the first frame does without. In a thread: a key that is pressed meanwhile need not wait."""
 
     @abstractmethod
     def begun(self) -> None:
@@ -561,8 +560,9 @@ class Deck(App[None]):
         await self._is_whole.wait()
         self.obey(Order(command=BY_ID[OPENS[self.place.view]]))
 
-    @on(LogsView.Wanted)
-    def _log_wanted(self, event: LogsView.Wanted) -> None:
+    def on_logs_view_wanted(self, event: "LogsView.Wanted") -> None:
+        from mcpdeck.tui.tail import Tail
+
         view = self.logs_view
         tail = Tail(event.wish, view.inbox, view.stand, clock=self.surroundings.clock, patience=self._log_patience)
         self.begin(tail.follow, lambda: self._connection.client, group="log")

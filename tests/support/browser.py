@@ -103,7 +103,8 @@ class Browser:
 
     async def do(self, method: str, *, session: str = "", **parameters: object) -> dict[str, Any]:
         self._number += 1
-        answer = self._awaited[self._number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._awaited[self._number] = answer
         head = {"id": self._number, "method": method, "params": parameters}
         await self._socket.send_json(head | ({"sessionId": session} if session else {}))
         async with asyncio.timeout(_SECONDS):

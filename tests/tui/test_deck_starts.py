@@ -19,6 +19,14 @@ def test_nothing_heavy_is_loaded_before_the_first_frame() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_no_place_but_the_first_and_no_verb_is_loaded_before_the_first_frame() -> None:
+    rooms = ("mcpdeck.tui.views.", "mcpdeck.tui.actions", "mcpdeck.tui.screens", "mcpdeck.traffic")
+    code = f"import sys, mcpdeck.tui.app; print(*sorted(name for name in sys.modules if name.startswith({rooms!r})))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    first = [f"mcpdeck.tui.views.{name}" for name in ("adapters", "place", "table_place")]
+    assert done.stdout.split() == first
+
+
 def test_every_command_does_something_and_nothing_else_is_known() -> None:
     assert BY_ID.keys() == KNOWN
 
