@@ -3,10 +3,10 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 from urllib.parse import urlsplit
 
 import msgspec
@@ -44,6 +44,7 @@ from gateway.services.traffic import Traffic
 from gateway.services.witness import Witness
 from gateway.services.workloads import workloads
 from gateway.settings import BackendKind, Misconfigured, Settings
+from gateway.stores.configured import Sharing, sharing
 from gateway.stores.keys import load_keys
 from gateway.stores.kinds import POLICIES, TOOLS, TOOLSETS
 from gateway.stores.kubernetes import stores
@@ -58,6 +59,10 @@ from gateway.workers.words import DOOR
 
 async def _at_once(_seconds: float) -> None:
     """Nobody is to be waited for."""
+
+
+if TYPE_CHECKING:
+    from gateway.stores.redis_shared import RedisShared
 
 
 class House(msgspec.Struct, frozen=True):
@@ -116,7 +121,7 @@ async def opened(
     folder = settings.data_dir
     _make_private(settings)
     keys = load_keys(folder / "seal.keys")
-    identified = trusted(settings, variables, keys)
+    identified, shares = trusted(settings, variables, keys), _shares(variables)
     authenticator, tokens = identified.authenticator, identified.tokens
     hosts = _hosts(settings, identified.public_url)
     routes, hub = Routes(), Hub()
@@ -124,6 +129,7 @@ async def opened(
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         audit = await enter(open_audit(settings.audit))
+        shared = await enter(_shared(shares, keys)) if shares is not None else None
         ground = await enter(_ground(settings, variables, tokens=tokens, load=held.count))
         store, tool_store, toolset_store, backend = ground.adapters, ground.tools, ground.toolsets, ground.backend
         held.sessions = sessions = Sessions(routes, backend, hub=hub, audit=audit, tokens=tokens)
@@ -133,6 +139,10 @@ async def opened(
         witness = Witness(audit)
         router = Router(routes, sealer, witness=witness, budget=settings.token_budget)
         lead = Lead(routes, sessions, audit, is_weighed=lambda: router.has_policies)
+        if shares is not None and shared is not None:
+            sessions.share(shared)
+            traffic.share(shared)
+            router.share(shared, is_strict=shares.is_strict)
         reconciler = Reconciler(
             workloads(store, tool_store),
             backend,
@@ -194,8 +204,13 @@ async def opened(
             hosts=hosts,
             authentication=identified.name,
             audit=audit,
-            metrics=lambda: exposition.lines(pipeline.counters.plus(lead.counted())),
+            metrics=lambda: [
+                *exposition.lines(pipeline.counters.plus(lead.counted())),
+                *(shared.metrics() if shared is not None else ()),
+            ],
             checks={"stopping": stopping.reason, "tools": lambda: registry.trouble},
+            lesser_checks={"redis": lambda: shared.trouble} if shared is not None else {},
+            partial=lambda: shared.trouble if shared is not None else "",
             anonymous=settings.anonymous,
             blueprints=identified.blueprints,
         )
@@ -205,6 +220,8 @@ async def opened(
                 tasks.create_task(registry.run(), name="read what is registered"),
                 tasks.create_task(sessions.run(), name="let idle sessions go"),
             ]
+            if shared is not None:
+                running.append(tasks.create_task(shared.run(), name="redis: what replicas share"))
             begin = partial(stopping.begin, hub, logs, traffic, router)
             if meeting is None:
                 yield House(pipeline, app, begin)
@@ -281,6 +298,19 @@ class Distant:
         go: Go,  # noqa: ARG002
     ) -> None:
         give_away(exchange)
+
+
+def _shares(variables: Mapping[str, str]) -> Sharing | None:
+    try:
+        return sharing(variables)
+    except ValueError as error:
+        raise Misconfigured(str(error)) from error
+
+
+def _shared(shares: Sharing, keys: list[bytes]) -> AbstractAsyncContextManager["RedisShared"]:
+    from gateway.stores.redis_shared import open_redis
+
+    return open_redis(shares.redis_url, keys, ttl=shares.ttl)
 
 
 class _Ground(msgspec.Struct, frozen=True):

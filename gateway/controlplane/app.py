@@ -55,6 +55,8 @@ def make_app(
     audit: AuditLog | None = None,
     metrics: Callable[[], Iterable[str]] = tuple,
     checks: Mapping[str, Check] | None = None,
+    lesser_checks: Mapping[str, Check] | None = None,
+    partial: Check = lambda: "",
     anonymous: Collection[str] = (),
     open_prefixes: Sequence[str] = OPEN_PREFIXES,
     blueprints: Sequence[Blueprint] = (),
@@ -63,6 +65,7 @@ def make_app(
     """authentication: what /whoami calls it, `dev` or `oidc`. metrics: the data plane's lines, without their ends.
 
     audit: in memory alone without it. checks: what /readyz asks besides the reconciler; each says why not, or "".
+    lesser_checks: what leaves the gateway ready. partial: why lists of what other replicas have may be old, or "".
     anonymous: paths that need no token, of /metrics, /openapi.json and /docs. open_prefixes: of paths that pages of any
     origin may ask for, without a token.
     """
@@ -79,14 +82,14 @@ def make_app(
         tool_routes(tools, toolsets, offers),
         toolset_routes(toolsets, offers),
         policy_routes(policies, in_force),
-        approval_routes(in_force),
+        approval_routes(in_force, partial),
         log_routes(adapters, tools, logs, door),
-        session_routes(adapters, tools, sessions),
+        session_routes(adapters, tools, sessions, partial),
         traffic_routes(adapters, traffic, door),
         event_routes(hub, door),
         audit_routes(audit),
         whoami_routes(adapters, authentication),
-        health_routes(all_checks),
+        health_routes(all_checks, lesser_checks),
         metric_routes(reconciler, sessions, hub, metrics),
         _contract_routes(authentication),
         *blueprints,

@@ -29,13 +29,14 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """status: `ready` or `not ready`."""
+    """status: `ready`; `degraded`, where clients are served and something else is not as it should be; `not ready`."""
 
     status: str
     checks: list[CheckResult]
 
 
-def health_routes(checks: Mapping[str, Check]) -> Blueprint:
+def health_routes(checks: Mapping[str, Check], lesser: Mapping[str, Check] | None = None) -> Blueprint:
+    """lesser: what makes the gateway degraded, and leaves it ready."""
     routes = Blueprint("health", __name__)
 
     @routes.get("/ping")
@@ -49,8 +50,11 @@ def health_routes(checks: Mapping[str, Check]) -> Blueprint:
     @routes.get("/readyz")
     async def readyz() -> Response:
         results = [CheckResult(name, not reason, reason) for name, reason in _asked(checks)]
+        degraded = [CheckResult(name, not reason, reason) for name, reason in _asked(lesser or {})]
         if all(each.ok for each in results):
-            return replies.json(Readiness("ready", results))
+            status = "ready" if all(each.ok for each in degraded) else "degraded"
+            return replies.json(Readiness(status, [*results, *degraded]))
+        results += degraded
         return replies.json(Readiness("not ready", results), 503, {"Retry-After": "2"})
 
     return routes

@@ -6,6 +6,7 @@ from quart import Blueprint, Response
 
 from gateway.controlplane import lists, replies
 from gateway.controlplane.door import principal
+from gateway.controlplane.health import Check
 from gateway.controlplane.tools import manage
 from gateway.core.errors import Invalid
 from gateway.core.policy import Faulty
@@ -34,17 +35,17 @@ def policy_routes(policies: Policies, in_force: InForce) -> Blueprint:
     return routes
 
 
-def approval_routes(in_force: InForce) -> Blueprint:
+def approval_routes(in_force: InForce, partial: Check) -> Blueprint:
     routes = Blueprint("approvals", __name__)
 
     @routes.get("/approvals")
     async def listing() -> Response:
-        return replies.json(in_force.approvals.pending(principal()))
+        return replies.json(in_force.approvals.pending(principal()), headers=replies.partial(partial()))
 
     @routes.post("/approvals/<approval_id>")
     async def decide(approval_id: str) -> Response:
         decision = decode(await replies.body(), ApprovalDecision)
-        return replies.json(in_force.approvals.decide(principal(), approval_id, decision))
+        return replies.json(await in_force.approvals.decide_anywhere(principal(), approval_id, decision))
 
     return routes
 

@@ -15,6 +15,7 @@ from gateway.core.render import as_problem, encode_problem, retry_after, www_aut
 from gateway.wire.problems import MEDIA_TYPE, Problem
 
 JSON: Final = "application/json"
+PARTIAL: Final = "X-Mcpdeck-Partial"
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,11 @@ async def body() -> bytes:
 
 def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(value), status=status, headers=dict(headers or {}), content_type=JSON)
+
+
+def partial(reason: str) -> dict[str, str]:
+    """Headers of a list that may lack what other replicas have. reason: "" where it is whole."""
+    return {PARTIAL: " ".join(reason.split())} if reason else {}
 
 
 def nothing(status: int = 204) -> Response:

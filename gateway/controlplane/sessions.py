@@ -6,6 +6,7 @@ from quart import Blueprint, Response, request
 
 from gateway.controlplane import lists, replies
 from gateway.controlplane.door import principal
+from gateway.controlplane.health import Check
 from gateway.services.adapters import Adapters
 from gateway.services.sessions import Sessions
 from gateway.services.tools import Tools
@@ -20,22 +21,23 @@ _FILTERS: Final[lists.Filters[LiveSession]] = {
 }
 
 
-def session_routes(adapters: Adapters, tools: Tools, sessions: Sessions) -> Blueprint:
+def session_routes(adapters: Adapters, tools: Tools, sessions: Sessions, partial: Check) -> Blueprint:
+    """partial: why other replicas' sessions may be missing or old, in a sentence; "" where they are not."""
     routes = Blueprint("sessions", __name__)
 
     @routes.get("/adapters/<name>/sessions")
     async def of_adapter(name: str) -> Response:
         found = await adapters.get(principal(), name)
-        return _listed(sessions.visible(principal(), found.name))
+        return _listed(sessions.visible(principal(), found.name), partial())
 
     @routes.get("/tools/<name>/sessions")
     async def of_tool(name: str) -> Response:
         found = await tools.get(principal(), name)
-        return _listed(sessions.visible(principal(), found.source))
+        return _listed(sessions.visible(principal(), found.source), partial())
 
     @routes.get("/sessions/live")
     async def listing() -> Response:
-        return _listed(sessions.visible(principal()))
+        return _listed(sessions.visible(principal()), partial())
 
     @routes.get("/sessions/live/<session_id>")
     async def one(session_id: str) -> Response:
@@ -49,8 +51,9 @@ def session_routes(adapters: Adapters, tools: Tools, sessions: Sessions) -> Blue
     return routes
 
 
-def _listed(found: list[LiveSession]) -> Response:
-    return replies.json(lists.asked(found, request.args, key=lambda each: each.id, filters=_FILTERS, searched=_texts))
+def _listed(found: list[LiveSession], reason: str) -> Response:
+    asked = lists.asked(found, request.args, key=lambda each: each.id, filters=_FILTERS, searched=_texts)
+    return replies.json(asked, headers=replies.partial(reason))
 
 
 def _texts(session: LiveSession) -> tuple[str, ...]:

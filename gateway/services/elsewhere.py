@@ -5,7 +5,7 @@ together.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, Protocol
 
 import msgspec
@@ -87,7 +87,7 @@ class Elsewhere:
     def ids(self) -> Iterable[str]:
         return self._by_id
 
-    def of_adapters(self, names: Set[str]) -> list[str]:
+    def of_adapters(self, names: Collection[str]) -> list[str]:
         """The others' sessions with adapters of these names."""
         if not names:
             return []

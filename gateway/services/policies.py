@@ -40,8 +40,10 @@ class Approvals(Protocol):
     def pending(self, principal: Principal) -> Sequence[PendingApproval]:
         """Those that the principal may decide, and its own."""
 
-    def decide(self, principal: Principal, approval_id: str, decision: ApprovalDecision) -> PendingApproval:
-        """Raises NotFound, Forbidden, PreconditionFailed."""
+    async def decide_anywhere(
+        self, principal: Principal, approval_id: str, decision: ApprovalDecision
+    ) -> PendingApproval:
+        """At whatever replica it is held. Raises NotFound, Forbidden, PreconditionFailed, Unreachable."""
 
 
 class Policies(Managed[DesiredPolicy, PolicySpec]):

@@ -305,6 +305,10 @@ class Sessions:
             raise Forbidden("a session is for its own user, and for who may change its adapter")
         return shown
 
+    def is_known(self, session_id: str) -> bool:
+        """Here, or at another replica."""
+        return session_id in self._by_id or bool(self.replicas(session_id))
+
     def replicas(self, session_id: str) -> list[str]:
         """The others that know a session."""
         return self._elsewhere.replicas(session_id) if self._elsewhere is not None else []

@@ -16,8 +16,10 @@ from gateway.core.observed import Observed
 from gateway.core.overhearing import Listener, Tapped
 from gateway.core.ports import Account, Asking
 from gateway.core.routes import Endpoint, Routes
+from gateway.core.sharing import Shared
 from gateway.services.entries import Audience, chunked
 from gateway.services.sessions import Sessions
+from gateway.services.traffic_elsewhere import MOST_AT_ONCE, MOST_BYTES, TrafficElsewhere
 from gateway.services.traffic_exchange import Heard, Overheard
 from gateway.services.traffic_pairing import Conversation, States
 from gateway.services.traffic_readers import Reader, Wish, event
@@ -53,6 +55,11 @@ class Traffic:
         self._watched: frozenset[str] = frozenset()  # those sessions
         self._number, self._stamp = 0, secrets.token_hex(4)
         sessions.on_drop = self._dropped
+        self._elsewhere: TrafficElsewhere | None = None
+
+    def share(self, shared: Shared) -> None:
+        """There are other replicas: what passes through them can be watched here as well."""
+        self._elsewhere = TrafficElsewhere(shared, self)
 
     @property
     def readers(self) -> int:
@@ -102,6 +109,25 @@ class Traffic:
         recorder = self._recorders.get(AdapterName(heard.message.adapter))
         if recorder is not None:
             recorder.take(heard)
+
+    # traffic_elsewhere.Desk
+
+    def admit(self, reader: Reader) -> None:
+        self._readers.add(reader)
+        self._turn()
+
+    def dismiss(self, reader: Reader) -> None:
+        self._readers.discard(reader)
+        self._turn()
+
+    def events(self, reader: Reader) -> list[bytes]:
+        found, size = [], 0
+        for each in reader.taken(self._stamp):
+            found.append(each)
+            size += len(each)
+            if len(found) >= MOST_AT_ONCE or size >= MOST_BYTES:
+                break
+        return found
 
     # Those who watch
 
@@ -168,8 +194,8 @@ class Traffic:
         return self._follow(Reader(wish), may, last_event_id)
 
     async def _follow(self, reader: Reader, may: Callable[[], bool], last_event_id: str) -> AsyncGenerator[bytes]:
-        self._readers.add(reader)
-        self._turn()
+        self.admit(reader)
+        stop = self._watch_elsewhere(reader)
         try:
             yield sse.comment("mcpdeck traffic")
             for chunk in chunked(self._past(reader.wish, last_event_id)):
@@ -186,8 +212,14 @@ class Traffic:
                 if not await self._is_woken(reader):
                     yield sse.comment()
         finally:
-            self._readers.discard(reader)
-            self._turn()
+            stop()
+            self.dismiss(reader)
+
+    def _watch_elsewhere(self, reader: Reader) -> Callable[[], None]:
+        if self._elsewhere is None:
+            return _nothing
+        session = reader.wish.session
+        return self._elsewhere.begin(reader, lambda: not session or self._sessions.is_known(session))
 
     async def _is_woken(self, reader: Reader) -> bool:
         with suppress(TimeoutError):
@@ -208,6 +240,8 @@ class Traffic:
     def _dropped(self, session_id: str) -> None:
         """A session is gone. Who watches it hears its last words."""
         self._conversations.pop(session_id, None)
+        if self._sessions.replicas(session_id):  # it goes on there
+            return
         leaving = [reader for reader in self._readers if reader.wish.session == session_id]
         if leaving:
             asyncio.get_running_loop().call_later(LAST_WORDS, _end, leaving)
@@ -226,6 +260,10 @@ class Traffic:
         self._watched = frozenset(("", *(wish.session for wish in wishes if wish.session)))
         if self._plane is not None:
             self._plane.tap = self if self._whole or self._some else None
+
+
+def _nothing() -> None:
+    """There is but one replica."""
 
 
 def _end(readers: list[Reader]) -> None:

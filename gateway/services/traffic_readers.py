@@ -43,15 +43,22 @@ class Reader:
         self.wish = wish
         self.wake = asyncio.Event()
         self.end = ""  # why nothing more comes
-        self._waiting: deque[Heard] = deque()
+        self._waiting: deque[Heard | bytes] = deque()  # bytes: an event of another replica's
         self._bytes = self._dropped = 0
         self._limit, self._limit_bytes = limit, limit_bytes
 
     def put(self, heard: Heard) -> None:
+        self._put(heard)
+
+    def put_event(self, event: bytes) -> None:
+        """What another replica has rendered."""
+        self._put(event)
+
+    def _put(self, heard: Heard | bytes) -> None:
         self._waiting.append(heard)
-        self._bytes += len(heard.data)
+        self._bytes += _size(heard)
         while len(self._waiting) > self._limit or (self._bytes > self._limit_bytes and len(self._waiting) > 1):
-            self._bytes -= len(self._waiting.popleft().data)
+            self._bytes -= _size(self._waiting.popleft())
             self._dropped += 1
         self.wake.set()
 
@@ -72,12 +79,19 @@ class Reader:
                 self._dropped = 0
                 yield sse.encode(msgspec.json.encode(Dropped(lost)), DROPPED)
             heard = self._waiting.popleft()
-            self._bytes -= len(heard.data)
+            self._bytes -= _size(heard)
+            if isinstance(heard, bytes):
+                yield heard
+                continue
             message = rendered(heard, reveals=self.wish.reveals)
             yield event(stamp, message.number, msgspec.json.encode(message))
 
     def last(self) -> bytes:
         return sse.encode(msgspec.json.encode(Ended(self.end)), END)
+
+
+def _size(heard: Heard | bytes) -> int:
+    return len(heard) if isinstance(heard, bytes) else len(heard.data)
 
 
 def rendered(heard: Heard, *, reveals: bool = False) -> TrafficMessage:

@@ -5,21 +5,25 @@ so that a model can act on it.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 
 from gateway.core.access import Principal
-from gateway.core.errors import Forbidden, TooManyRequests
+from gateway.core.errors import Forbidden, NothingReady, TooManyRequests
 from gateway.core.policy import CompiledPolicy, decisive, judge, judge_alike, reason_of
 from gateway.core.ports import Exchange, Go, Witness
+from gateway.core.sharing import Shared
 from gateway.core.tools import DesiredPolicy
 from gateway.toolrouter import replies
 from gateway.toolrouter.approvals import Approvals
-from gateway.toolrouter.limits import Exceeded, Limits
+from gateway.toolrouter.limits import Admitted, Exceeded, Limits, SharedLimits, Uncounted
 from gateway.toolrouter.waiting import Resumed, waiting
 from gateway.toolrouter.weighing import Weighed
 from gateway.wire.policies import Decided, Effect, Facts, Limit, Mode, PolicySpec, Question, Tested, Verdict
 
 log = logging.getLogger(__name__)
+
+type Spawn = Callable[[Callable[[], Coroutine[None, None, None]]], bool]
 
 
 class Guard:
@@ -29,10 +33,16 @@ class Guard:
         self.approvals = approvals
         self._witness = witness
         self._limits = Limits()
+        self._shared: SharedLimits | None = None
+        self._spawn: Spawn | None = None
         self._waiting: set[Resumed] = set()
         self.has_policies = False
         self._policies: tuple[CompiledPolicy, ...] = ()
         self._made_of: tuple[DesiredPolicy, ...] = ()
+
+    def share(self, shared: Shared, *, is_strict: bool, spawn: Spawn) -> None:
+        """There are other replicas: limits hold for all of them together. spawn: runs what has to ask them."""
+        self._shared, self._spawn = SharedLimits(shared, self._limits, is_strict=is_strict), spawn
 
     def publish(self, desired: tuple[DesiredPolicy, ...]) -> None:
         """One that can't be compiled was written past the gateway's check: all calls that it concerns are refused."""
@@ -76,13 +86,36 @@ class Guard:
         if not limits:
             go(exchange, nothing)
             return
+        shared, spawn = self._shared, self._spawn
+        together = partial(self._count_together, shared, limits, exchange, call, go) if shared is not None else None
+        if together is not None and spawn is not None and spawn(together):
+            return
+        self._counted(exchange, call, go, self._limits.admit(limits, call.caller.principal.id, call.name))
+
+    async def _count_together(
+        self, shared: SharedLimits, limits: list[tuple[str, Limit]], exchange: Exchange, call: Weighed, go: Go
+    ) -> None:
+        admitted = await shared.admit(limits, call.caller.principal.id, call.name)
+        try:
+            if not exchange.has_ended:
+                self._counted(exchange, call, go, admitted)
+            elif isinstance(admitted, Admitted):
+                admitted.take_back()
+        except Exception:  # one call's, not the server's
+            log.exception("a call of %s could not be made", call.name)
+            exchange.abort()
+
+    def _counted(self, exchange: Exchange, call: Weighed, go: Go, admitted: Admitted | Exceeded | Uncounted) -> None:
         principal = call.caller.principal
-        admitted = self._limits.admit(limits, principal.id, call.name)
         if isinstance(admitted, Exceeded):
             sentence = f"too many calls of {call.name}: limit '{admitted.limit}' of policy '{admitted.policy}'"
             error = TooManyRequests(f"{sentence}; try again in {admitted.seconds:.0f} s", retry=admitted.seconds)
             self._refused(exchange, principal, error.detail)
             replies.refuse(exchange, error, call.raw_id)
+        elif isinstance(admitted, Uncounted):
+            refusal = NothingReady(f"{call.name} has limits, and calls can't be counted now: {admitted.reason}")
+            self._refused(exchange, principal, refusal.detail)
+            replies.refuse(exchange, refusal, call.raw_id)
         else:
             go(exchange, admitted.release)
 

@@ -7,7 +7,7 @@ offered, none per request.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -20,6 +20,7 @@ from gateway.core.inbound import Legacy, Modern
 from gateway.core.observed import Observed
 from gateway.core.ports import AdaptersDoor, Exchange, Go, Witness
 from gateway.core.routes import TOOLS_PATH, Routes, is_old_path
+from gateway.core.sharing import Shared
 from gateway.core.tools import DesiredToolset, Registered
 from gateway.toolrouter import replies
 from gateway.toolrouter.approvals import Approvals
@@ -77,6 +78,19 @@ class Router:
         self._is_settling = False  # some of them were never asked yet, perhaps
         self._keepers: dict[AdapterName, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
+
+    def share(self, shared: Shared, *, is_strict: bool = False) -> None:
+        """There are other replicas: limits, approvals and counts are one for all. is_strict: as SharedLimits has it."""
+        self.approvals.share(shared)
+        self._backstage.usage.share(shared)
+        self._guard.share(shared, is_strict=is_strict, spawn=self._spawn)
+
+    def _spawn(self, work: Callable[[], Coroutine[None, None, None]]) -> bool:
+        """False: not any more."""
+        if self._tasks is None:
+            return False
+        self._tasks.create_task(work(), name="tools: count a call")
+        return True
 
     @asynccontextmanager
     async def serving(self, door: AdaptersDoor) -> AsyncIterator[None]:

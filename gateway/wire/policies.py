@@ -60,7 +60,7 @@ class Rule(_Conditioned, frozen=True, kw_only=True, omit_defaults=True):
 class Limit(_Conditioned, frozen=True, kw_only=True, omit_defaults=True):
     """How often calls may be made by one principal to one tool, where `when` holds. 0 for no bound.
 
-    Each gateway counts for itself.
+    Gateways that share through Redis count together, others each for itself.
     """
 
     per_minute: int = 0
