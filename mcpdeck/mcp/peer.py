@@ -168,15 +168,28 @@ class _Modern:
             head["mcp-name"] = mcp.encode_header_value(name)
         said: dict[str, Any] = {}
         for _ in range(LONGEST_DIALOGUE):
-            number = next(self._ids)
-            heard = {} if hear is None else {"progressToken": number, mcp.META_LOG_LEVEL: _LEVEL}
-            meta = self._meta | _own_meta(params) | heard
-            message = {"jsonrpc": "2.0", "id": number, "method": method, "params": {**params, **said, "_meta": meta}}
+            message = self._message(method, {**params, **said}, is_heard=hear is not None)
             result = await _answer(self._endpoint, message, head, hear=hear)
             if result.get("resultType") != "input_required":
                 return result
-            said = await self._answered(result)
+            try:
+                said = await self._answered(result)
+            except asyncio.CancelledError:
+                await self._call_off(method, {**params, **_dismissing(result)}, head)
+                raise
         raise McpError(jsonrpc.INTERNAL_ERROR, f"the server asked more than {LONGEST_DIALOGUE} times")
+
+    def _message(self, method: str, params: Mapping[str, Any], *, is_heard: bool) -> Message:
+        number = next(self._ids)
+        heard = {"progressToken": number, mcp.META_LOG_LEVEL: _LEVEL} if is_heard else {}
+        meta = self._meta | _own_meta(params) | heard
+        return {"jsonrpc": "2.0", "id": number, "method": method, "params": {**params, "_meta": meta}}
+
+    async def _call_off(self, method: str, params: Mapping[str, Any], head: Mapping[str, str]) -> None:
+        """A server that waits for answers waits for long: it is told that there will be none."""
+        with suppress(Unreachable, ProblemError, McpError, Refused, TimeoutError):
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await _answer(self._endpoint, self._message(method, params, is_heard=False), head, hear=None)
 
     async def _answered(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """What the next round adds to the request (basic/patterns/mrtr)."""
@@ -353,6 +366,13 @@ async def _until_answered(
 
 async def _replied(reply: Callable[[Message], Awaitable[None]], asked: Message) -> None:
     await reply(asked)
+
+
+def _dismissing(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A round in which nothing is answered: every form is dismissed, and for a model's answer there is no word."""
+    asked = result.get("inputRequests")
+    said = {name: {"action": "cancel"} for name in asked} if isinstance(asked, dict) else {}
+    return {"inputResponses": said} | ({"requestState": result["requestState"]} if "requestState" in result else {})
 
 
 def _own_meta(params: Mapping[str, Any]) -> dict[str, Any]:

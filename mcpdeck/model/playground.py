@@ -202,6 +202,12 @@ _ORDER: Final = tuple(Kind)
 FIELD_NAMES: Final = ("name", "kind", "title", "description")
 
 
+def _listed(subject: Subject) -> str:
+    """A resource's URI is long; what it is called tells more."""
+    is_long = subject.kind in (Kind.RESOURCE, Kind.TEMPLATE) and subject.title
+    return subject.title if is_long else one_line(subject.name)
+
+
 def table() -> TableSpec[Subject]:
     """By kind, then by name."""
 
@@ -216,11 +222,11 @@ def table() -> TableSpec[Subject]:
     columns: list[Column[Subject]] = [
         Column(
             id="name", title="NAME", minimum=14, maximum=48, flexible=True,
-            cell=lambda it, _now: Cell(one_line(it.name), Tone.DIM if it is OTHER else Tone.STRONG),
+            cell=lambda it, _now: Cell(_listed(it), Tone.DIM if it is OTHER else Tone.STRONG),
             order=lambda it: (_ORDER.index(it.kind), it.name),
         ),
         Column(
-            id="kind", title="KIND", minimum=4, maximum=6, priority=1,
+            id="kind", title="KIND", minimum=6, maximum=6, priority=1,
             cell=lambda it, _now: Cell(_GLYPHS[it.kind], Tone.DIM),
             order=lambda it: _ORDER.index(it.kind),
         ),
@@ -459,10 +465,36 @@ def json_blocks(result: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
 def welcome() -> list[list[Cell]]:
     """What to do, for who has not done it yet."""
     keys = (
-        ("enter", "to the arguments; esc back to the list"),
-        ("ctrl+j", "runs it, ctrl+x cancels"),
-        ("f2", "form or JSON, f4 the same in your editor"),
-        ("ctrl+s", "keeps it under a name; S lists those"),
-        ("w", "another endpoint: a toolset, an adapter"),
+        ("enter", "to the arguments"),
+        ("esc", "back to the list"),
+        ("ctrl+j", "runs, ctrl+x cancels"),
+        ("f2", "form or JSON"),
+        ("f4", "JSON in your editor"),
+        ("ctrl+s", "keeps the call; S lists"),
+        ("w", "a toolset, an adapter"),
     )
     return [[], *([Cell(f"  {key:<8}", Tone.ACCENT), Cell(told, Tone.DIM)] for key, told in keys)]
+
+
+def wrapped(line: FoldLine, width: int) -> Iterator[FoldLine]:
+    """A line as several that fit, broken at spaces where there are some. What folds is left as it is."""
+    text = "".join(cell.text for cell in line.cells)
+    if line.path or len(text) <= width or width < 8:
+        yield line
+        return
+    start = 0
+    while start < len(text):
+        end = start + width
+        if end < len(text) and (space := text.rfind(" ", start + 1, end + 1)) > start:
+            end = space + 1
+        yield FoldLine(tuple(_cut(line.cells, start, end)))
+        start = end
+
+
+def _cut(cells: Sequence[Cell], start: int, end: int) -> Iterator[Cell]:
+    at = 0
+    for cell in cells:
+        part = cell.text[max(0, start - at) : max(0, end - at)]
+        at += len(cell.text)
+        if part:
+            yield Cell(part, cell.tone)

@@ -230,15 +230,19 @@ def _value(field: Field, text: str) -> Any:
         if text.startswith('"') and text.endswith('"') and len(text) > 1:
             return _decoded(text)
         return text
-    value = _decoded(text.strip())
     if field.kind is Kind.NUMBER:
-        return _number(field, value)
+        return _number(field, text.strip())
+    value = _decoded(text.strip())
     if field.kind is Kind.JSON and field.types and not _fits(value, field.types):
         raise ValueError(f"is no {' and no '.join(field.types)}")
     return value
 
 
-def _number(field: Field, value: Any) -> Any:
+def _number(field: Field, text: str) -> Any:
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError):
+        value = None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"is no {_NUMBERS[field.types[0]]}")  # noqa: TRY004  (of a text, for its writer)
     if field.types == ("integer",) and not float(value).is_integer():

@@ -237,7 +237,7 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[ToolRow]:
         ),
         Column(
             id="tool", title="REGISTERED AS", minimum=8, maximum=24, priority=6,
-            cell=lambda row, _now: Cell(row.registered, Tone.DIM),
+            cell=lambda row, _now: Cell(row.registered if row.registered != row.source else "", Tone.DIM),
             order=lambda row: row.registered,
         ),
         Column(

@@ -74,7 +74,7 @@ class FormScreen(_Dialog):
     def on_mount(self) -> None:
         self._fields = fields_of(self._params.get("requestedSchema"))
         form = self.query_one(SchemaFields)
-        form.show(self._fields, blank(self._fields))
+        form.show(self._fields, blank(self._fields), titled=True)
         self.call_after_refresh(self.set_focus, form.first or self.query_one("#answer-accept"))
 
     def action_accept(self) -> None:

@@ -254,6 +254,10 @@ class PlaygroundView(Place):
     def put(self, arguments: Mapping[str, Any]) -> None:
         """As the arguments of what is chosen: in the form where it can say them, else as JSON."""
         draft = _fresh(self.subject)
+        if not arguments:
+            self._drafts[self.subject.key], self._built = draft, ""
+            self._build()
+            return
         draft.text = _json_text(arguments)
         entries = entries_of(draft.fields, arguments)
         if entries is None or not draft.fields:
@@ -403,6 +407,9 @@ class PlaygroundView(Place):
         if self.display:
             self._tell()
 
+    def on_resize(self) -> None:
+        self.draw()
+
     def tick(self) -> None:
         if self.is_running:
             self.draw()
@@ -487,7 +494,8 @@ class PlaygroundView(Place):
             lines = [FoldLine(tuple(cells)) for cells in playground.welcome()]
         else:
             lines = list(playground.lines(run, self._glyphs, self._folded))
-        self.outcome.show(lines, is_new=is_new)
+        width = self.outcome.scrollable_content_region.width
+        self.outcome.show([piece for line in lines for piece in playground.wrapped(line, width)], is_new=is_new)
 
 
 def _fresh(subject: Subject) -> Draft:

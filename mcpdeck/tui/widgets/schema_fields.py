@@ -1,18 +1,55 @@
 """A form of one control per field of a schema. Knows what is typed; decides nothing about it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 from textual import on
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Input, Label, Select, Switch
+from textual.widgets import Input, Label, Select, Static
 
+from mcpdeck.model.plain import one_line
 from mcpdeck.model.schema_form import LEFT_OUT, Errors, Field, Kind
 
 LONGEST_TOLD: Final = 240  # characters of a description that a field shows
+
+
+class YesNo(Static, can_focus=True):
+    """A switch that says in a word how it stands."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,space,left,right", "turn", "Yes or no", show=False)]
+
+    class Changed(Message):
+        """It was turned."""
+
+        def __init__(self, control: "YesNo") -> None:
+            super().__init__()
+            self._control = control
+
+        @property
+        def control(self) -> "YesNo":
+            return self._control
+
+    def __init__(self, *, value: bool) -> None:
+        super().__init__(markup=False)
+        self.value = value
+
+    def on_mount(self) -> None:
+        self._say()
+
+    def on_click(self) -> None:
+        self.action_turn()
+
+    def action_turn(self) -> None:
+        self.value = not self.value
+        self._say()
+        self.post_message(self.Changed(self))
+
+    def _say(self) -> None:
+        self.update("[x] yes" if self.value else "[ ] no")
 
 
 class SchemaFields(VerticalScroll):
@@ -24,11 +61,13 @@ class SchemaFields(VerticalScroll):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  (Textual's name)
         super().__init__(id=id, can_focus=False)
         self._fields: Sequence[Field] = ()
-        self._controls: dict[str, Input | Select[str] | Switch] = {}
+        self._titled = False
+        self._controls: dict[str, Input | Select[str] | YesNo] = {}
         self._errors: dict[str, Label] = {}
 
-    def show(self, fields: Sequence[Field], entries: Mapping[str, str]) -> None:
-        self._fields = fields
+    def show(self, fields: Sequence[Field], entries: Mapping[str, str], *, titled: bool = False) -> None:
+        """titled: by the title that a schema gives, else by the name that a call gives."""
+        self._fields, self._titled = fields, titled
         self._controls = {field.name: _control(field, entries.get(field.name, LEFT_OUT)) for field in fields}
         self._errors = {field.name: Label("", classes="error field-error", markup=False) for field in fields}
         self.remove_children()
@@ -39,7 +78,7 @@ class SchemaFields(VerticalScroll):
         error = self._errors[field.name]
         error.display = False
         mark = "* " if field.required else "  "
-        label = Label(f"{mark}{field.label}", classes="schema-label", markup=False)
+        label = Label(f"{mark}{field.label if self._titled else one_line(field.name)}", classes="schema-label", markup=False)
         row = Horizontal(label, self._controls[field.name], classes="field-row")
         told = " ".join(filter(None, [field.description[:LONGEST_TOLD]]))
         more = [Label(told, classes="schema-told", markup=False)] if told else []
@@ -64,20 +103,20 @@ class SchemaFields(VerticalScroll):
 
     @on(Input.Changed)
     @on(Select.Changed)
-    @on(Switch.Changed)
+    @on(YesNo.Changed)
     def _changed(self, event: Message) -> None:
         event.stop()
         if (
-            isinstance(event, Input.Changed | Select.Changed | Switch.Changed)
+            isinstance(event, Input.Changed | Select.Changed | YesNo.Changed)
             and event.control in self._controls.values()
         ):
             self.post_message(self.Changed())
 
 
-def _control(field: Field, text: str) -> Input | Select[str] | Switch:
+def _control(field: Field, text: str) -> Input | Select[str] | YesNo:
     match field.kind:
         case Kind.SWITCH:
-            return Switch(text == "true", animate=False)
+            return YesNo(value=text == "true")
         case Kind.CHOICE:
             options = [(Content(option.label), option.value) for option in field.options]
             is_one = text in {option.value for option in field.options}
@@ -86,9 +125,9 @@ def _control(field: Field, text: str) -> Input | Select[str] | Switch:
             return Input(text, compact=True, placeholder=field.hint)
 
 
-def _said(control: Input | Select[str] | Switch) -> str:
+def _said(control: Input | Select[str] | YesNo) -> str:
     match control:
-        case Switch():
+        case YesNo():
             return "true" if control.value else "false"
         case Select():
             return control.value if isinstance(control.value, str) else LEFT_OUT

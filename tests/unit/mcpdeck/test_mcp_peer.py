@@ -284,3 +284,21 @@ async def test_legacy_server_is_told_of_a_call_that_nobody_waits_for() -> None:
         [called] = [message for message in server.messages if message.get("method") == "tools/call"]
         [told] = [message for message in server.messages if message.get("method") == "notifications/cancelled"]
     assert told["params"]["requestId"] == called["id"]
+
+
+async def test_questions_that_nobody_will_answer_are_dismissed_when_the_call_is_given_up() -> None:
+    asked = asyncio.Event()
+
+    async def answer(question: Message) -> dict[str, Any]:
+        asked.set()
+        await asyncio.Event().wait()
+        return {}
+
+    async with scripted(asking_modern) as server, connected(server.url, answer=answer) as peer:
+        async with asyncio.TaskGroup() as group:
+            calling = group.create_task(call(peer, TOOL, {}))
+            await asked.wait()
+            calling.cancel()
+        told = server.messages[-1]["params"]
+    assert told["inputResponses"] == {"who": {"action": "cancel"}}
+    assert told["requestState"] == "s\u00e9aled"
