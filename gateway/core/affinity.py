@@ -24,11 +24,15 @@ _NONCE_BYTES = 12
 
 
 class Binding(msgspec.Struct, frozen=True, array_like=True):
-    """What a sealed id says. `upstream` is the server's own session id, visible ASCII."""
+    """What a sealed id says. `upstream` is the server's own session id, visible ASCII.
+
+    hello: the `initialize` that began the session, compressed, where another instance may have to hear it again.
+    """
 
     uid: str
     upstream: bytes
     expires_at: int  # seconds since the epoch
+    hello: bytes = b""
 
 
 _draw = random.Random().random  # noqa: S311 - nothing secret hangs on it, and the kernel's dice cost a call each

@@ -117,6 +117,12 @@ class UpstreamBroke(GatewayError):
     slug, title, status, rpc_code = "upstream-broke", "The adapter broke off", 502, 502
 
 
+class CallLost(GatewayError):
+    """The session goes on with another instance; whether this one call was done, nobody knows."""
+
+    slug, title, status, rpc_code = "call-lost", "The call may or may not have been done", 502, 502
+
+
 class NothingReady(GatewayError):
     slug, title, status, rpc_code = "nothing-ready", "No instance is ready", 503, 503
     retry = 2.0

@@ -97,6 +97,7 @@ def route_of(desired: Desired, observed: Observed) -> Route:
         era=desired.spec.era,
         recording=desired.spec.recording,
         is_tool=desired.is_tool,
+        is_resurrecting=desired.spec.session.resurrect,
         grant=observed.grant,
     )
 

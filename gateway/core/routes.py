@@ -53,6 +53,7 @@ class Route(msgspec.Struct, frozen=True):
     is_tool: bool = False  # an HTTP tool server, reached through /mcp alone
     grant: Grant | None = None
     recording: Recording = Recording()
+    is_resurrecting: bool = False  # its sessions outlive their instances
 
     @property
     def ready(self) -> tuple[Endpoint, ...]:

@@ -32,6 +32,7 @@ from gateway.dataplane.metrics import Counters
 from gateway.dataplane.pages import ForPages, is_preflight, preflight
 from gateway.dataplane.plane import Plane, Target
 from gateway.dataplane.relay import Relay
+from gateway.dataplane.resurrection import Resurrections
 from gateway.dataplane.standing import Standings
 from gateway.dataplane.tasks import Tasks
 from gateway.dataplane.upstream import Upstream
@@ -103,6 +104,10 @@ class Pipeline:
         self._bound_elsewhere = _bound_elsewhere(challenge or Challenge())
         self._witness, self._clock, self._elsewhere = witness, clock, elsewhere
         self._tasks = Tasks()
+        self._resurrections = Resurrections(self._plane, routes, self._tasks, send_on=elsewhere)
+        self._plane.present, self._plane.rescue = self._resurrections.present, self._resurrections.rescue
+        self._plane.on_end = self._resurrections.end
+        self._plane.refuse = lambda exchange, error, principal: self._refuse(exchange, error, principal=principal)
 
     @property
     def tapped(self) -> Tapped:
@@ -257,6 +262,8 @@ class Pipeline:
         kept = _kept_here(call)
         lasts = is_lasting(exchange.request, _era(call))
         target = self._target(route, principal, call if kept is None else Legacy(None), is_lasting=lasts)
+        if isinstance(target, SessionLost) and self._is_resurrected(exchange, principal, call, route):
+            return
         if isinstance(target, GatewayError):
             self._refuse(exchange, target, principal=principal)
         elif excess := self._plane.excess(principal, route, is_lasting=lasts, is_initialize=target.is_initialize):
@@ -267,6 +274,18 @@ class Pipeline:
             self._cross(exchange, target, kept)
         else:
             self._standings.relay(exchange, target)
+
+    def _is_resurrected(self, exchange: Exchange, principal: Principal, call: Modern | Legacy, route: Route) -> bool:
+        """Whether a session that has lost its instance goes on with another one."""
+        session = call.session if isinstance(call, Legacy) else None
+        if session is None or not route.is_resurrecting:
+            return False
+        lasts = is_lasting(exchange.request, Era.LEGACY)
+
+        def go(target: Target) -> None:
+            Relay(self._plane, exchange, msgspec.structs.replace(target, is_lasting=lasts)).begin()
+
+        return self._resurrections.serve(exchange, principal, route, session, go)
 
     def _cross(self, exchange: Exchange, target: Target, kept: bytes | None) -> None:
         """Where the eras of client and adapter may differ. kept: a session's id that is only the gateway's."""

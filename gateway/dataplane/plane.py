@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from gateway.core import affinity
 from gateway.core.access import Principal
 from gateway.core.affinity import SESSION_LIFETIME, Binding, Sealer
-from gateway.core.errors import TooManyRequests, Unsupported, UpstreamBroke
+from gateway.core.errors import GatewayError, TooManyRequests, Unsupported, UpstreamBroke
 from gateway.core.overhearing import Listener, Tap
 from gateway.core.ports import Account, Accounts, Asking, Assertions, Exchange, Tokens
 from gateway.core.routes import Endpoint, Route, Routes
@@ -56,6 +56,12 @@ class Stream(Protocol):
     def stop(self) -> None: ...
 
 
+class Rescue(Protocol):
+    """Takes a call over that its instance did not answer."""
+
+    def __call__(self, call: Any, error: GatewayError, /, *, is_undone: bool) -> bool: ...
+
+
 class Plane:
     """scheme: `https` where clients reach the gateway by it; adapters read it in Forwarded.
 
@@ -83,6 +89,10 @@ class Plane:
         self._assertions, self._scheme, self._clock = assertions, scheme, clock
         self.streams: set[Stream] = set()
         self.tap: Tap | None = None  # core.overhearing.Tapped
+        self.present: Callable[[Binding], Binding] | None = None  # where a session is that was resurrected
+        self.rescue: Rescue | None = None
+        self.on_end: Callable[[Target], None] | None = None  # a session ended whose adapter resurrects
+        self.refuse: Callable[[Exchange, GatewayError, Principal], None]
         self._load: dict[str, int] = {}
         self._lasting: dict[PrincipalId, int] = {}  # streams that last
 
@@ -93,7 +103,7 @@ class Plane:
             ready = tuple(each for each in ready if each.uid not in tried)
         return affinity.choose(ready, self._load)
 
-    def opened(self, target: Target, exchange: Exchange, request_id: bytes) -> Account:
+    def opened(self, target: Target, exchange: Asking, request_id: bytes) -> Account:
         """One more call in hand; `done` takes it off again."""
         uid = target.endpoint.uid
         self._load[uid] = self._load.get(uid, 0) + 1
@@ -231,20 +241,26 @@ class Plane:
         self._tokens.refused(grant, target.principal)
         return UpstreamBroke(f"adapter '{target.route.adapter}' refuses the token that {grant.token_url} gave for it")
 
-    def seal(self, target: Target, minted: bytes) -> bytes:
-        """The id that the client gets for a session that the instance has just opened."""
-        binding = Binding(target.endpoint.uid, minted, int(self._clock()) + SESSION_LIFETIME)
+    def seal(self, target: Target, minted: bytes, hello: bytes = b"") -> bytes:
+        """The id that the client gets for a session that the instance has just opened. hello: see Binding."""
+        binding = Binding(target.endpoint.uid, minted, int(self._clock()) + SESSION_LIFETIME, hello)
         return self._sealer.seal(binding, target.route.adapter, target.principal.id)
 
     def is_ended(self, target: Target) -> bool:
         """Whether its session was ended at the gateway meanwhile."""
         return target.session is not None and self._accounts.is_ended(target.session, target.endpoint)
 
+    def binding(self, route: Route, principal: Principal, sealed: bytes) -> Binding | None:
+        """What a sealed id says, whatever has become of it since."""
+        return self._sealer.open(sealed, route.adapter, principal.id, now=self._clock())
+
     def bound(self, route: Route, principal: Principal, sealed: bytes) -> tuple[Endpoint, bytes] | None:
         """The instance that a sealed id leads to, and its own id; None where the session can't go on."""
-        binding = self._sealer.open(sealed, route.adapter, principal.id, now=self._clock())
+        binding = self.binding(route, principal, sealed)
         if binding is None:
             return None
+        if self.present is not None and route.is_resurrecting:
+            binding = self.present(binding)
         endpoint = route.by_uid(binding.uid)
         if endpoint is None or self._accounts.is_ended(binding.upstream, endpoint):
             return None

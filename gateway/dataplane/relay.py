@@ -15,6 +15,7 @@ from gateway.dataplane import replies
 from gateway.dataplane.connection import UpstreamConnection
 from gateway.dataplane.events import Progress
 from gateway.dataplane.heads import REQUEST_ID, client_headers, is_event_stream
+from gateway.dataplane.hello import hello_of
 from gateway.dataplane.plane import Plane, Target
 from gateway.dataplane.tap import Ear
 from gateway.wire import mcp
@@ -24,6 +25,7 @@ from gateway.wire.mcp import Era
 KEEP_ALIVE: Final = 15.0  # seconds of silence after which a stream gets a comment
 _COMMENT: Final = b": keep-alive\n\n"
 _UNBUFFERED: Final = (b"x-accel-buffering", b"no")
+_FORGOTTEN: Final = SessionLost("its server does not know this session any more; begin anew with initialize")
 
 
 class Relay:
@@ -47,6 +49,7 @@ class Relay:
         "_status",
         "_target",
         "_tried",
+        "_was_rescued",
         "deadline",
     )
 
@@ -62,7 +65,7 @@ class Relay:
         self._parts: list[bytes] = []
         self._progress: Progress | None = None
         self._tried: tuple[str, ...] = ()
-        self._has_ended = self._is_paused = False
+        self._has_ended = self._is_paused = self._was_rescued = False
         self._ear: Ear | None = None  # of who listens
         self._problem = ""  # what goes wrong here, in a sentence
 
@@ -99,6 +102,8 @@ class Relay:
         elif status == 401 and (refusal := self._plane.token_refused(self._target)):
             self._let_go()
             self._answer_with(refusal)
+        elif status == 404 and self._is_rescued(_FORGOTTEN, is_undone=True):
+            self._let_go()
         else:
             self._status, self._length = status, length
             if self._ear is not None:
@@ -149,6 +154,8 @@ class Relay:
         if self._has_ended:
             return
         if is_unsent and self._try_another():
+            return
+        if not self._exchange.has_started and self._is_rescued(error, is_undone=is_unsent):
             return
         if is_unsent and self._target.endpoint.is_draining:
             error = SessionLost("the instance of this session has left; begin anew with initialize")
@@ -232,6 +239,8 @@ class Relay:
                 passed.append((mcp.SESSION_HEADER, session))
         if self._target.session is not None and (status == 404 or self._has_ended_session(status)):
             self._account.closed()
+            if self._target.route.is_resurrecting and self._plane.on_end is not None:
+                self._plane.on_end(self._target)
         return passed
 
     def _has_ended_session(self, status: int) -> bool:
@@ -239,12 +248,14 @@ class Relay:
 
     def _session(self, status: int, said: bytes) -> bytes | None:
         """The session id to tell the client: a new one for a good initialize, else the one it came with."""
-        if not self._target.is_initialize:
-            return self._target.sealed if said == self._target.session else None
+        target = self._target
+        if not target.is_initialize:
+            return target.sealed if said == target.session else None
         if not 200 <= status < 300:
             return None
         self._account.learned(said)
-        return self._plane.seal(self._target, said)
+        hello = hello_of(self._exchange.request.body) if target.route.is_resurrecting else b""
+        return self._plane.seal(target, said, hello)
 
     def _try_another(self) -> bool:
         """An instance that can't be connected to is no reason to fail while another one is ready."""
@@ -255,17 +266,53 @@ class Relay:
         endpoint = self._plane.choose(target.route, self._tried)
         if endpoint is None:
             return False
+        self._go_elsewhere(msgspec.structs.replace(target, endpoint=endpoint), "can't be connected to")
+        return True
+
+    def _go_elsewhere(self, target: Target, reason: str) -> None:
         self._account.ended(status=0, bytes_in=0, bytes_out=0)
         if self._ear is not None:
-            self._ear.end(0, f"instance '{target.endpoint.instance}' can't be connected to; another one is tried")
-        self._plane.done(target)
-        self._target, self._opening = msgspec.structs.replace(target, endpoint=endpoint), None
+            self._ear.end(0, f"instance '{self._target.endpoint.instance}' {reason}; another one is tried")
+        self._plane.done(self._target)
+        self._target, self._opening = target, None
         self._account = self._plane.opened(self._target, self._exchange, self._request_id)
         self._ear = None
         if self._plane.tap is not None:
             self._listen()
         self._send()
-        return True
+
+    # resurrection.Call
+
+    @property
+    def exchange(self) -> Exchange:
+        return self._exchange
+
+    @property
+    def target(self) -> Target:
+        return self._target
+
+    @property
+    def has_ended(self) -> bool:
+        return self._has_ended
+
+    def go_again(self, target: Target) -> None:
+        """Once more, and only once, perhaps to another instance."""
+        self._go_elsewhere(msgspec.structs.replace(target, is_lasting=self._target.is_lasting), "died")
+
+    def fail(self, error: GatewayError) -> None:
+        self._answer_with(error)
+
+    def withdraw(self) -> None:
+        """It is to be answered elsewhere."""
+        self._close()
+
+    def _is_rescued(self, error: GatewayError, *, is_undone: bool) -> bool:
+        """Whether somebody else sees to a call that this instance did not answer."""
+        target, rescue = self._target, self._plane.rescue
+        if target.session is None or not target.route.is_resurrecting or rescue is None or self._was_rescued:
+            return False
+        self._was_rescued = rescue(self, error, is_undone=is_undone)
+        return self._was_rescued
 
     def _answer_with(self, error: GatewayError) -> None:
         self._status, self._problem = error.status, error.detail or error.title
