@@ -9,14 +9,14 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from textual import events, on
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.dom import DOMNode
 from textual.notifications import SeverityLevel
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widget import AwaitMount
 from textual.widgets import ContentSwitcher, Input, Static, TextArea
 from textual.worker import Worker, WorkerState
@@ -62,6 +62,7 @@ if TYPE_CHECKING:  # the first frame needs none of them
     from mcpdeck.tui.views.xray import XrayView
 
 FLUSH_SECONDS: Final = 0.1  # what comes within it is drawn at once
+BREATH_SECONDS: Final = 0.05  # for the frame to get out: imports beside the thread that writes it hold it up
 SMALLEST: Final = (60, 15)
 QUIT_SECONDS: Final = 2.0
 OPENS: Final = {  # by a second click on a row
@@ -103,7 +104,7 @@ class Deck(App[None]):
         self._refused: dict[tuple[str, str], str] = {}
         self._trail = Trail(View.ADAPTERS)
         self._wanted_row = ""
-        self._opening: AwaitMount | None = None
+        self._opening: tuple[Screen[Any], AwaitMount] | None = None
         self._quit_asked = 0.0
         self._said_once: set[str] = set()
         self.keymap, self.themes = surroundings.keymap, surroundings.themes
@@ -141,6 +142,7 @@ class Deck(App[None]):
 
     async def _begin(self) -> None:
         """After the first frame: only now do the other places stand up, and does anything of the client's load."""
+        await asyncio.sleep(BREATH_SECONDS)
         await asyncio.to_thread(self.load)
         if not self.is_running:
             return  # on the way out
@@ -455,12 +457,12 @@ class Deck(App[None]):
     async def _settled(self) -> None:
         """What a command opened is there, so that the next key finds it."""
         opening, self._opening = self._opening, None
-        if opening is not None:
-            await opening
+        if opening is not None and opening[0] in self.screen_stack:  # one that is closed by now would never be there
+            await opening[1]
 
     def open_above[Answer](self, screen: ModalScreen[Answer], answered: Callable[[Answer | None], None]) -> None:
         """Open a dialog above the deck."""
-        self._opening = self.push_screen(screen, answered)
+        self._opening = screen, self.push_screen(screen, answered)
 
     def obey_text(self, text: str) -> None:
         """What was typed after `:`."""
