@@ -206,7 +206,7 @@ def traffic_table(
             cell=lambda row, _now: call_cell(row, branches), order=order,
         ),
         Column(
-            id="session", title="WHO", minimum=8, maximum=20, priority=4,
+            id="session", title="WHO", minimum=11, maximum=20, priority=4,
             cell=lambda row, _now: Cell(session(row.exchange) if row.exchange is not None else "", Tone.DIM),
             order=order,
         ),

@@ -85,12 +85,13 @@ class Ledger:
         self._entries: deque[Entry] = deque()
         self._by_number: dict[int, Exchange] = {}  # of the gateway's process that is listened to now
         self._bytes = self._key = 0
+        self._rules = 0
         self.fallen = 0
         self.generation = 0  # another one whenever anything may look different
 
     def __len__(self) -> int:
-        """Exchanges and rules that are held."""
-        return len(self._entries)
+        """How many exchanges are held; rules are none."""
+        return len(self._entries) - self._rules
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)
@@ -117,6 +118,7 @@ class Ledger:
     def rule(self, text: str, *, is_gap: bool = True) -> None:
         self.generation += 1
         self._entries.append(Rule(self._next_key(), text, is_gap=is_gap))
+        self._rules += 1
         self._trim()
 
     def begin_anew(self) -> None:
@@ -127,7 +129,7 @@ class Ledger:
         self.generation += 1
         self._entries.clear()
         self._by_number.clear()
-        self._bytes = self.fallen = 0
+        self._bytes = self._rules = self.fallen = 0
 
     def _begun(self, message: TrafficMessage) -> Exchange:
         parent = self._by_number.get(message.under or message.follows)
@@ -148,6 +150,8 @@ class Ledger:
             gone = self._entries.popleft()
             if isinstance(gone, Exchange):
                 self._forget(gone)
+            else:
+                self._rules -= 1
 
     def _forget(self, gone: Exchange) -> None:
         self.fallen += 1

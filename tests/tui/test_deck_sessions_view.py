@@ -160,3 +160,13 @@ async def test_sessions_that_grow_old_say_so(scene: Scene) -> None:
         for place in (deck.app.sessions_view, deck.app.sessions_view.table):
             place._clock = deck.app.surroundings.clock
         await deck.sees("Idle", "3m")
+
+
+async def test_keys_still_work_once_the_last_session_is_gone() -> None:
+    async with deck_on(few()) as deck:
+        await deck.type("3/time<enter>")
+        await deck.sees("Sessions 1 of 3")
+        deck.gateway.remove_session("2abcdef012345678")
+        await deck.sees("Nothing matches.")
+        await deck.type("1")
+        await deck.until(lambda: deck.view is View.ADAPTERS)

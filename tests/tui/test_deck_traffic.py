@@ -439,6 +439,10 @@ async def test_recording_is_played_again_against_another_adapter_with_what_is_di
         await deck.sees("Make 2 calls again?", "time")
         await deck.type("<right><enter>")
         await deck.sees("Replayed at time: 1 of 2 calls different", "✓ same", "tools/list", "result.prompts[0]")
+        await deck.type("<esc>t")
+        await deck.sees("Nothing has passed")
+        await deck.type("1")
+        assert deck.view is View.ADAPTERS
 
 
 async def test_session_is_described_and_ended_from_its_traffic() -> None:

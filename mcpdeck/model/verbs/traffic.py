@@ -123,7 +123,6 @@ COMMANDS: Final = (
         area="traffic",
         keys=("w",),
         views=TRAFFIC_VIEWS,
-        footer=8,
         help=":save FILE.jsonl, .har, .py",
     ),
     Command(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from mcpdeck.model.commands import View
 from mcpdeck.model.formatting import plural
 from mcpdeck.model.prompt import Order
 from mcpdeck.model.words import Cell, Glyphs, Tone
@@ -81,12 +82,12 @@ def replay_one(deck: Deck, order: Order) -> None:  # noqa: ARG001
     """In the playground, where one may change it first; several, or what it can not show, at once."""
     found = chosen(deck)
     requests = [exchange.first for exchange in found]
-    playground = getattr(deck, "playground_view", None)
-    if len(requests) == 1 and playground is not None and requests[0].method == "tools/call":
-        payload = requests[0].payload
-        params = payload.get("params") if isinstance(payload, dict) else None
+    if len(requests) == 1 and isinstance(requests[0].payload, dict) and requests[0].method == "tools/call":
+        params = requests[0].payload.get("params")
         if isinstance(params, dict):
-            playground.fill(requests[0].adapter, requests[0].method, params)
+            asked = {name: value for name, value in params.items() if name != "_meta"}
+            deck.playground_view.fill(requests[0].adapter, requests[0].method, asked)
+            deck.go(View.PLAYGROUND)
             return
     if found:
         _make_again(deck, found, found[0].first.adapter)

@@ -54,6 +54,8 @@ class TrafficView(Place):
         self._filter_error = ""
         self._drawn = -1  # the ledger's generation that the rows are of
         self._has_many = False  # sessions
+        self._shown = 0  # exchanges
+        self._names: dict[str, str] = {}  # of sessions, which outlive them
         self._lost = 0
         self.wish: Wish | None = None
         self.ledger = Ledger()
@@ -163,7 +165,8 @@ class TrafficView(Place):
         self._lost = 0
         self.is_paused = False
         self.hide_revealed()
-        self._rows, self._drawn = [], -1
+        self._rows, self._drawn, self._shown = [], -1, 0
+        self._names.clear()
         self.table.forget()
 
     @property
@@ -208,6 +211,7 @@ class TrafficView(Place):
         self._rows = arranged(self.ledger, self.grouping, self._session_head)
         known = {row.exchange.first.session for row in self._rows[-200:] if row.exchange is not None}
         self._has_many = len(known) > 1 and self.grouping is not Grouping.SESSION
+        self._shown = len({row.exchange.key for row in self._rows if row.exchange is not None})
         is_new_front = bool(before) and bool(self._rows) and self._rows[0].key != before
         fallen = 0
         if is_new_front:
@@ -348,8 +352,10 @@ class TrafficView(Place):
         if not self._has_many:
             return ""
         session = self._state.sessions.get(exchange.first.session)
-        name = sessions.client(session) or sessions.user(session) if session is not None else ""
-        return name or exchange.first.session[:8]
+        if session is not None:
+            name = " ".join(session.client_name.split()) or sessions.user(session)
+            self._names[session.id] = name
+        return self._names.get(exchange.first.session) or exchange.first.session[:8]
 
     def _session_head(self, exchange: Exchange) -> str:
         first = exchange.first
@@ -361,7 +367,7 @@ class TrafficView(Place):
     @on(RowTable.Marked)
     @on(TrafficTable.FollowChanged)
     def _tell(self) -> None:
-        shown, held = len(self._rows), len(self.ledger)
+        shown, held = self._shown, len(self.ledger)
         left = [
             *self._heading(),
             Part(f"   {count(shown)}" if shown == held else f"   {count(shown)} of {count(held)}", Tone.ACCENT),
@@ -384,7 +390,7 @@ class TrafficView(Place):
             words.append(Part(f"   secrets shown for {left_seconds}s", Tone.WARN, "traffic.reveal"))
         words[0] = Part(words[0].text.removeprefix(" "), words[0].tone)
         self.query_one("#traffic-toggles", TitleLine).show(words, self._position())
-        self._tell_emptiness(shown, held)
+        self._tell_emptiness(held)
 
     def _heading(self) -> list[Part]:
         wish = self.wish
@@ -430,11 +436,12 @@ class TrafficView(Place):
             Part(f"{clock_time(last, is_fine=False)} ", Tone.DIM),
         ]
 
-    def _tell_emptiness(self, shown: int, held: int) -> None:
+    def _tell_emptiness(self, held: int) -> None:
         empty = self.query_one(".empty", Static)
-        empty.display = shown == 0
-        self.query_one(".split").set_class(shown == 0, "-empty")
-        if shown == 0:
+        is_empty = not self._rows
+        empty.display = is_empty
+        self.query_one(".split").set_class(is_empty, "-empty")
+        if is_empty:
             empty.update(self._nothing(held))
 
     def _nothing(self, held: int) -> str:
