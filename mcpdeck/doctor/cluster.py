@@ -101,6 +101,7 @@ async def _gateways(cluster: Cluster, wishes: Wishes) -> Finding:
 async def _instances(cluster: Cluster, wishes: Wishes) -> Finding:
     place = wishes.adapters_namespace
     found = await cluster.list("Pod", place, "app.kubernetes.io/managed-by=mcpdeck")
+    found = [each for each in found if _is_lasting(each)]
     ailing = [each for each in found if not is_serving(each)]
     if not ailing:
         return fine("instances", f"{plural(len(found), 'pod')} of adapters in {place}, all ready")
@@ -169,8 +170,6 @@ def gateways_finding(pods: Sequence[Json], namespace: str) -> Finding:
 
 def why(pod: Json) -> str:
     """What keeps it from being ready, in the cluster's own word."""
-    if "deletionTimestamp" in pod["metadata"]:
-        return "Terminating"
     status = pod.get("status", {})
     for each in status.get("containerStatuses", []):
         state: Mapping[str, Mapping[str, str]] = each.get("state", {})
@@ -190,8 +189,8 @@ def _name(pod: Json) -> str:
 
 
 def _is_lasting(pod: Json) -> bool:
-    """Not one of a Job."""
-    return str(pod.get("status", {}).get("phase")) != "Succeeded"
+    """Neither one of a Job nor one that leaves, as it does at each rollout."""
+    return "deletionTimestamp" not in pod["metadata"] and str(pod.get("status", {}).get("phase")) != "Succeeded"
 
 
 def _is_established(found: Json) -> bool:

@@ -150,10 +150,29 @@ async def test_from_nothing_to_calls_through_either_gateway(
             await clients.calls(200)
             assert clients.strayed == 0
             assert set(clients.taken()) == {"ok"}
+            await _know_each_others_sessions(house, addresses, 12)
+            await clients.calls(200)
+            assert clients.taken()["session lost"] == 2  # those that were ended, one through each gateway
         async with httpx.AsyncClient(timeout=30, trust_env=False) as nobody:
             for address in addresses:
                 refused = await nobody.post(f"http://{address}:8700/adapters/many/mcp", json={})
                 assert refused.status_code == 401
+
+
+async def _know_each_others_sessions(house: Installed, addresses: list[str], count: int) -> None:
+    """Either gateway lists the sessions of both, and ends one of them, whosever it is."""
+    async with httpx.AsyncClient(timeout=30, trust_env=False, headers=house.issuer.headers()) as http:
+        ended: set[str] = set()
+        for address in addresses:
+            url = f"http://{address}:8700/sessions/live"
+            found: set[str] = set()
+            async with asyncio.timeout(PATIENCE):
+                while len(found) < count - len(ended):
+                    listed = (await http.get(url)).json()
+                    found = {each["id"] for each in listed if each["clientName"] == "test"} - ended
+                    await asyncio.sleep(0.1)
+            ended.add(min(found))
+            assert (await http.delete(f"{url}/{min(found)}")).status_code == 204
 
 
 @pytest.mark.parametrize("overlay", ["local", "oidc", "aks"])

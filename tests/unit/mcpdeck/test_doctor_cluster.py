@@ -88,9 +88,3 @@ def test_gateways_that_are_not_ready_are_named_with_the_clusters_word() -> None:
 )
 def test_what_keeps_a_pod_from_being_ready_is_the_clusters_own_word(status: dict[str, Any], word: str) -> None:
     assert why(pod(ready=False, **status)) == word
-
-
-def test_a_pod_that_leaves_is_said_to() -> None:
-    leaving = pod()
-    leaving["metadata"]["deletionTimestamp"] = "2026-07-01T00:00:00Z"
-    assert why(leaving) == "Terminating"
