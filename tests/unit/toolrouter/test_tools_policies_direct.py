@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
 from gateway.core.access import Principal
+from gateway.wire import sse
 from gateway.wire.mcp import Era
 from gateway.wire.names import PrincipalId
 from gateway.wire.policies import ApprovalDecision, PendingApproval
@@ -152,6 +154,27 @@ async def posted(gateway: ToolsGateway, body: bytes) -> str:
             "Mcp-Session-Id": client.session,
         }
         return (await client.http.post(client.url, content=body, headers=headers)).text
+
+
+async def test_a_client_of_http_and_sse_is_answered_with_a_status(gateway: ToolsGateway, found: Backend) -> None:
+    gateway.policy("p", rules=[DENY_DELETE])
+    async with tools_client(f"{gateway.root}/adapters/x/sse") as client:
+        headers = client.identity | {"Accept": "text/event-stream"}
+        async with client.http.stream("GET", client.url, headers=headers) as stream:
+            chunks = stream.aiter_bytes()
+            (opened,) = sse.Decoder().feed(await anext(chunks))
+            assert opened.data is not None
+            where = urljoin(client.url, opened.data.decode())
+            statuses = [
+                (await client.http.post(where, json=jsonrpc_call(name), headers=client.identity)).status_code
+                for name in ("delete", "read")
+            ]
+    assert statuses == [403, 202]
+    assert "delete" not in [each["name"] for each in found.calls]
+
+
+def jsonrpc_call(name: str) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": {}}}
 
 
 @pytest.mark.parametrize("era", ERAS)

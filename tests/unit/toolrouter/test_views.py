@@ -3,8 +3,11 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.toolrouter.cost import tokens
+from gateway.toolrouter.schemas import Schema
 from gateway.toolrouter.toolsets import holds
 from gateway.toolrouter.views import refused, sent, shown
 from gateway.wire.tools import ToolsetSpec, ToolView
@@ -59,6 +62,35 @@ def test_pinned_arguments_go_with_every_call_and_cannot_be_given() -> None:
 def test_a_view_that_cannot_be_says_why(view: ToolView, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         shown(SEARCH, "search", view)
+
+
+LETTERS = st.sampled_from("abcde")
+
+
+@st.composite
+def narrowed(draw: st.DrawFn) -> tuple[dict[str, Any], ToolView, dict[str, Any]]:
+    """A schema, a view of it that can be, and a caller's arguments."""
+    names = sorted(draw(st.sets(LETTERS, min_size=1)))
+    required = draw(st.lists(st.sampled_from(names), unique=True))
+    pinned = draw(st.sets(st.sampled_from(names)))
+    optional = sorted(set(names) - set(required) - pinned)
+    hidden = draw(st.lists(st.sampled_from(optional), unique=True)) if optional else []
+    schema = {"type": "object", "properties": {name: {"type": "integer"} for name in names}, "required": required}
+    view = ToolView(hidden_arguments=hidden, pinned_arguments=dict.fromkeys(sorted(pinned), 7))
+    given = draw(st.dictionaries(LETTERS, st.one_of(st.integers(0, 9), st.just("no number"))))
+    return schema | {"additionalProperties": False}, view, given
+
+
+@given(narrowed())
+def test_what_fits_the_schema_that_is_shown_fits_the_tools_own_as_it_is_sent(
+    case: tuple[dict[str, Any], ToolView, dict[str, Any]],
+) -> None:
+    schema, view, arguments = case
+    definition = {"name": "t", "inputSchema": schema}
+    fits_shown = not Schema(shown(definition, "t", view)["inputSchema"]).complaints(arguments)
+    goes_out = not refused(arguments, view) and not Schema(schema).complaints(sent(arguments, view))
+    assert fits_shown == goes_out
+    assert all(sent(arguments, view)[name] == 7 for name in view.pinned_arguments)
 
 
 def test_the_cost_is_a_token_per_four_bytes_of_what_models_read() -> None:

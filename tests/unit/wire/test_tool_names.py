@@ -69,3 +69,21 @@ def test_names_are_fit_unique_and_the_same_in_any_order(origins: list[Origin], r
     assert all(EXPORTED.fullmatch(each.name) for each in found.values())
     assert len({each.name for each in found.values()}) == len(origins)
     assert export(sorted(origins, key=lambda each: (each.original, each.source))) == found
+
+
+ANY = st.text(min_size=1, max_size=90)
+
+
+@given(st.lists(st.builds(Origin, ANY, ANY), unique=True, max_size=8))
+def test_whatever_a_server_calls_its_tools_clients_get_names_that_all_of_them_take(origins: list[Origin]) -> None:
+    found = export(origins)
+    assert all(EXPORTED.fullmatch(each.name) and len(each.name) <= LONGEST for each in found.values())
+    assert len({each.name for each in found.values()}) == len(origins)
+
+
+@given(ORIGINS)
+def test_a_tool_that_shares_nothing_with_others_renames_none_of_them(origins: list[Origin]) -> None:
+    before = export(origins)
+    after = export([*origins, Origin("other", "nothing_alike")])
+    assert {origin: after[origin] for origin in origins} == before
+    assert after[Origin("other", "nothing_alike")].name == "nothing_alike"
