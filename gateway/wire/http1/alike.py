@@ -16,11 +16,11 @@ class Likeness:
     that nothing passes that the parser would not take.
     """
 
-    __slots__ = ("_after", "_before", "_head", "_whole", "digits")
+    __slots__ = ("_after", "_before", "_head", "_size", "_whole", "digits")
 
     def __init__(self, head: bytes, length: re.Match[bytes]) -> None:
         self._before, self._after, self.digits = head[: length.start(1)], head[length.end(1) :], length[1]
-        self._head, self._whole = head, len(head) + int(length[1])
+        self._head, self._size, self._whole = head, len(head), len(head) + int(length[1])
 
     @classmethod
     def of(cls, head: bytes) -> "Likeness | None":
@@ -31,7 +31,7 @@ class Likeness:
     def split(self, data: bytes) -> tuple[bytes, bytes] | None:
         """The digits and the body of data, where that is one message with this head, whole and nothing else."""
         if data.startswith(self._head):  # most often the length is the same too
-            return (self.digits, data[len(self._head) :]) if len(data) == self._whole else None
+            return (self.digits, data[self._size :]) if len(data) == self._whole else None
         before, after = self._before, self._after
         if not data.startswith(before):
             return None

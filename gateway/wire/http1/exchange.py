@@ -75,19 +75,17 @@ class Exchange:
             self.finish()
             return
         self.has_started, self.status, self.sent = True, status, len(body)
-        lines = [_status_line(status)]
-        for name, value in headers:
-            lines += (name, b": ", value, b"\r\n")
-        connection = self.connection
-        lines += (b"content-length: %d\r\n" % len(body), clock.line(), b"\r\n\r\n", body)
-        connection.transport.write(b"".join(lines))
-        self._end()
+        head = b"\r\n".join([_status_line(status), *[b": ".join(pair) for pair in headers]])
+        connection, size = self.connection, len(body)
+        connection.transport.write(b"%b\r\ncontent-length: %d\r\n%b\r\n\r\n%b" % (head, size, clock.line(), body))
+        self.has_ended = True
+        self.on_leave = self.on_pause = self.on_resume = None
         connection.exchange_ended(self)
 
     def start(self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), *, length: int | None = None) -> None:
         """The head; it leaves with the first `write`, `flush` or `finish`. Without a length the body is chunked."""
         self.has_started, self.status = True, status
-        lines = [_status_line(status)[:-2], *[b"%b: %b" % pair for pair in headers]]
+        lines = [_status_line(status), *[b": ".join(pair) for pair in headers]]
         if length is not None:
             self._left = length
             if status >= 200 and status != 204:
@@ -180,4 +178,4 @@ clock: Final = Clock()
 
 @cache
 def _status_line(status: int) -> bytes:
-    return b"HTTP/1.1 %d %b\r\n" % (status, REASONS.get(status, b"Status"))
+    return b"HTTP/1.1 %d %b" % (status, REASONS.get(status, b"Status"))
