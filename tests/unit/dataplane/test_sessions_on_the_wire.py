@@ -1,5 +1,7 @@
 """Which instance serves which session, seen from a client's socket."""
 
+import time
+
 import base64
 
 import msgspec
@@ -133,6 +135,22 @@ async def test_draining_instance_keeps_its_sessions_and_gets_no_new_one() -> Non
         assert instance_in((await client.ask(CALL, headers=session)).body) == "x-0"
 
 
+async def test_session_of_an_instance_that_has_left_is_not_found_even_before_the_gateway_hears_of_it() -> None:
+    async with (
+        scripted_upstream(legacy_server, "x-0") as first,
+        served(first.endpoint) as gateway,
+        gateway.client() as client,
+    ):
+        session = await opened(client)
+        gateway.point(msgspec.structs.replace(first.endpoint, is_draining=True))
+        first.die()
+        broken = await client.ask(CALL, headers=session)  # on a connection that was still open, perhaps
+        assert broken.status in (404, 502)
+        reply = await client.ask(CALL, headers=session)
+        assert (reply.status, reply.json["id"], reply.json["error"]["data"]["code"]) == (404, 7, "session-lost")
+        assert not gateway.accounts.live
+
+
 async def test_stale_session_beside_initialize_is_dropped() -> None:
     async with scripted_upstream(legacy_server) as upstream, served(upstream.endpoint) as gateway:
         async with gateway.client() as client:
@@ -148,6 +166,22 @@ async def test_expired_session_is_not_found() -> None:
         async with gateway.client() as client:
             assert (await client.ask(CALL, headers={"Mcp-Session-Id": expired})).status == 404
         assert not upstream.asked
+
+
+@pytest.mark.parametrize("skew", [-3600.0, 3600.0])
+async def test_gateways_whose_clocks_differ_open_each_others_sessions(skew: float) -> None:
+    sealer = Sealer([new_key()])
+    async with (
+        scripted_upstream(legacy_server) as upstream,
+        served(upstream.endpoint, sealer=sealer) as one,
+        served(upstream.endpoint, sealer=sealer, clock=lambda: time.time() + skew) as other,
+        one.client() as client,
+        other.client() as elsewhere,
+    ):
+        session = await opened(client)
+        assert (await elsewhere.ask(CALL, headers=session)).status == 200
+        back = await opened(elsewhere)
+        assert (await client.ask(CALL, headers=back)).status == 200
 
 
 async def test_session_ended_at_the_gateway_is_refused_whatever_the_upstream_says() -> None:
