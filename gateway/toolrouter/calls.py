@@ -80,7 +80,11 @@ def prepare(
         return _discover(sight, caller, message, name=name, arguments=arguments, headers=headers)
     offer = sight.tool(caller.principal, name, caller.toolset)
     if offer is None:
-        return Refused(jsonrpc.INVALID_PARAMS, f"there is no tool {name!r} here that you may use")
+        reason = sight.withheld(caller.principal, name, caller.toolset)
+        told = (
+            f"tool {name!r} is not offered: {reason}" if reason else f"there is no tool {name!r} here that you may use"
+        )
+        return Refused(jsonrpc.INVALID_PARAMS, told)
     if offer.mirrored and caller.era is Era.MODERN:
         problem = mirrored.mismatch(offer.mirrored, arguments, headers)
         if problem is not None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.core.access import Principal, may_read
+from gateway.core.access import Principal, may_read, may_write
 from gateway.core.routes import RoutingTable
 from gateway.core.tools import DesiredToolset
 from gateway.toolrouter import cost, discovery
@@ -58,6 +58,16 @@ class Sight:
             return offer if self._is_in(principal, offer, toolset) else None
         alike = [each for each in self.catalog.by_original.get(name, ()) if self._is_in(principal, each, toolset)]
         return alike[0] if len(alike) == 1 else None
+
+    def withheld(self, principal: Principal, name: str, toolset: DesiredToolset | None) -> str:
+        """Why a tool is not offered, for who may change its registration; "" for others, and where there is none."""
+        for each in self.catalog.all:
+            reason = each.quarantine or each.drift
+            is_meant = reason and name in (each.name, each.original) and may_write(principal, each.ownership)
+            is_here = toolset is None or holds(toolset.spec, each.name, each.source, each.original)
+            if is_meant and is_here and self.sees(principal, each):
+                return reason
+        return ""
 
     def tools(self, principal: Principal, toolset: DesiredToolset | None) -> Iterator[Offer]:
         return (each for each in self.catalog.offers.values() if self._is_in(principal, each, toolset))

@@ -103,6 +103,10 @@ servers that speak one era or both. Each cell compares every verdict with a run 
 a server that speaks both, so that the gateway is all there is between the two. *Passed*: client and server share an
 era, and bytes go through. *Bridged*: they don't, and the gateway translates.
 
+At `/mcp`, with that server as its one adapter, the suite finds at 2025-11-25 and 2026-07-28 what it finds there directly,
+but for `server-sse-multiple-streams`: it asks for `tools/list`, which `/mcp` answers as JSON, and looks for a stream
+(`tests/conformance/test_conformance_tools.py`).
+
 This table is made by a run: `uv run python -m tests.support.conformance_eras`. A test says when it is stale.
 """
 

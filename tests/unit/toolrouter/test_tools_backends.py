@@ -321,6 +321,8 @@ async def test_a_pinned_tool_that_changes_is_held_back_until_it_is_accepted(gate
         await until(lambda: len(gateway.router.offered()) == 3)
         assert await client.names() == ["b"]
         assert (await client.call("a")).error["code"] == -32602
+        withheld = (await client.call("a")).error["message"]  # to who may accept it
+        assert withheld.startswith("tool 'a' is not offered: its definition is no longer the one that was locked")
         drifted = {each.name: each.drift for each in gateway.router.offered()}
         assert drifted["a"].startswith("its definition is no longer the one that was locked")
         assert drifted["c"] == "it was not there when its adapter's tools were locked"
@@ -367,3 +369,16 @@ async def test_what_a_list_costs_is_what_its_reader_gets(gateway: ToolsGateway) 
         assert (told.tools, told.budget) == (1, 1)
         assert told.warning.startswith("the one tool of toolset 'few' cost a model about")
         assert (gateway.router.cost(None, short).tools, gateway.router.cost(None, short).budget) == (3, 20_000)
+
+
+async def test_why_a_tool_is_not_offered_is_told_to_who_may_change_it_and_to_nobody_else(gateway: ToolsGateway) -> None:
+    async with backend(tool("good"), {"name": "bad", "inputSchema": {"type": "array"}}) as found:
+        gateway.adapter("x", found.url, roles=["team"])
+        gateway.tool("x", adapter="x", toolName="*", requiredRoles=["team"])
+        await gateway.router.settled()
+        async with tools_client(gateway.url) as owner, tools_client(gateway.url, "bea", "team") as user:
+            assert await user.names() == ["good"]
+            told, silent = [(await each.call("bad")).error["message"] for each in (owner, user)]
+            unknown = (await user.call("none")).error["message"]
+    assert told.startswith("tool 'bad' is not offered: ")
+    assert silent.replace("bad", "none") == unknown
