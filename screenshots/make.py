@@ -24,8 +24,9 @@ from mcpdeck.model.findings import TITLES, Finding, Outcome  # noqa: E402
 from mcpdeck.model.pulse import parse_metrics  # noqa: E402
 from mcpdeck.model.state import PulseTaken, SessionsListed  # noqa: E402
 from mcpdeck.tui.identity import SignedIn  # noqa: E402
+from screenshots.film import Frame, film  # noqa: E402  (only found with the line above)
 from screenshots.picture import tidy, to_png  # noqa: E402  (only found with the line above)
-from tests.support import scenes  # noqa: E402
+from tests.support import said, scenes  # noqa: E402
 from tests.support.deck import Driver, deck_on  # noqa: E402
 from tests.support.fake_gateway import NOW, Fault, Scene, stored  # noqa: E402
 from tests.support.identity import FakeIdentity  # noqa: E402
@@ -153,6 +154,27 @@ async def examination(_context: Context) -> AsyncIterator[Finding]:
         yield Finding(check=check, title=title, outcome=Outcome(outcome), told=told, fix=fix, seconds=seconds)
 
 
+async def conversation(deck: Driver) -> None:
+    """What one client and the weather say to each other in half a minute."""
+    await deck.type(":sessions weather<enter>jjjjjjj")
+    session = deck.app.sessions_view.table.current_key or ""
+    await deck.type("<enter>")
+    await deck.gateway.watched()
+    deck.gateway.say(*said.morning("weather", session))
+    await deck.until(lambda: len(deck.app.traffic_view.ledger) == 10)
+
+
+def recorded() -> Scene:
+    """A team whose weather records: what four clients said in twenty minutes."""
+    scene = scenes.team()
+    ids = [it.id for it in scene.sessions.values() if it.adapter == "weather"]
+    talks = [
+        list(said.morning("weather", ids[n], at=NOW - timedelta(minutes=21 - 5 * n), number=100 * n)) for n in range(4)
+    ]
+    scene.recordings["weather"] = [message for talk in talks for message in talk]
+    return scene
+
+
 async def deeds(deck: Driver) -> None:
     """A few things done, one of them refused."""
     deck.gateway.fail("POST", "/adapters/time/restart", Fault(403, "restarts of time are the platform team's"))
@@ -178,12 +200,14 @@ SHOTS = {
     ),
     "sessions-80x24": Shot((80, 24), ":sessions<enter>jj", ("Sessions 80",)),
     "sessions-120x40": Shot((120, 40), ":sessions /era:legacy status:busy<enter>jj", ("Sessions 11 of 80",)),
+    "session-80x24": Shot((80, 24), ":sessions weather<enter>jjjjjjjd", ("Traffic so far",)),
     "session-100x30": Shot((100, 30), ":sessions weather<enter>jjjjjjjd", ("Traffic so far",)),
     "end-session-100x30": Shot((100, 30), ":sessions weather<enter>jjjjjjj<ctrl+d>", ("End session",)),
     "describe-100x30": Shot((100, 30), ":describe search<enter>", ("search-2 was killed",)),
     "logs-120x40": Shot(
         (120, 40), ":logs weather<enter>/ERROR|WARN<enter>ht", ("filter:highlights", "time:on", "live")
     ),
+    "logs-80x24": Shot((80, 24), ":logs weather<enter>/ERROR|WARN<enter>h", ("filter:highlights", "live")),
     "deploy-120x40": Shot(
         (120, 40),
         "nforecasts<tab><tab>uvx mcp-server-weather --site north<tab><bksp>3<tab><tab>REGION=north<tab>ops, developers",
@@ -195,6 +219,7 @@ SHOTS = {
     "device-code-120x40": Shot(
         (120, 40), ":login device-code<enter>", ("F7QK-4XTB",), surroundings=waiting_for_a_code, before=signed_out
     ),
+    "whoami-80x24": Shot((80, 24), "/github<enter>:whoami<enter>", ("Here, for github",), before=as_a_reader),
     "whoami-120x40": Shot((120, 40), "/github<enter>:whoami<enter>", ("Here, for github",), before=as_a_reader),
     "contexts-80x24": Shot((80, 24), "8", ("Silent", "18ms"), surroundings=four_gateways),
     "contexts-120x40": Shot((120, 40), "8jj", ("Silent", "ada@example"), surroundings=four_gateways),
@@ -204,6 +229,8 @@ SHOTS = {
     "pulse-80x24": Shot((80, 24), "9", ("Busiest",), before=beating),
     "pulse-120x40": Shot((120, 40), "9", ("Busiest",), before=beating),
     "events-120x40": Shot((120, 40), ":events<enter>", ("memory is deleted",), before=changes),
+    "events-80x24": Shot((80, 24), ":events<enter>", ("memory is deleted",), before=changes),
+    "audit-80x24": Shot((80, 24), ":audit<enter>", ("Audit 4",), before=deeds),
     "audit-120x40": Shot((120, 40), ":audit<enter>", ("Audit 4",), before=deeds),
     "doctor-120x40": Shot(
         (120, 40), ":doctor<enter>", ("MCP handshake", "works; mind"), surroundings=lambda: {"examine": examination}
@@ -213,10 +240,60 @@ SHOTS = {
     ),
     "xray-120x40": Shot((120, 40), ":xray weather<enter>jjj", ("X-ray of weather", "weather-2")),
     "xray-80x24": Shot((80, 24), ":xray<enter>jjj", ("X-ray of prod-weu", "legacy-crm")),
+    "traffic-80x24": Shot((80, 24), "kkk", ("get_forecast", "✖ -32602"), before=conversation),
+    "traffic-120x40": Shot((120, 40), "<home>jj<tab>", ("wind NW", "✖ -32602"), before=conversation),
+    "traffic-detail-100x30": Shot(
+        (100, 30), "<home>jj<enter>jjjj", ("traceparent", "1 value hidden"), before=conversation
+    ),
+    "recording-120x40": Shot(
+        (120, 40), ":recording weather /method:tools/*<enter><home>jjjjjjjjj<tab>", ("Recording of weather",), scene=recorded
+    ),
     "preview-120x40": Shot((120, 40), "p" + "j" * 10, ("Why", "search-2 was killed")),
     "jump-80x24": Shot((80, 24), "<ctrl+o>", (" a browser",)),
     "help-120x40": Shot((120, 40), "?", ("Keys in Adapters",)),
 }
+
+
+TOUR = "tour-100x30"
+TOUR_STEPS = (  # what is typed, what must be seen by then, and for how many seconds it stands
+    ("", ("Adapters 14", "● live"), 2.4),
+    ("j", (), 0.25),
+    ("j", (), 0.25),
+    ("j", (), 0.5),
+    ("/", (), 0.6),
+    ("s", (), 0.3),
+    ("e", (), 0.3),
+    ("a", ("Adapters 1 of 14",), 0.9),
+    ("<enter>", ("/sea",), 0.5),
+    ("d", ("search-2 was killed",), 3.2),
+    ("q", ("Adapters 1 of 14",), 0.6),
+    ("x", ("X-ray of search", "search-2"), 1.6),
+    ("j", (), 0.25),
+    ("j", (), 0.25),
+    ("j", (), 1.2),
+    ("q", ("Adapters 1 of 14",), 0.5),
+    ("3", ("Sessions 80",), 1.8),
+    ("/", (), 0.4),
+    ("state:busy", ("of 80",), 1.2),
+    ("<enter>", (), 0.8),
+    (":", (), 0.4),
+    ("logs weather", (), 0.9),
+    ("<enter>", ("weather log", "live"), 2.2),
+    (":adapters<enter>", ("Adapters 1 of 14",), 0.5),
+    ("<esc>", ("Adapters 14",), 1.0),
+)
+
+
+async def tour() -> str:
+    """The SVG that moves."""
+    frames = []
+    async with deck_on(scenes.team(), size=(100, 30), theme="dark", context="prod-weu") as deck:
+        for keys, seen, seconds in TOUR_STEPS:
+            await deck.type(keys)
+            await deck.sees(*seen)
+            await _settle(deck)
+            frames.append(Frame(tidy(deck.app.export_screenshot(title="mcpdeck")), seconds))
+    return film(frames)
 
 
 async def take(shot: Shot) -> str:
@@ -241,9 +318,9 @@ async def _settle(deck: Driver) -> None:
 
 
 def main() -> None:
-    for name in sys.argv[1:] or SHOTS:
+    for name in sys.argv[1:] or (*SHOTS, TOUR):
         svg = FOLDER / f"{name}.svg"
-        svg.write_text(asyncio.run(take(SHOTS[name])))
+        svg.write_text(asyncio.run(tour() if name == TOUR else take(SHOTS[name])))
         to_png(svg, svg.with_suffix(".png"))
 
 
