@@ -246,7 +246,10 @@ SHOTS = {
         (100, 30), "<home>jj<enter>jjjj", ("traceparent", "1 value hidden"), before=conversation
     ),
     "recording-120x40": Shot(
-        (120, 40), ":recording weather /method:tools/*<enter><home>jjjjjjjjj<tab>", ("Recording of weather",), scene=recorded
+        (120, 40),
+        ":recording weather /method:tools/*<enter><home>jjjjjjjjj<tab>",
+        ("Recording of weather",),
+        scene=recorded,
     ),
     "preview-120x40": Shot((120, 40), "p" + "j" * 10, ("Why", "search-2 was killed")),
     "jump-80x24": Shot((80, 24), "<ctrl+o>", (" a browser",)),

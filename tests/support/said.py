@@ -74,9 +74,11 @@ FORECAST = {
 }  # fmt: skip
 
 
-def morning(adapter: str, session: str, *, at: datetime = NOW - timedelta(minutes=2)) -> Iterator[TrafficMessage]:
+def morning(
+    adapter: str, session: str, *, at: datetime = NOW - timedelta(minutes=2), number: int = 0
+) -> Iterator[TrafficMessage]:
     """What a client says who asks for two forecasts, one of which the server asks back about, and one that fails."""
-    talk = Conversation(adapter, session, at=at)
+    talk = Conversation(adapter, session, at=at, number=number)
     hello = talk.asks("initialize", params={
         "protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}},
         "clientInfo": {"name": "claude-code", "version": "2.1.4"}}, id=0)  # fmt: skip

@@ -72,10 +72,15 @@ class TrafficView(Place):
         yield TitleLine(classes="-first")
         yield TitleLine(classes="-last", id="traffic-toggles")
         with Horizontal(classes="split"):
-            yield TrafficTable(glyphs=self._glyphs, clock=self._clock, naming=self._who)
+            yield TrafficTable(glyphs=self._glyphs, clock=self._now, naming=self._who)
             with Vertical(classes="beside"):
-                yield ExchangePane(glyphs=self._glyphs, clock=self._clock, has_cursor=False)
+                yield ExchangePane(glyphs=self._glyphs, clock=self._now, has_cursor=False)
         yield Static(classes="empty", markup=False)
+
+    def _now(self) -> datetime:
+        """In a recording it is when the last of it was said: what waited for an answer then waits no longer."""
+        last = self._rows[-1].begun if self._rows and self.wish is not None and self.wish.recorded else None
+        return last.at if last is not None else self._clock()
 
     # What it offers
 
