@@ -32,6 +32,10 @@ class Seals:
     """Seals with the first key, opens with any. Raises ValueError on a key that is not 32 bytes, or on none."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
+        self.renew(keys)
+
+    def renew(self, keys: Sequence[bytes]) -> None:
+        """From now on with these. Raises ValueError."""
         if not keys or any(len(key) != KEY_BYTES for key in keys):
             raise ValueError(f"sealing needs one or more keys of {KEY_BYTES} bytes")
         self._ciphers = tuple(AESGCM(key) for key in keys)

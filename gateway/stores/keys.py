@@ -4,19 +4,25 @@ One key a line, base64: the first seals, all open. So rotation is a new line at 
 their worth until the old line goes.
 """
 
+import asyncio
 import base64
 import binascii
 import contextlib
+import logging
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from gateway.core.affinity import KEY_BYTES, new_key
 from gateway.core.errors import GatewayError
 
+PERIOD: Final = 5.0  # seconds between two looks at the file
 KEPT: Final = 2  # keys after a rotation: the new one, and the one that sealed the ids that clients hold
+
+
+log = logging.getLogger(__name__)
 
 
 def load_keys(path: Path) -> list[bytes]:
@@ -36,6 +42,31 @@ def rotate_keys(path: Path) -> list[bytes]:
     with _file_errors(path):
         _draft(path, keys).replace(path)
     return keys
+
+
+async def keep_keys(path: Path, renew: Callable[[Sequence[bytes]], None], *, period: float = PERIOD) -> None:
+    """Tells of the keys whenever the file has changed. Until cancelled; what can't be read changes nothing."""
+    seen = _stamp(path)
+    while True:
+        await asyncio.sleep(period)
+        stamp = _stamp(path)
+        if stamp in (seen, None):
+            continue
+        seen = stamp
+        try:
+            renew(_read(path))
+        except (GatewayError, OSError) as error:
+            log.warning("the sealing keys stay as they were: %s", error)
+        else:
+            log.info("%s has changed: session ids are sealed with its first key from now on", path)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
 
 
 def _read(path: Path) -> list[bytes]:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,8 +13,9 @@ import httpx
 import psutil
 import pytest
 
-from tests.support.gateways import Gateway, gateway
-from tests.support.programs import gone
+from tests.support.certificates import localhost_certificate, trusting
+from tests.support.gateways import ROLES, Gateway, gateway
+from tests.support.programs import PYTHON, gone, program
 from tests.support.sidecar_process import McpClient, scripted, text_of
 
 pytestmark = pytest.mark.timeout(300)
@@ -161,6 +163,33 @@ async def _slow_call(client: McpClient, url: str) -> int:
         own = McpClient(http, url)
         own.session = client.session
         return (await own.call("later", seconds=4)).status_code
+
+
+async def test_each_worker_serves_tls_and_http2_and_the_certificate_that_is_there_now(tmp_path: Path) -> None:
+    tls = localhost_certificate(tmp_path)
+    argv = [PYTHON, "-m", "gateway", "--bind", "127.0.0.1:0", "--data-dir", str(tmp_path / "data"), "--workers", "2"]
+    argv += ["--tls-certificate", str(tls.certfile), "--tls-key", str(tls.keyfile), "--dev-roles", ROLES]
+    async with program(argv) as running:
+        port = (await running.hear(r"mcpdeck gateway listening on https://127.0.0.1:(\d+)"))[1]
+        await _each_way(port, trusting(tls))
+        localhost_certificate(tmp_path)
+        running.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(60):
+            while sum("new connections get the certificate" in line for line in running.lines) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await _each_way(port, trusting(tls))
+        assert await running.stop() == 0
+
+
+async def _each_way(port: str, context: ssl.SSLContext) -> None:
+    """Management and the data plane, by both versions of HTTP, at every worker."""
+    for number in range(CONNECTIONS):
+        async with httpx.AsyncClient(verify=context, http2=number % 2 == 0, timeout=30) as http:
+            answer = await http.get(f"https://localhost:{port}/adapters")
+            assert (answer.status_code, answer.json()) == (200, [])
+            assert answer.http_version == ("HTTP/2" if number % 2 == 0 else "HTTP/1.1")
+            client = McpClient(http, f"https://localhost:{port}/adapters/none/mcp")
+            assert (await client.initialize()).status_code == 404
 
 
 async def test_workers_do_not_outlive_their_parent(tmp_path: Path) -> None:

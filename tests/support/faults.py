@@ -238,13 +238,18 @@ async def killed_gateway(rig: Rig) -> Seen:
 
 
 async def rotated(rig: Rig) -> Seen:
-    """The sealing keys rotate, and a gateway with the new ones takes over; ids from before are still opened."""
-    rotate_keys(rig.folder / "data" / "seal.keys")
+    """The sealing keys rotate while calls go on; ids from before are still opened, also by the next gateway."""
+    during = Counter[str]()
+    async with asyncio.TaskGroup() as tasks:
+        rotate_keys(rig.folder / "data" / "seal.keys")
+        heard = tasks.create_task(rig.house.program.hear("session ids are sealed with its first key"))
+        while not heard.done():
+            during += await _after(rig)
+    fresh = Counter("ok" if each else "lost" for each in await rig.each(rig._open, range(min(50, rig.wanted))))
     await rig.stop_gateway(signal.SIGTERM)
     await rig.start_gateway()
     await rig.ready()
-    fresh = Counter("ok" if each else "lost" for each in await rig.each(rig._open, range(min(50, rig.wanted))))
-    return Seen("sealing keys rotated", fresh, Counter(), await _after(rig))
+    return Seen("sealing keys rotated under load", fresh, during, await _after(rig))
 
 
 async def _after(rig: Rig) -> Counter[str]:

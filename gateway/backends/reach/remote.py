@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import hashlib
 import ipaddress
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, assert_never
@@ -28,6 +29,8 @@ from gateway.core.ports import Tokens
 from gateway.core.routes import Endpoint
 from gateway.wire.names import AdapterName, PrincipalId, instance_name
 from gateway.wire.resources import AdapterSpec, Phase, SecretReference
+
+log = logging.getLogger(__name__)
 
 type SecretValues = Callable[[Mapping[str, SecretReference]], Awaitable[dict[str, str]]]  # raises CannotStart
 type Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -162,17 +165,22 @@ class Remote:
             raise CannotStart("NoAccessToken", error.detail or error.title) from error
 
     async def _endpoint(self, spec: AdapterSpec) -> Endpoint:
-        """With the address that was used before, as long as the name still has it. Raises CannotStart."""
+        """With the address that was used before, as long as the name still has it, or has none that can be had.
+
+        Raises CannotStart.
+        """
         parts = urlsplit(spec.url)
+        known = self._seen.endpoint.host if self._seen is not None and self._seen.endpoint is not None else ""
         try:
             addresses = await addresses_of(parts, self._egress, self._resolve, seconds=self._patience.resolve)
         except OutOfBounds as problem:
             raise CannotStart("NotAllowed", str(problem)) from problem
         except (OSError, UnicodeError, TimeoutError) as error:
-            raise CannotStart(
-                "NameNotResolved", f"{parts.hostname} has no address: {str(error) or 'no answer'}"
-            ) from error
-        known = self._seen.endpoint.host if self._seen is not None and self._seen.endpoint is not None else ""
+            sentence = f"{parts.hostname} has no address: {str(error) or 'no answer'}"
+            if not known:
+                raise CannotStart("NameNotResolved", sentence) from error
+            log.warning("%s; %s goes on with the last one, %s", sentence, self._instance, known)
+            addresses = [known]
         host = known if known in addresses and not self._tried else addresses[self._tried % len(addresses)]
         query = f"?{parts.query}" if parts.query else ""
         return Endpoint(

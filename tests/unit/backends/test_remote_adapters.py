@@ -303,6 +303,29 @@ async def test_a_name_that_nobody_knows_is_said() -> None:
     )
 
 
+async def test_name_server_that_is_gone_changes_nothing_for_who_had_an_address() -> None:
+    is_there = True
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        if not is_there:
+            looked.set()
+            raise OSError("Temporary failure in name resolution")
+        return ["127.0.0.1"]
+
+    looked = asyncio.Event()
+    async with answering(mcp_server) as server:
+        url = f"http://crm.example:{server.port}/mcp"
+        async with watched(spec(url), resolve) as watch:
+            first = await watch.ready()
+            is_there, before = False, len(server.asked)
+            watch.remote.want(spec(url), is_renewed=True)
+            await looked.wait()
+            async with asyncio.timeout(30):
+                while len(server.asked) == before:  # noqa: ASYNC110 - its list raises no event
+                    await asyncio.sleep(0)
+            assert (await watch.ready()).endpoint == first.endpoint
+
+
 async def test_another_url_is_another_instance_at_once() -> None:
     async with answering(mcp_server) as server, watched(spec(f"http://127.0.0.1:{server.port}/mcp")) as watch:
         first = await watch.ready()

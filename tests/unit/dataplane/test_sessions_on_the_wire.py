@@ -1,8 +1,7 @@
 """Which instance serves which session, seen from a client's socket."""
 
-import time
-
 import base64
+import time
 
 import msgspec
 import pytest
