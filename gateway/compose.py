@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from gateway.dataplane.pipeline import Pipeline
 from gateway.services.adapters import Adapters
 from gateway.services.audit import open_audit
 from gateway.services.events import Hub
+from gateway.services.homes import Homes
 from gateway.services.logs import Logs, open_logs
 from gateway.services.policies import Policies
 from gateway.services.reconcile import Reconciler
@@ -45,7 +46,7 @@ from gateway.services.witness import Witness
 from gateway.services.workloads import workloads
 from gateway.settings import BackendKind, Misconfigured, Settings
 from gateway.stores.configured import Sharing, sharing
-from gateway.stores.keys import load_keys
+from gateway.stores.keys import keep_keys, load_keys
 from gateway.stores.kinds import POLICIES, TOOLS, TOOLSETS
 from gateway.stores.kubernetes import stores
 from gateway.stores.sqlite import open_sqlite
@@ -135,11 +136,14 @@ async def opened(
         held.sessions = sessions = Sessions(routes, backend, hub=hub, audit=audit, tokens=tokens)
         traffic = Traffic(routes, sessions)
         logs = await enter(open_logs(backend))
-        sealer = Sealer(keys)
+        sealer, seals = Sealer(keys), Seals(keys)
         witness = Witness(audit)
         router = Router(routes, sealer, witness=witness, budget=settings.token_budget)
         lead = Lead(routes, sessions, audit, is_weighed=lambda: router.has_policies)
+        home, homes = "", None
         if shares is not None and shared is not None:
+            home = f"{shares.replica_url}#{shared.name}"
+            homes = Homes(shared, home)
             sessions.share(shared)
             traffic.share(shared)
             router.share(shared, is_strict=shares.is_strict)
@@ -164,7 +168,7 @@ async def opened(
                 authenticator,
                 sessions,
                 sealer,
-                seals=Seals(keys),
+                seals=seals,
                 hosts=hosts,
                 tools=router,
                 witness=witness,
@@ -173,6 +177,8 @@ async def opened(
                 challenge=identified.challenge,
                 scheme="https" if settings.tls_certificate else "http",
                 bounds=bounds_of(settings),
+                home=home,
+                homes=homes,
             )
         )
         traffic.join(pipeline.tapped)
@@ -219,6 +225,9 @@ async def opened(
                 tasks.create_task(reconciler.run(), name="reconcile"),
                 tasks.create_task(registry.run(), name="read what is registered"),
                 tasks.create_task(sessions.run(), name="let idle sessions go"),
+                tasks.create_task(
+                    keep_keys(folder / "seal.keys", partial(_renew, sealer, seals)), name="keep the keys"
+                ),
             ]
             if shared is not None:
                 running.append(tasks.create_task(shared.run(), name="redis: what replicas share"))
@@ -241,7 +250,7 @@ async def following(
     _make_private(settings)
     keys = load_keys(settings.data_dir / "seal.keys")
     identified = trusted(settings, variables, keys)
-    routes, entries = Routes(), Entries()
+    routes, entries, sealer = Routes(), Entries(), Sealer(keys)
     sessions = Reporting(routes, entries)
     async with Onward(meeting) as onward, AsyncExitStack() as stack:
         distant = Distant()
@@ -250,7 +259,7 @@ async def following(
                 routes,
                 identified.authenticator,
                 sessions,
-                Sealer(keys),
+                sealer,
                 hosts=_hosts(settings, identified.public_url),
                 tools=distant,
                 witness=Witness(entries),
@@ -270,11 +279,17 @@ async def following(
             running = [
                 tasks.create_task(link.run(), name="follow the lead"),
                 tasks.create_task(sessions.run(), name="let idle sessions go"),
+                tasks.create_task(keep_keys(settings.data_dir / "seal.keys", sealer.renew), name="keep the keys"),
             ]
             await link.has_routes.wait()
             yield House(pipeline, None, lambda: None, onward=onward)
             for task in running:
                 task.cancel()
+
+
+def _renew(sealer: Sealer, seals: Seals, keys: Sequence[bytes]) -> None:
+    sealer.renew(keys)
+    seals.renew(keys)
 
 
 class Distant:

@@ -4,8 +4,11 @@ Holds the bridges' state, one set per adapter, and lets go of what nobody uses. 
 """
 
 import itertools
+import secrets
 from collections.abc import Callable
 from typing import Final
+
+from msgspec import Raw
 
 from gateway.bridge.channel import Channel, Channelled, Machine
 from gateway.bridge.decision import Way
@@ -18,7 +21,7 @@ from gateway.bridge.legacy_session import Connect
 from gateway.bridge.modern_call import Parked, refuse_state
 from gateway.bridge.opening import Opening
 from gateway.bridge.same_era import SameEra
-from gateway.bridge.sealing import Sealed, Seals
+from gateway.bridge.sealing import Sealed, Seals, is_sealed_here
 from gateway.bridge.sides import Answer, Header, Server
 from gateway.core import affinity, inbound
 from gateway.core.access import Principal
@@ -33,13 +36,14 @@ from gateway.wire import envelope, jsonrpc, mcp
 from gateway.wire.envelope import Message, Unreadable
 from gateway.wire.http1 import Request
 from gateway.wire.mcp import Era
-from gateway.wire.names import AdapterName
+from gateway.wire.names import AdapterName, PrincipalId
 from gateway.wire.validation import ModernNotification, Refusal, examine
 
 RELAYED_IDLE: Final = 360  # ticks without a call or a stream after which a session with an HTTP+SSE server ends
 _BATCHED: Final = "2025-03-26"  # the one version with batches
 _OURS: Final = frozenset({b"accept", b"content-type", b"host", mcp.LAST_EVENT_ID_HEADER})  # and all of MCP's
 _MCP_PREFIX: Final = b"mcp-"
+_STATE: Final = b'"requestState"'
 
 
 class Relayed(Sealed, frozen=True, array_like=True, kw_only=True):
@@ -50,19 +54,37 @@ class Relayed(Sealed, frozen=True, array_like=True, kw_only=True):
 
 
 class Bridges:
-    """home: this replica's address, where others can forward to; "" where there is but one."""
+    """home: this replica's address, where others can forward to, and a mark of this process behind `#`.
+
+    Of the process, since what was held by one that is gone is not what the next one holds under the same number.
+    """
 
     def __init__(
         self, plane: Plane, routes: Routes, seals: Seals, *, clock: Callable[[], float], home: str = ""
     ) -> None:
         self.deadline = 0.0
         self._plane, self._routes, self._seals = plane, routes, seals
-        self._clock, self._home = clock, home
+        self._clock, self._home = clock, home or f"#{secrets.token_hex(8)}"
         self._clients: dict[AdapterName, LegacyClients] = {}
         self._servers: dict[AdapterName, LegacyServers] = {}
         self._channels: dict[int, Channel] = {}
         self._relayed: dict[int, SameEra] = {}
         self._numbers = itertools.count(1)
+
+    def home_of(self, request: Request, name: AdapterName, principal: PrincipalId) -> str:
+        """The replica that holds what a request is about; "" where it is this one, or any will do."""
+        found: Channelled | Relayed | Kept | Parked | None = None
+        now = self._clock()
+        if request.path.endswith(MESSAGES):
+            found = self._seals.open(Channelled, session_in(request.query) or b"", name, principal, now=now)
+        elif is_sealed_here(session := request.header(mcp.SESSION_HEADER)):
+            found = self._seals.open(Relayed, session or b"", name, principal, now=now) or self._seals.open(
+                Kept, session or b"", name, principal, now=now
+            )
+        elif _STATE in request.body and not isinstance(message := envelope.parse(request.body), Unreadable):
+            state = envelope.text(envelope.members(message.get("params")).get("requestState", Raw())) or ""
+            found = self._seals.open(Parked, state.encode(errors="replace"), name, principal, now=now)
+        return found.home if found is not None and found.home != self._home else ""
 
     def serve(self, exchange: Exchange, target: Target, way: Way, session: bytes | None = None) -> None:
         """target: as for a request that passes. session: one of the bridge's own ids."""

@@ -27,6 +27,7 @@ from gateway.dataplane import replies
 from gateway.dataplane.bounds import NO_BOUNDS, Bounds
 from gateway.dataplane.bridged import Bridges
 from gateway.dataplane.deadlines import TICK, Deadlines
+from gateway.dataplane.forwarding import Forwards, Homes
 from gateway.dataplane.heads import is_lasting, session_in
 from gateway.dataplane.metrics import Counters
 from gateway.dataplane.pages import ForPages, is_preflight, preflight
@@ -58,7 +59,8 @@ class Pipeline:
     it. upstream_tls: whom to trust as https instances; the platform's store without it. tick: seconds, how exactly
     time-outs are kept. seals: what eras are bridged with; without it every request passes in its own. witness: is told
     of what reaches no adapter. bounds: how much one caller, or one adapter, may take at once.
-    elsewhere: who answers in this one's place what is more than passing bytes on.
+    elsewhere: who answers in this one's place what is more than passing bytes on. home, homes: this replica as others
+    reach it (see Bridges), and which others there are.
     """
 
     def __init__(
@@ -81,6 +83,8 @@ class Pipeline:
         tick: float = TICK,
         bounds: Bounds = NO_BOUNDS,
         elsewhere: Callable[[Exchange], None] | None = None,
+        home: str = "",
+        homes: Homes | None = None,
     ) -> None:
         self.counters = Counters()
         self.deadlines = Deadlines(tick)
@@ -99,7 +103,10 @@ class Pipeline:
             bounds=bounds,
         )
         self._standings = Standings(self._plane, routes, authenticator, clock=clock)
-        self._bridges = Bridges(self._plane, routes, seals, clock=clock) if seals is not None else None
+        self._bridges = Bridges(self._plane, routes, seals, clock=clock, home=home) if seals is not None else None
+        self._forwards: Forwards | None = None
+        if seals is not None and homes is not None:
+            self._forwards = Forwards(self._plane, seals, homes, clock=clock)
         self._routes, self._authenticator, self._hosts, self._tools = routes, authenticator, hosts, tools
         self._bound_elsewhere = _bound_elsewhere(challenge or Challenge())
         self._witness, self._clock, self._elsewhere = witness, clock, elsewhere
@@ -218,10 +225,28 @@ class Pipeline:
         route = self._routes.table.routes.get(adapter)
         if route is None or not access.may_read(principal, route.ownership):
             self._refuse(exchange, _no_adapter(adapter), principal=principal)
-        elif self._tools is None or is_ours or not self._is_weighed(exchange):
+        elif self._forwards is None or is_ours or not self._is_forwarded(exchange, principal, call, route):
+            self._weigh(exchange, principal, call, route, is_ours=is_ours)
+
+    def _is_forwarded(self, exchange: Exchange, principal: Principal, call: Modern | Legacy, route: Route) -> bool:
+        """To the replica that holds what it is about, which weighs it."""
+        bridges, forwards = self._bridges, self._forwards
+        if bridges is None or forwards is None:
+            return False
+        home = bridges.home_of(exchange.request, route.adapter, principal.id)
+        if not home or not forwards.can_reach(home, exchange.request, route, principal.id):
+            return False
+        otherwise = partial(self._weigh, exchange, principal, call, route, is_ours=False)
+        forwards.send(exchange, route, principal.id, home, otherwise)
+        return True
+
+    def _weigh(
+        self, exchange: Exchange, principal: Principal, call: Modern | Legacy, route: Route, *, is_ours: bool
+    ) -> None:
+        if self._tools is None or is_ours or not self._is_weighed(exchange):
             self._enter(exchange, principal, call, route)
         else:
-            self._tools.weigh(exchange, principal, adapter, call, partial(self._weighed, principal, call, route))
+            self._tools.weigh(exchange, principal, route.adapter, call, partial(self._weighed, principal, call, route))
 
     def _is_weighed(self, exchange: Exchange) -> bool:
         """Whether policies have a say. While there are none, no body is looked into."""

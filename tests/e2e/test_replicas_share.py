@@ -13,17 +13,19 @@ import msgspec
 import pytest
 
 from gateway.stores.keys import load_keys
-from gateway.wire import sse
+from gateway.wire import mcp, sse
+from gateway.wire.http1 import Exchange
 from tests.support.gateways import Gateway, gateway
 from tests.support.legacy_backend import LegacyBackend, legacy_backend
-from tests.support.mcp_backend import hang, tool
+from tests.support.mcp_backend import STREAM, hang, tool
 from tests.support.programs import Program
-from tests.support.redis import RedisServer, needs_redis
-from tests.support.sidecar_process import McpClient
+from tests.support.redis import RedisServer, free_port, needs_redis
+from tests.support.sidecar_process import McpClient, modern_meta
 
 pytestmark = [needs_redis, pytest.mark.timeout(180)]
 
 ADAPTER = "legacy"
+ELICIT = "elicitation/create"
 
 
 class Pair:
@@ -51,14 +53,23 @@ async def pair(data: Path, **variables: str) -> AsyncIterator[Pair]:
     async with (
         redis.running() as server,
         legacy_backend(tool("who"), tool("hang")) as backend,
-        gateway(data / "one", env=env) as one,
-        gateway(data / "two", env=env) as two,
+        reachable(data / "one", env) as one,
+        reachable(data / "two", env) as two,
     ):
         backend.behaviours["hang"] = hang
         for each in (one, two):
             await each.deploy(ADAPTER, url=backend.url)
             await until(partial(is_ready, each))
         yield Pair(one, two, redis, server, backend)
+
+
+@asynccontextmanager
+async def reachable(data: Path, env: dict[str, str]) -> AsyncIterator[Gateway]:
+    """By the other one as well, which has to know its port before it is there."""
+    port = free_port()
+    told = {**env, "MCPDECK_REPLICA_URL": f"http://127.0.0.1:{port}"}
+    async with gateway(data, bind=f"127.0.0.1:{port}", env=told) as house:
+        yield house
 
 
 async def until[Found](look: Callable[[], Awaitable[Found]]) -> Found:
@@ -263,3 +274,73 @@ async def test_limits_can_be_told_to_refuse_without_redis(tmp_path: Path) -> Non
         refused = await client.call("who")
         assert refused.status_code == 503
         assert "calls can't be counted now" in refused.text
+
+
+async def test_a_waiting_call_is_resumed_through_the_other_replica(tmp_path: Path) -> None:
+    """A 2026-07-28 client of a legacy server: the open call is in one replica, the client's answer comes to the other."""
+    asked: list[tuple[Exchange, dict[str, Any]]] = []
+
+    def ask(exchange: Exchange, message: dict[str, Any]) -> None:
+        asked.append((exchange, message))
+        exchange.start(200, [STREAM])
+        params = {"message": "who?", "requestedSchema": {"type": "object", "properties": {"name": {"type": "string"}}}}
+        exchange.write(
+            sse.encode(msgspec.json.encode({"jsonrpc": "2.0", "id": "q", "method": ELICIT, "params": params}))
+        )
+        exchange.flush()
+
+    async with pair(tmp_path) as both, httpx.AsyncClient(timeout=60) as http, asyncio.TaskGroup() as tasks:
+        both.backend.behaviours["who"] = ask
+        one, two = McpClient(http, both.one.mcp(ADAPTER)), McpClient(http, both.two.mcp(ADAPTER))
+        able: dict[str, Any] = {mcp.META_CLIENT_CAPABILITIES: {"elicitation": {"form": {}}}}
+        waits = message_of(await one.modern_call("who", meta=able))["result"]
+        assert waits["resultType"] == "input_required", waits
+        (name,) = waits["inputRequests"]
+        again = {
+            "name": "who",
+            "arguments": {},
+            "requestState": waits["requestState"],
+            "inputResponses": {name: {"action": "accept", "content": {"name": "Ada"}}},
+        }
+        retried = tasks.create_task(two.modern("tools/call", again | {"_meta": modern_meta() | able}))
+        (answered,) = await until(lambda: answers_to("q", both.backend))
+        assert answered["result"]["content"] == {"name": "Ada"}
+        exchange, message = asked[0]
+        result = {"content": [{"type": "text", "text": "hello Ada"}]}
+        exchange.write(sse.encode(msgspec.json.encode({"jsonrpc": "2.0", "id": message["id"], "result": result})))
+        exchange.finish()
+        assert message_of(await retried)["result"]["content"][0]["text"] == "hello Ada"
+
+
+async def answers_to(question: str, backend: LegacyBackend) -> list[dict[str, Any]]:
+    return [each for _, each in backend.posted if each.get("id") == question and "method" not in each]
+
+
+async def test_what_a_client_of_http_and_sse_posts_reaches_the_replica_with_its_stream(tmp_path: Path) -> None:
+    async with pair(tmp_path) as both, httpx.AsyncClient(timeout=30) as http:
+        decoder, place = sse.Decoder(), ""
+        async with http.stream("GET", f"{both.one.url}/adapters/{ADAPTER}/sse") as stream:
+            async for chunk in stream.aiter_bytes():
+                for event in decoder.feed(chunk):
+                    if event.event == "endpoint" and event.data:
+                        place = event.data.decode()
+                        url = httpx.URL(f"{both.two.url}/adapters/{ADAPTER}/sse").join(place)
+                        info = {"name": "old", "version": "1"}
+                        params = {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": info}
+                        message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+                        posted = await http.post(url, json=message)
+                        assert posted.status_code == 202, posted.text
+                    elif event.event == "message" and event.data:
+                        assert msgspec.json.decode(event.data)["result"]["serverInfo"]["name"] == "legacy"
+                        return
+            raise AssertionError(f"the stream ended; {place}")
+
+
+def message_of(answer: httpx.Response) -> dict[str, Any]:
+    """The response in a JSON answer or at the end of a stream."""
+    assert answer.status_code == 200, answer.text
+    if answer.headers["content-type"] == "application/json":
+        found: dict[str, Any] = answer.json()
+        return found
+    events = [each.data for each in sse.Decoder().feed(answer.content) if each.data]
+    return msgspec.json.decode(events[-1], type=dict[str, Any])

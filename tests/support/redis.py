@@ -13,11 +13,17 @@ REDIS = shutil.which("redis-server")
 needs_redis = pytest.mark.skipif(REDIS is None, reason="no redis-server on PATH")
 
 
+def free_port() -> int:
+    """For what must be told a port before it takes it. Nobody else has it, with some luck."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 class RedisServer:
     def __init__(self) -> None:
-        with socket.socket() as probe:  # redis-server has no port 0: it is told a free one, and told it again
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()  # redis-server has no port 0
 
     @property
     def url(self) -> str:
