@@ -161,7 +161,12 @@ async def opened(
             ),
         )
         registry = Registry(tool_store, toolset_store, ground.policies, offers=router, reconciler=reconciler, hub=hub)
-        router.on_change = registry.stir
+
+        def offers_changed() -> None:
+            registry.stir()
+            lead.publish()  # a policy may be the first, or have been the last
+
+        router.on_change = offers_changed
         pipeline = await enter(
             Pipeline(
                 routes,

@@ -1,8 +1,9 @@
 """/mcp for measuring, beside the adapter route in the same process: one adapter `stub`, the bench's stubs, all its tools.
 
-    python -m tests.bench.tools_bench [--port 8700] [--tools N]
+    python -m tests.bench.tools_bench [--port 8700] [--tools N] [--policy]
 
-With --tools that many more tools of 50 adapters that are not there are registered, to see what a long list costs.
+With --policy one of three rules is in force, none of which holds. With --tools that many more tools of 50 adapters that are
+not there are registered, to see what a long list costs.
 """
 
 import argparse
@@ -14,18 +15,27 @@ from gateway.bridge.sealing import Seals
 from gateway.core.affinity import Sealer, new_key
 from gateway.core.hosts import Hosts
 from gateway.core.routes import Routes
-from gateway.core.tools import DesiredTool, Registered
+from gateway.core.tools import DesiredPolicy, DesiredTool, Registered
 from gateway.dataplane.pipeline import Pipeline
 from gateway.server import listen, run, serve
 from gateway.toolrouter.router import Router
+from gateway.wire.policies import Effect, PolicySpec, Rule
 from gateway.wire.tools import ALL, ToolDefinition, ToolSpec
 from tests.bench.lane_bench import STUB, nothing, table
 from tests.support.accounts import CountingAccounts
 from tests.support.desired import THEN
 
 
-def registered(count: int) -> Registered:
-    return Registered((_desired(ToolSpec(name=STUB, adapter=STUB, tool_name=ALL)), *map(_server, range(count))))
+def registered(count: int, *, has_policy: bool = False) -> Registered:
+    tools = (_desired(ToolSpec(name=STUB, adapter=STUB, tool_name=ALL)), *map(_server, range(count)))
+    return Registered(tools, policies=(_policy(),) if has_policy else ())
+
+
+def _policy() -> DesiredPolicy:
+    conditions = ('"support" in principal.roles', 'has(args.page) && args.page == "home"', "has(args.amount)")
+    rules = [Rule(name=f"r{number}", when=when, effect=Effect.DENY) for number, when in enumerate(conditions)]
+    spec = PolicySpec(name="bench", rules=rules)
+    return DesiredPolicy(spec=spec, created_by="dev", created_at=THEN, last_updated_at=THEN)
 
 
 def _server(number: int) -> DesiredTool:
@@ -40,7 +50,7 @@ def _desired(spec: ToolSpec) -> DesiredTool:
     return DesiredTool(spec=spec, created_by="dev", created_at=THEN, last_updated_at=THEN)
 
 
-async def main(port: int, count: int) -> None:
+async def main(port: int, count: int, *, has_policy: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -50,7 +60,7 @@ async def main(port: int, count: int) -> None:
     accounts, hosts = CountingAccounts(), Hosts(is_loopback=True)
     pipeline = Pipeline(routes, DevAuthenticator(), accounts, sealer, seals=Seals(keys), hosts=hosts, tools=router)
     async with pipeline, router.serving(pipeline):
-        router.publish(registered(count))
+        router.publish(registered(count, has_policy=has_policy))
         await router.settled()
         await serve(listen("127.0.0.1", port), pipeline, nothing, stop=stop, on_stopping=router.stop)
 
@@ -59,5 +69,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8700)
     parser.add_argument("--tools", type=int, default=0)
+    parser.add_argument("--policy", action="store_true")
     given = parser.parse_args()
-    run(main(given.port, given.tools))
+    run(main(given.port, given.tools, has_policy=given.policy))

@@ -203,3 +203,23 @@ async def test_what_is_wrong_with_a_worker_ends_the_gateway_before_it_has_begun(
     with pytest.RaisesGroup(pytest.RaisesExc(AssertionError, match="no issuer says who they are")):
         async with gateway(tmp_path / "data", "--workers", "2", bind="0.0.0.0:0"):
             pass
+
+
+async def test_a_policy_holds_at_every_worker(tmp_path: Path) -> None:
+    async with several(tmp_path / "data") as (house, url):
+        client = await opened(url)
+        assert {(await fresh_call(client, url)).status_code for _ in range(CONNECTIONS)} == {200}
+        rules = [{"name": "r", "when": 'tool.name == "pid"', "effect": "deny", "reason": "not today"}]
+        answer = await house.client.post("/policies", json={"name": "p", "rules": rules})
+        assert answer.status_code == 201, answer.text
+        async with asyncio.timeout(30):  # other workers hear of it a moment later
+            while not all([is_denied(await fresh_call(client, url)) for _ in range(CONNECTIONS)]):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert (await house.client.delete("/policies/p")).status_code == 204
+        async with asyncio.timeout(30):
+            while any([is_denied(await fresh_call(client, url)) for _ in range(CONNECTIONS)]):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+
+def is_denied(answer: httpx.Response) -> bool:
+    return "not today" in text_of(answer.json())
