@@ -21,6 +21,7 @@ from mcpdeck.config.contexts import Context, Contexts  # noqa: E402
 from mcpdeck.config.running import Running  # noqa: E402
 from mcpdeck.errors import Unreachable  # noqa: E402
 from mcpdeck.model.findings import TITLES, Finding, Outcome  # noqa: E402
+from mcpdeck.model.playground import Stage  # noqa: E402
 from mcpdeck.model.pulse import parse_metrics  # noqa: E402
 from mcpdeck.model.state import PulseTaken, SessionsListed  # noqa: E402
 from mcpdeck.tui.identity import SignedIn  # noqa: E402
@@ -30,6 +31,7 @@ from tests.support import said, scenes  # noqa: E402
 from tests.support.deck import Driver, deck_on  # noqa: E402
 from tests.support.fake_gateway import NOW, Fault, Scene, stored  # noqa: E402
 from tests.support.identity import FakeIdentity  # noqa: E402
+from tests.support.tool_scenes import Indexing, tooling  # noqa: E402
 
 LATENCY = 0.012
 CODE = "Open https://microsoft.com/devicelogin and enter the code F7QK-4XTB"
@@ -175,6 +177,48 @@ def recorded() -> Scene:
     return scene
 
 
+async def a_question(deck: Driver) -> None:
+    """A tool was called, and wants to know who pays."""
+    view = deck.app.playground_view
+    view.fill("/mcp", "tools/call", {"name": "book_room", "arguments": {"room": "Sky", "people": 12, "floor": "roof"}})
+    await deck.type("6")
+    await deck.until(lambda: view.peer is not None and view.draft.entries.get("room") == "Sky")
+    await deck.type("<ctrl+j>")
+    await deck.until(lambda: view.questions)
+    deck.app.clear_notifications()
+
+
+async def a_call(deck: Driver) -> None:
+    """It was answered, and has booked."""
+    await a_question(deck)
+    [question] = deck.app.playground_view.questions
+    question.answer.set_result({"action": "accept", "content": {"cost_centre": "4711", "agreed": True}})
+    view = deck.app.playground_view
+    await deck.until(lambda: view.run is not None and view.run.stage is Stage.DONE)
+    if view.run is not None:
+        view.run = replace(view.run, seconds=4.21)
+    view.draw()
+
+
+def tooling_at_work() -> Scene:
+    """A tool that takes its time."""
+    scene = tooling()
+    scene.servers["/mcp"].flows["reindex"] = Indexing()
+    return scene
+
+
+async def a_long_call(deck: Driver) -> None:
+    """It has come to the second of five shelves."""
+    view = deck.app.playground_view
+    view.fill("/mcp", "tools/call", {"name": "reindex", "arguments": {"collection": "minutes"}})
+    await deck.type("6")
+    await deck.until(lambda: view.peer is not None and view.subject.name == "reindex")
+    await deck.type("<ctrl+j>")
+    await deck.until(lambda: view.run is not None and view.run.heard)
+    view.began = asyncio.get_running_loop().time() + 100  # so that it shows no seconds
+    view.draw()
+
+
 async def deeds(deck: Driver) -> None:
     """A few things done, one of them refused."""
     deck.gateway.fail("POST", "/adapters/time/restart", Fault(403, "restarts of time are the platform team's"))
@@ -197,6 +241,13 @@ SHOTS = {
     "adapters-120x40": Shot((120, 40), "jjjj", ("weather", "● live")),
     "adapters-light-120x40": Shot(
         (120, 40), "/status:ready sessions:>2<enter>jj", ("weather", "● live"), theme="light"
+    ),
+    "tools-120x40": Shot((120, 40), "2jjjj", ("Quarantined", "Drifted"), scene=tooling),
+    "tools-80x24": Shot((80, 24), "2jj", ("Quarantined",), scene=tooling),
+    "playground-120x40": Shot((120, 40), "", ("Sky is yours.",), scene=tooling, before=a_call),
+    "playground-80x24": Shot((80, 24), "", ("2 of 5",), scene=tooling_at_work, before=a_long_call),
+    "elicitation-120x40": Shot(
+        (120, 40), "A4711<tab><space>", ("mcpdeck asks", "[x] yes"), scene=tooling, before=a_question
     ),
     "sessions-80x24": Shot((80, 24), ":sessions<enter>jj", ("Sessions 80",)),
     "sessions-120x40": Shot((120, 40), ":sessions /era:legacy status:busy<enter>jj", ("Sessions 11 of 80",)),

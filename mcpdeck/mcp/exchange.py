@@ -8,7 +8,7 @@ import httpx
 import msgspec
 
 from gateway.wire import mcp, sse
-from gateway.wire.problems import Problem
+from gateway.wire.problems import MEDIA_TYPE, Problem
 from mcpdeck.client import translated
 from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.model.plain import decode, plain
@@ -105,10 +105,23 @@ def refusal(answer: httpx.Response) -> Exception:
     except msgspec.DecodeError:
         error = None
     if not isinstance(error, dict):
+        if (told := _problem(answer)) is not None:
+            return Refused(answer.status_code, f"{told} ({answer.status_code})")
         excerpt = plain(" ".join(answer.text.split()))[:_EXCERPT]
         sentence = f"{answer.request.method} {answer.request.url} gave {answer.status_code}"
         return Refused(answer.status_code, sentence + (f": {excerpt}" if excerpt else ""))
     return error_of(error, status=answer.status_code)
+
+
+def _problem(answer: httpx.Response) -> str | None:
+    """What a problem of RFC 9457 says; None if it is none."""
+    if not answer.headers.get("content-type", "").startswith(MEDIA_TYPE):
+        return None
+    try:
+        told = decode(answer.content, Problem)
+    except msgspec.DecodeError:
+        return None
+    return told.detail or told.title
 
 
 def error_of(error: Mapping[str, Any], *, status: int = 200) -> Exception:

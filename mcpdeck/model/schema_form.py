@@ -72,7 +72,7 @@ def _field(name: str, member: Any, root: Mapping[str, Any], *, required: bool) -
     types = _types(schema)
     options = tuple(_options(schema))
     default = schema.get("default", msgspec.UNSET)
-    kind = _kind(types, options, is_sure=required or isinstance(default, bool))
+    kind = _kind(types, options, is_sure=required)
     if kind is Kind.CHOICE and not options:
         options = (Option("true", "true"), Option("false", "false"))
     if kind is Kind.CHOICE and nullable and NULL not in {option.value for option in options}:

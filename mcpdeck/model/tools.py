@@ -211,7 +211,7 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[ToolRow]:
             order=lambda row: (row.is_offered, sign_of(row).word),
         ),
         Column(
-            id="hints", title="SAYS IT IS", minimum=9, maximum=32, priority=4,
+            id="hints", title="SAYS IT IS", minimum=18, maximum=32, priority=4,
             cell=hints_cell,
             order=lambda row: hints(row.offer.annotations) if row.offer else "",
         ),

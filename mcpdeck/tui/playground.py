@@ -161,6 +161,8 @@ def _failed(run: Run | None, error: Exception, began: float) -> Run | None:
             advice = {401: "\nL signs in.", 403: "\nAsk for a role that may.", 429: "\nIt is too much at once."}
             more = advice.get(error.problem.status, "")
             return _over(run, Stage.BROKEN, began=began, told=f"{error}{more}")
+        case Refused(status=403):
+            return _over(run, Stage.BROKEN, began=began, told=f"{error}\nAsk for a role that may.")
         case Refused() | Unreachable():
             return _over(run, Stage.BROKEN, began=began, told=str(error))
         case _:

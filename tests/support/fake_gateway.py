@@ -16,8 +16,11 @@ import msgspec
 
 from gateway.wire import sse
 from gateway.wire.audit import AuditRecord
+from gateway.wire.policies import ApprovalDecision, PendingApproval
 from gateway.wire.problems import MEDIA_TYPE, Problem
 from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, ChangeEvent, LiveSession, WhoAmI, problems_of
+from gateway.wire.tools import OfferedTool, Tool, Toolset, ToolSpec
+from gateway.wire.tools import problems_of as problems_of_tool
 from gateway.wire.traffic import DROPPED, END, JSONL, MESSAGE, Dropped, Ended, TrafficMessage
 from tests.support.fake_mcp import FakeMcp
 
@@ -58,6 +61,10 @@ class Scene:
     checks: dict[str, str] = field(default_factory=dict)  # of /readyz: why not, empty when well
     audit: list[AuditRecord] = field(default_factory=list)  # the newest first
     recordings: dict[str, list[TrafficMessage]] = field(default_factory=dict)
+    offers: list[OfferedTool] = field(default_factory=list)
+    tools: dict[str, Tool] = field(default_factory=dict)
+    toolsets: list[Toolset] = field(default_factory=list)
+    approvals: list[PendingApproval] = field(default_factory=list)
     metrics: list[str] = field(default_factory=list)  # one for each time it is asked; the last stays
 
 
@@ -380,16 +387,75 @@ class FakeGateway:
         is_ready = not any(self.scene.checks.values())
         _json(writer, 200 if is_ready else 503, {"status": "ready" if is_ready else "not ready", "checks": checks})
 
+    async def _offers(self, _request: Request, writer: asyncio.StreamWriter) -> None:
+        _json(writer, 200, self.scene.offers)
+
+    async def _tools(self, _request: Request, writer: asyncio.StreamWriter) -> None:
+        _json(writer, 200, list(self.scene.tools.values()))
+
+    async def _register(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        spec = msgspec.json.decode(request.body, type=ToolSpec)
+        if errors := problems_of_tool(spec):
+            return _problem(writer, 400, "the tool is not valid", errors=errors)
+        if request.method == "POST" and spec.name in self.scene.tools:
+            return _problem(writer, 409, f"a tool {spec.name!r} exists")
+        self.scene.tools[spec.name] = stored_tool(spec, owner=self.scene.whoami.id)
+        return _json(writer, 201, self.scene.tools[spec.name])
+
+    async def _patch_tool(self, request: Request, writer: asyncio.StreamWriter, name: str) -> None:
+        merge = msgspec.json.decode(request.body)
+        locked = {key: value for key, value in (merge.get("locked") or {}).items() if value is not None}
+        self.scene.tools[name] = msgspec.structs.replace(self.scene.tools[name], locked=locked)
+        self.scene.offers = [
+            msgspec.structs.replace(each, drift="") if each.tool == name else each for each in self.scene.offers
+        ]
+        _json(writer, 200, self.scene.tools[name])
+
+    async def _delete_tool(self, _request: Request, writer: asyncio.StreamWriter, name: str) -> None:
+        if self.scene.tools.pop(name, None) is None:
+            return _problem(writer, 404, f"no tool {name!r}")
+        self.scene.offers = [each for each in self.scene.offers if each.tool != name]
+        return _respond(writer, 204, b"", "text/plain")
+
+    async def _toolsets(self, _request: Request, writer: asyncio.StreamWriter) -> None:
+        _json(writer, 200, self.scene.toolsets)
+
+    async def _approvals(self, _request: Request, writer: asyncio.StreamWriter) -> None:
+        _json(writer, 200, self.scene.approvals)
+
+    async def _decide(self, request: Request, writer: asyncio.StreamWriter, approval_id: str) -> None:
+        decision = msgspec.json.decode(request.body, type=ApprovalDecision)
+        held = next((each for each in self.scene.approvals if each.id == approval_id), None)
+        if held is None or held.digest != decision.digest:
+            return _problem(writer, 409, "it is not what you have seen")
+        self.scene.approvals.remove(held)
+        return _json(writer, 200, held)
+
+    async def _own_mcp(self, request: Request, writer: asyncio.StreamWriter, name: str = "") -> None:
+        await self._mcp(request, writer, f"/mcp/{name}" if name else "/mcp")
+
     async def _mcp(self, request: Request, writer: asyncio.StreamWriter, name: str) -> None:
         server = self.scene.servers.get(name)
         if server is None:
             return _problem(writer, 404, f"no adapter {name!r}")
         if request.method == "DELETE":
             return _respond(writer, 204, b"", "text/plain")
-        status, body = server.respond(msgspec.json.decode(request.body), request.headers)
+        message = msgspec.json.decode(request.body)
+        flow = server.flows.get((message.get("params") or {}).get("name", ""))
+        if message.get("method") == "tools/call" and flow is not None:
+            server.called.append(dict(message["params"]))
+            return await self._flow(writer, flow(message))
+        status, body = server.respond(message, request.headers)
         if body is None:
             return _respond(writer, status, b"", "text/plain")
         return _json(writer, status, body)
+
+    async def _flow(self, writer: asyncio.StreamWriter, messages: AsyncIterator[dict[str, Any]]) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        async for each in messages:
+            _chunk(writer, sse.encode(msgspec.json.encode(each)))
+            await writer.drain()
+        writer.write(b"0\r\n\r\n")
 
     async def _follow_events(self, request: Request, writer: asyncio.StreamWriter) -> None:
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -453,9 +519,35 @@ _ROUTES: dict[tuple[str, str], _Answer] = {
     ("DELETE", f"/sessions/live/{_NAME}"): FakeGateway._end_session,
     ("GET", "/events"): FakeGateway._follow_events,
     ("GET", "/readyz"): FakeGateway._readyz,
+    ("GET", "/offers"): FakeGateway._offers,
+    ("GET", "/tools"): FakeGateway._tools,
+    ("POST", "/tools"): FakeGateway._register,
+    ("PUT", f"/tools/{_NAME}"): lambda self, request, writer, _name: self._register(request, writer),
+    ("PATCH", f"/tools/{_NAME}"): FakeGateway._patch_tool,
+    ("DELETE", f"/tools/{_NAME}"): FakeGateway._delete_tool,
+    ("GET", "/toolsets"): FakeGateway._toolsets,
+    ("GET", "/approvals"): FakeGateway._approvals,
+    ("POST", f"/approvals/{_NAME}"): FakeGateway._decide,
+    ("POST", "/mcp"): FakeGateway._own_mcp,
+    ("DELETE", "/mcp"): FakeGateway._own_mcp,
+    ("POST", f"/mcp/{_NAME}"): FakeGateway._own_mcp,
+    ("DELETE", f"/mcp/{_NAME}"): FakeGateway._own_mcp,
     ("POST", f"/adapters/{_NAME}/mcp"): FakeGateway._mcp,
     ("DELETE", f"/adapters/{_NAME}/mcp"): FakeGateway._mcp,
 }
+
+
+def stored_tool(spec: ToolSpec, *, owner: str, created_at: datetime = NOW) -> Tool:
+    """A registration as the gateway returns it."""
+    fields: dict[str, Any] = {name: getattr(spec, name) for name in ToolSpec.__struct_fields__}
+    more: dict[str, Any] = {
+        "id": spec.name,
+        "created_by": owner,
+        "created_at": created_at,
+        "last_updated_at": created_at,
+        "etag": '"1"',
+    }
+    return Tool(**fields, **more)
 
 
 def stored(spec: AdapterSpec, *, owner: str, created_at: datetime = NOW, revision: int = 1) -> Adapter:

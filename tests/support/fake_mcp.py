@@ -1,6 +1,6 @@
 """An MCP server as a function, of one era or both: tools that a scene names, answers that it gives. No sockets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,10 @@ def echo(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": f"{name}: {dict(arguments)}"}]}
 
 
+type Flow = Callable[[Mapping[str, Any]], AsyncIterator[dict[str, Any]]]
+"""The messages that answer one tools/call, the result last."""
+
+
 @dataclass
 class FakeMcp:
     """`eras` is what it speaks: legacy, modern. `called` keeps every tools/call."""
@@ -23,6 +27,8 @@ class FakeMcp:
     answer: Callable[[str, Mapping[str, Any]], dict[str, Any]] = echo
     called: list[dict[str, Any]] = field(default_factory=list)
     results: dict[str, dict[str, Any]] = field(default_factory=dict)  # of other methods
+    flows: dict[str, "Flow"] = field(default_factory=dict)  # tools whose answer is a stream
+    capabilities: dict[str, Any] = field(default_factory=lambda: {"tools": {}})
 
     def respond(self, message: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[int, dict[str, Any] | None]:
         """Status and body; no body for a notification."""
@@ -39,11 +45,11 @@ class FakeMcp:
                 result: dict[str, Any] = {
                     "protocolVersion": LEGACY,
                     "serverInfo": server,
-                    "capabilities": {"tools": {}},
+                    "capabilities": self.capabilities,
                 }
             case "server/discover":
                 meta = {"io.modelcontextprotocol/serverInfo": {"name": self.name, "version": "1.0"}}
-                result = {"supportedVersions": [MODERN], "capabilities": {"tools": {}}, "_meta": meta}
+                result = {"supportedVersions": [MODERN], "capabilities": self.capabilities, "_meta": meta}
             case "tools/list":
                 result = {"tools": self.tools}
             case "tools/call":

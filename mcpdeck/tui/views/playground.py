@@ -21,7 +21,7 @@ from mcpdeck.model.schema_form import Field, arguments_of, blank, entries_of, ex
 from mcpdeck.model.shell import Part
 from mcpdeck.model.state import State
 from mcpdeck.model.table import Sort
-from mcpdeck.model.words import Glyphs, Tone
+from mcpdeck.model.words import Cell, Glyphs, Tone
 from mcpdeck.traffic.payload import FoldLine, foldable
 from mcpdeck.tui.bindings import bindings_of
 from mcpdeck.tui.views.place import Place, titled
@@ -481,7 +481,7 @@ class PlaygroundView(Place):
         run = self.run
         head = [Part(" Result", Tone.STRONG)]
         if run is not None and run.stage is Stage.RUNNING:
-            seconds = asyncio.get_running_loop().time() - self.began
+            seconds = max(0.0, asyncio.get_running_loop().time() - self.began)
             head.append(Part(f"  {seconds:.0f}s", Tone.BUSY))
             head.append(Part("  ctrl+x cancels", Tone.DIM, "call.cancel"))
         if self.questions:
@@ -493,7 +493,8 @@ class PlaygroundView(Place):
         if run is None:
             lines = [FoldLine(tuple(cells)) for cells in playground.welcome()]
         else:
-            lines = list(playground.lines(run, self._glyphs, self._folded))
+            asked = [FoldLine((Cell(question.sentence, Tone.WARN),)) for question in self.questions]
+            lines = [*asked, *playground.lines(run, self._glyphs, self._folded)]
         width = self.outcome.scrollable_content_region.width
         self.outcome.show([piece for line in lines for piece in playground.wrapped(line, width)], is_new=is_new)
 

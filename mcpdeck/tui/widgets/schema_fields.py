@@ -78,9 +78,10 @@ class SchemaFields(VerticalScroll):
         error = self._errors[field.name]
         error.display = False
         mark = "* " if field.required else "  "
-        label = Label(f"{mark}{field.label if self._titled else one_line(field.name)}", classes="schema-label", markup=False)
+        called = field.label if self._titled else one_line(field.name)
+        label = Label(f"{mark}{called}", classes="schema-label", markup=False)
         row = Horizontal(label, self._controls[field.name], classes="field-row")
-        told = " ".join(filter(None, [field.description[:LONGEST_TOLD]]))
+        told = field.description[:LONGEST_TOLD]
         more = [Label(told, classes="schema-told", markup=False)] if told else []
         return Vertical(row, *more, error, classes="schema-field")
 
