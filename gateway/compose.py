@@ -139,14 +139,15 @@ async def opened(
         sealer, seals = Sealer(keys), Seals(keys)
         witness = Witness(audit)
         router = Router(routes, sealer, witness=witness, budget=settings.token_budget)
-        lead = Lead(routes, sessions, audit, is_weighed=lambda: router.has_policies)
-        home, homes = "", None
-        if shares is not None and shared is not None:
-            home = f"{shares.replica_url}#{shared.name}"
-            homes = Homes(shared, home)
-            sessions.share(shared)
-            traffic.share(shared)
-            router.share(shared, is_strict=shares.is_strict)
+        lead = Lead(
+            routes,
+            sessions,
+            audit,
+            is_weighed=lambda: router.has_policies,
+            listened=lambda: traffic.listened,
+        )
+        traffic.on_turn = lead.publish
+        together = _share(shares, shared, sessions, traffic, router) if shares and shared else {}
         reconciler = Reconciler(
             workloads(store, tool_store),
             backend,
@@ -182,8 +183,7 @@ async def opened(
                 challenge=identified.challenge,
                 scheme="https" if settings.tls_certificate else "http",
                 bounds=bounds_of(settings),
-                home=home,
-                homes=homes,
+                **together,
             )
         )
         traffic.join(pipeline.tapped)
@@ -231,7 +231,7 @@ async def opened(
                 tasks.create_task(registry.run(), name="read what is registered"),
                 tasks.create_task(sessions.run(), name="let idle sessions go"),
                 tasks.create_task(
-                    keep_keys(folder / "seal.keys", partial(_renew, sealer, seals)), name="keep the keys"
+                    keep_keys(folder / "seal.keys", partial(_renew, sealer, seals, shared)), name="keep the keys"
                 ),
             ]
             if shared is not None:
@@ -277,7 +277,13 @@ async def following(
             )
         )
         link = Following(
-            number, meeting, routes, sessions=sessions, entries=entries, counters=pipeline.counters.numbers
+            number,
+            meeting,
+            routes,
+            sessions=sessions,
+            entries=entries,
+            counters=pipeline.counters.numbers,
+            divert=pipeline.divert,
         )
         distant.link = link
         async with asyncio.TaskGroup() as tasks:
@@ -292,9 +298,11 @@ async def following(
                 task.cancel()
 
 
-def _renew(sealer: Sealer, seals: Seals, keys: Sequence[bytes]) -> None:
+def _renew(sealer: Sealer, seals: Seals, shared: "RedisShared | None", keys: Sequence[bytes]) -> None:
     sealer.renew(keys)
     seals.renew(keys)
+    if shared is not None:
+        shared.renew(keys)
 
 
 class Distant:
@@ -331,6 +339,17 @@ def _shared(shares: Sharing, keys: list[bytes]) -> AbstractAsyncContextManager["
     from gateway.stores.redis_shared import open_redis
 
     return open_redis(shares.redis_url, keys, ttl=shares.ttl)
+
+
+def _share(
+    shares: Sharing, shared: "RedisShared", sessions: Sessions, traffic: Traffic, router: Router
+) -> dict[str, Any]:
+    """What there is to share is from now on. Where this replica is, and where others are, for the pipeline."""
+    sessions.share(shared)
+    traffic.share(shared)
+    router.share(shared, is_strict=shares.is_strict)
+    home = f"{shares.replica_url}#{shared.name}"
+    return {"home": home, "homes": Homes(shared, home)}
 
 
 class _Ground(msgspec.Struct, frozen=True):

@@ -18,6 +18,10 @@ class RedisSeals:
     """Seals with the first key, opens with any: with keys derived from those that seal session ids."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
+        self.renew(keys)
+
+    def renew(self, keys: Sequence[bytes]) -> None:
+        """From now on with these."""
         self._ciphers = [AESGCM(key) for key in derived(keys, "shared through Redis")]
 
     def seal(self, plain: bytes, where: str) -> bytes:

@@ -162,6 +162,10 @@ class RedisShared:
         self._given.append(lease)
         self._due.set()
 
+    def renew(self, keys: Sequence[bytes]) -> None:
+        """Keys were rotated. A replica that does not know the new one yet hears of nobody until it does."""
+        self._seals.renew(keys)
+
     def metrics(self) -> Iterator[str]:
         """In Prometheus' text form."""
         yield from _family("mcpdeck_redis_up", "gauge", "Whether Redis can be reached.", int(not self.trouble))

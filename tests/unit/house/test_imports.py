@@ -41,3 +41,7 @@ def test_the_shared_vocabulary_costs_nothing_but_msgspec(module: str) -> None:
 def test_the_sidecar_loads_no_framework() -> None:
     found = loaded_by("import sidecar.__main__")
     assert found <= {"sidecar", "gateway", *MSGSPEC, "httptools", "uvloop"}, found
+
+
+def test_a_gateway_that_is_alone_loads_no_redis() -> None:
+    assert "redis" not in loaded_by("import gateway.__main__, gateway.stores.redis_shared")
