@@ -13,11 +13,11 @@ from urllib.parse import quote
 import msgspec
 
 from mcpdeck.model.filters import Fields
+from mcpdeck.model.folding import FoldLine, lines_of
 from mcpdeck.model.formatting import size
 from mcpdeck.model.plain import one_line
 from mcpdeck.model.table import Column, TableSpec
 from mcpdeck.model.words import UNICODE, Cell, Glyphs, Sign, Tone
-from mcpdeck.traffic.payload import FoldLine, lines_of
 
 OWN: Final = "/mcp"
 HEARD: Final = 200  # notifications of one call that are kept

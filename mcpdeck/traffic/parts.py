@@ -6,12 +6,12 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gateway.wire.traffic import PAYLOAD, Kind, TrafficMessage
+from mcpdeck.model.folding import LONGEST, FoldLine, lines_of
 from mcpdeck.model.formatting import count, plural, size
 from mcpdeck.model.plain import one_line
 from mcpdeck.model.words import Cell, Glyphs, Tone
 from mcpdeck.traffic.columns import clock_time, lasted, offset, standing, status_text
 from mcpdeck.traffic.ledger import Exchange, name_of, text_of
-from mcpdeck.traffic.payload import LONGEST, FoldLine, lines_of
 
 _RAW_WIDTH: Final = 400  # characters of JSON on one line, so that a page of it stays quick
 

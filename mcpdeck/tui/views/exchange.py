@@ -10,13 +10,13 @@ from textual.containers import Vertical
 
 from gateway.wire.traffic import TrafficMessage
 from mcpdeck.model.commands import View
+from mcpdeck.model.folding import foldable
 from mcpdeck.model.shell import Part
 from mcpdeck.model.state import State
 from mcpdeck.model.words import Glyphs, Tone
 from mcpdeck.traffic.columns import standing, status_text, took
 from mcpdeck.traffic.ledger import Exchange, name_of
 from mcpdeck.traffic.parts import PartName, part_lines, value_of
-from mcpdeck.traffic.payload import foldable
 from mcpdeck.tui.bindings import bindings_of
 from mcpdeck.tui.views.place import Place, titled
 from mcpdeck.tui.widgets.fold_view import FoldView

@@ -22,7 +22,7 @@ from mcpdeck.model.shell import Part
 from mcpdeck.model.state import State
 from mcpdeck.model.table import Sort
 from mcpdeck.model.words import Cell, Glyphs, Tone
-from mcpdeck.traffic.payload import FoldLine, foldable
+from mcpdeck.model.folding import FoldLine, foldable
 from mcpdeck.tui.bindings import bindings_of
 from mcpdeck.tui.views.place import Place, titled
 from mcpdeck.tui.widgets.fold_view import FoldView

@@ -8,7 +8,7 @@ from textual import events
 from textual.binding import BindingType
 
 from mcpdeck.model.filters import Needle
-from mcpdeck.traffic.payload import FoldLine
+from mcpdeck.model.folding import FoldLine
 from mcpdeck.tui.bindings import moves
 from mcpdeck.tui.widgets.line_view import LineView
 from mcpdeck.tui.widgets.tones import marked, tone_style

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from gateway.wire.traffic import Kind, TrafficMessage
+from mcpdeck.model.folding import FoldLine, foldable, lines_of
 from mcpdeck.model.words import ASCII, UNICODE
 from mcpdeck.traffic import exporting
 from mcpdeck.traffic.as_command import curl_command, mcpdeck_command
@@ -15,7 +16,6 @@ from mcpdeck.traffic.columns import lasted, offset, standing, status_text, took,
 from mcpdeck.traffic.filter import Filter
 from mcpdeck.traffic.ledger import Exchange, Ledger, Rule
 from mcpdeck.traffic.parts import PartName, part_lines
-from mcpdeck.traffic.payload import FoldLine, foldable, lines_of
 from mcpdeck.traffic.rows import Grouping, Row, arranged
 from tests.support.fake_gateway import NOW
 from tests.support.said import Conversation, morning
