@@ -15,7 +15,7 @@ _RETRY = 0.1
 
 
 class Crowd:
-    """outcomes: of calls, by what a client saw: `ok`, `session lost` (404: it starts anew), `503`, `no connection`, …
+    """outcomes: of calls, by what a client saw: `ok`, `session lost` (404: it starts anew), `503`, `no connection`, `error …`
 
     strayed: calls that another instance answered than the one where their session began.
     """
@@ -64,7 +64,10 @@ class Crowd:
             return "session lost"
         if answer.status_code != 200:
             return str(answer.status_code)
-        home = text_of(answer.json())
+        message = answer.json()
+        if "error" in message:  # such as of a session that was ended meanwhile
+            return f"error {message['error']['code']}"
+        home = text_of(message)
         self.strayed += self.homes.setdefault(number, home) != home
         return "ok"
 
