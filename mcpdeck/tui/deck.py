@@ -17,8 +17,8 @@ from textual.binding import BindingType
 from textual.dom import DOMNode
 from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen, Screen
-from textual.widget import AwaitMount
-from textual.widgets import ContentSwitcher, Input, Static, TextArea
+from textual.widget import AwaitMount, Widget
+from textual.widgets import ContentSwitcher, Input, Static
 from textual.worker import Worker, WorkerState
 
 from gateway.wire.resources import Adapter
@@ -443,7 +443,7 @@ class Deck(App[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A key is a command only where it is not typed into something, and nothing stands above the deck."""
         if action == "run":
-            is_typed_into = isinstance(self.focused, Input | TextArea)
+            is_typed_into = _is_typed_into(self.focused)
             while_typing = bool(parameters) and BY_ID[str(parameters[0])].while_typing
             return len(self.screen_stack) == 1 and (while_typing or not is_typed_into)
         return super().check_action(action, parameters)
@@ -628,3 +628,8 @@ class Deck(App[None]):
             error = event.worker.error
             self.log.error(error)
             self.say(f"a defect of the deck: {type(error).__name__}: {error}", "error")
+
+
+def _is_typed_into(widget: Widget | None) -> bool:
+    """Text areas by their name: what they load would be loaded before the first frame, and there is none yet."""
+    return isinstance(widget, Input) or any(kind.__name__ == "TextArea" for kind in type(widget).__mro__)

@@ -1,7 +1,7 @@
 """How fast the deck is on a terminal: `uv run python tests/bench/deck_bench.py [start keys logs filter idle]`.
 
 The real program on a pseudo-terminal, its gateway a fake one on a thread. Judges nothing: figures drift with the machine,
-so the load is told beside them.
+so the load is told beside them. DECK_BENCH_LOG_SECONDS=600 is the ten minutes of lines.
 """
 
 import asyncio
@@ -154,6 +154,8 @@ def keys(home: Path) -> None:
         deck.settle()
         for name, key in (("down", b"j"), ("page down", b"\x1b[6~")):
             waits = []
+            process = psutil.Process(deck.process.pid)
+            spent = sum(process.cpu_times()[:2])
             for _ in range(KEYS):
                 began = time.perf_counter()
                 deck.write(key)
@@ -161,6 +163,8 @@ def keys(home: Path) -> None:
                     waits.append((time.perf_counter() - began) * 1000)
                 deck.settle(0.02)
             told(f"{name} in {ROWS:,} rows, to the first byte", waits, aim="p95 15")
+            cpu = (sum(process.cpu_times()[:2]) - spent) / KEYS * 1000
+            print(f"  of which CPU, all that a key brings about: {cpu:.1f} ms", flush=True)
         deck.end()
 
 

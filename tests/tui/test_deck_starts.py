@@ -10,7 +10,8 @@ from mcpdeck.tui.actions.performing import KNOWN
 from mcpdeck.tui.app import refusal
 from tests.support.terminal import ROOT
 
-LATE = ("httpx", "yaml", "azure", "msal", "keyring", "kubernetes", "cryptography", "mcp", "mcpdeck.client")
+LATE = ("httpx", "yaml", "azure", "msal", "keyring", "kubernetes", "cryptography", "mcp", "mcpdeck.client",
+        "textual.widgets._text_area")  # fmt: skip
 
 
 def test_nothing_heavy_is_loaded_before_the_first_frame() -> None:
