@@ -26,10 +26,16 @@ from mcpdeck.tui.views.playground import ERAS
 
 @does("view.playground")
 def show(deck: Deck, order: Order) -> None:
+    """`/mcp` reads like a filter, and is none here."""
     view = deck.playground_view
-    if order.arguments and order.arguments[0] != view.endpoint:
-        view.choose(order.arguments[0])
+    text = order.filter or ""
+    is_own = text == OWN[1:] or text.startswith(f"{OWN[1:]}/")
+    wanted = order.arguments[0] if order.arguments else f"/{text}" if is_own else view.endpoint
+    if wanted != view.endpoint:
+        view.choose(wanted)
     deck.go(View.PLAYGROUND)
+    if order.filter is not None and not is_own:
+        view.set_filter(text)
 
 
 @does("tool.call")

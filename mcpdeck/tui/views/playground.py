@@ -15,14 +15,14 @@ from textual.widgets import Input, Label, TextArea
 
 from mcpdeck.model import playground
 from mcpdeck.model.commands import View
-from mcpdeck.model.formatting import count
+from mcpdeck.model.folding import FoldLine, foldable
+from mcpdeck.model.formatting import count, plural
 from mcpdeck.model.playground import OTHER, OWN, Kind, Request, Run, Stage, Subject
 from mcpdeck.model.schema_form import Field, arguments_of, blank, entries_of, extra_of, fields_of
 from mcpdeck.model.shell import Part
 from mcpdeck.model.state import State
 from mcpdeck.model.table import Sort
 from mcpdeck.model.words import Cell, Glyphs, Tone
-from mcpdeck.model.folding import FoldLine, foldable
 from mcpdeck.tui.bindings import bindings_of
 from mcpdeck.tui.views.place import Place, titled
 from mcpdeck.tui.widgets.fold_view import FoldView
@@ -455,7 +455,7 @@ class PlaygroundView(Place):
         else:
             self.form.show(draft.fields, draft.entries)
         word = "JSON" if is_json else "form" if draft.fields else "takes nothing"
-        title = Part(f" {subject.title or subject.name}", Tone.STRONG)
+        title = Part(subject.title or subject.name, Tone.STRONG)
         needs = [Part("  * needed", Tone.DIM)] if any(field.required for field in draft.fields) and not is_json else []
         self.query_one("#call-head", PartLine).show([title, *needs], [Part(f"{word} ", Tone.DIM, "call.turn")])
         if self.run is None:
@@ -485,8 +485,7 @@ class PlaygroundView(Place):
             head.append(Part(f"  {seconds:.0f}s", Tone.BUSY))
             head.append(Part("  ctrl+x cancels", Tone.DIM, "call.cancel"))
         if self.questions:
-            more = f" (+{len(self.questions) - 1})" if len(self.questions) > 1 else ""
-            head = [Part(f" {self.questions[0].sentence}{more}", Tone.WARN, "call.answer")]
+            head = [Part(f" {plural(len(self.questions), 'question')} to answer", Tone.WARN, "call.answer")]
             self.query_one("#call-result", PartLine).show(head, [Part(" A answers ", Tone.ACCENT, "call.answer")])
         else:
             self.query_one("#call-result", PartLine).show(head)
