@@ -108,6 +108,8 @@ async def beating(deck: Driver) -> None:
         text = (
             f'mcpdeck_requests_total {total}\nmcpdeck_answers_total{{class="5xx"}} {failed}\n'
             f'mcpdeck_answers_total{{class="4xx"}} {total // 90}\nmcpdeck_requests_in_flight {6 + beat * 5 % 11}\n'
+            f'mcpdeck_refused_callers_total{{status="401"}} {beat // 13 * 3}\n'
+            f'mcpdeck_refused_callers_total{{status="403"}} {beat // 17}\n'
             f"mcpdeck_streams 41\nmcpdeck_bytes_in_total {total * 412}\nmcpdeck_bytes_out_total {out}\n"
         )
         for number, (name, session) in enumerate(sorted(sessions.items())):

@@ -81,10 +81,11 @@ def oldest_began(session: LiveSession) -> float:
 
 
 def pace(rate: float) -> str:
-    """Calls a second, or a minute where that says more; empty for none."""
+    """Calls a second, or a minute where that says more, in at most five characters up to 999/s; empty for none."""
     if not rate:
         return ""
-    return f"{rate:.1f}/s" if rate >= 1 else f"{rate * 60:.1f}/m"
+    number, unit = (rate, "s") if rate >= 1 else (rate * 60, "m")
+    return f"{number:.1f}/{unit}" if number < 9.95 else f"{number:.0f}/{unit}"
 
 
 def _number(value: int, tone: Tone = Tone.PLAIN) -> Cell:

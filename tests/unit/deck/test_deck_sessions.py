@@ -101,7 +101,9 @@ def test_description_names_everything_known(number: int) -> None:
 
 
 def test_pace_says_a_minute_where_a_second_says_little() -> None:
-    assert [sessions.pace(rate) for rate in (0.0, 0.05, 2.34)] == ["", "3.0/m", "2.3/s"]
+    assert [sessions.pace(rate) for rate in (0.0, 0.05, 0.85, 2.34, 412.6)] == [
+        *("", "3.0/m", "51/m", "2.3/s", "413/s")
+    ]
 
 
 def test_what_a_session_suffers_from_is_in_its_columns_and_its_description() -> None:
