@@ -10,7 +10,7 @@ import logging
 import random
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -189,6 +189,9 @@ class RedisShared:
                     wait = self._pace / 5
                     log.warning("Redis is away, replicas do not hear of each other: %s", reason)
                 self.trouble = f"Redis can't be reached: {reason}"
+            except* Exception:  # clients are served all the same
+                log.exception("what replicas share broke off; it begins anew")
+                self.trouble = "what replicas share broke off; see the gateway's log"
             async with self._round_done:
                 self._round_done.notify_all()
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - only spreads replicas
@@ -365,8 +368,7 @@ class RedisShared:
         for kind, rows in batch.rows.items():
             if kind in self._tables:
                 owner = NOBODY if kind in self._lasting else replica
-                for name, value in rows.items():
-                    self._tables[kind].heard(owner, name, value)
+                self._hear(kind, owner, rows)
 
     def _heard_letter(self, letter: _Letter) -> None:
         if letter.is_reply:
@@ -399,28 +401,35 @@ class RedisShared:
 
     async def _alive(self) -> list[str]:
         names: Any = await self._redis.zrange(f"{PREFIX}:replicas", 0, -1)
-        return [each.decode() for each in names if each.decode() != self.name]
+        return [name for each in names if (name := each.decode(errors="replace")) != self.name]
 
     async def _read_anew(self, replica: str) -> None:
         for kind in self._tables.keys() - self._lasting:
             found = await self._read(replica, kind)
             # No await from here on: nobody is to see less than there is.
             self._tables[kind].lost(replica)
-            for name, value in found.items():
-                self._tables[kind].heard(replica, name, value)
+            self._hear(kind, replica, found)
         self._seen[replica] = asyncio.get_running_loop().time()
 
     async def _read_lasting(self) -> None:
         for kind in self._lasting:
-            for name, value in (await self._read(NOBODY, kind)).items():
-                self._tables[kind].heard(NOBODY, name, value)
+            self._hear(kind, NOBODY, await self._read(NOBODY, kind))
+
+    def _hear(self, kind: str, owner: str, rows: Mapping[str, bytes | None]) -> None:
+        for name, value in rows.items():
+            try:
+                self._tables[kind].heard(owner, name, value)
+            except msgspec.MsgspecError as error:  # of a gateway of another version
+                self.losses += 1
+                log.warning("a row of %s of another replica is not understood: %s", kind, error)
 
     async def _read(self, owner: str, kind: str) -> dict[str, bytes]:
         key, found = _rows(owner, kind), {}
         async for name, sealed in self._redis.hscan_iter(key, count=1000):
-            value = self._seals.open(sealed, f"{key} {name.decode()}")
+            text = name.decode(errors="replace")
+            value = self._seals.open(sealed, f"{key} {text}")
             if value is not None:
-                found[name.decode()] = value
+                found[text] = value
         return found
 
     def _forget_silent(self, now: float) -> None:
