@@ -485,3 +485,18 @@ async def test_streams_of_another_context_are_left_with_it() -> None:
         await deck.type("4")
         await deck.sees("Whose traffic?")
         await asyncio.sleep(0)
+
+
+async def test_recorded_call_is_put_into_the_playground() -> None:
+    async with watching() as deck:
+        deck.gateway.scene.servers["weather"] = FakeMcp(
+            tools=[
+                {"name": "get_forecast", "inputSchema": {"type": "object", "properties": {"city": {"type": "string"}}}}
+            ]
+        )
+        deck.gateway.say(*morning("weather", ONE))
+        await deck.sees("get_alerts")
+        await deck.type("r")
+        await deck.until(lambda: deck.view is View.PLAYGROUND)
+        await deck.sees("Playground", "get_forecast", "Bergen")
+        await deck.gateway.watched(0)
