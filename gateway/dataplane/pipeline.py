@@ -110,8 +110,11 @@ class Pipeline:
         self._routes, self._authenticator, self._hosts, self._tools = routes, authenticator, hosts, tools
         self._bound_elsewhere = _bound_elsewhere(challenge or Challenge())
         self._witness, self._clock, self._elsewhere = witness, clock, elsewhere
+        self._diverted: frozenset[AdapterName] = frozenset()
         self._tasks = Tasks()
-        self._resurrections = Resurrections(self._plane, routes, self._tasks, send_on=elsewhere)
+        self._resurrections = Resurrections(
+            self._plane, routes, self._tasks, send_on=self._send_on if elsewhere is not None else None
+        )
         self._plane.present, self._plane.rescue = self._resurrections.present, self._resurrections.rescue
         self._plane.on_end = self._resurrections.end
         self._plane.refuse = lambda exchange, error, principal: self._refuse(exchange, error, principal=principal)
@@ -121,9 +124,22 @@ class Pipeline:
         """Where messages pass, for who listens."""
         return self._plane
 
+    def divert(self, adapters: frozenset[AdapterName]) -> None:
+        """Requests for these are answered elsewhere from now on."""
+        self._diverted = adapters
+
+    def _send_on(self, exchange: Exchange) -> None:
+        """It is counted where it is answered."""
+        if self._elsewhere is not None:
+            self.counters.requests -= 1
+            self._elsewhere(exchange)
+
     def serve(self, exchange: Exchange) -> None:
         """Answer, now or later."""
         self.counters.requests += 1
+        if self._diverted and self._elsewhere and adapter_of(exchange.request.path) in self._diverted:
+            self._send_on(exchange)
+            return
         if not self._is_weighed(exchange) and self._standings.serve(exchange):
             return
         if (standing := self._standings.tools(exchange)) is not None:
@@ -245,6 +261,8 @@ class Pipeline:
     ) -> None:
         if self._tools is None or is_ours or not self._is_weighed(exchange):
             self._enter(exchange, principal, call, route)
+        elif self._elsewhere is not None:
+            self._send_on(exchange)
         else:
             self._tools.weigh(exchange, principal, route.adapter, call, partial(self._weighed, principal, call, route))
 
@@ -316,7 +334,7 @@ class Pipeline:
         """Where the eras of client and adapter may differ. kept: a session's id that is only the gateway's."""
         crossing = way(target.route.era, target.era, target.endpoint)
         if self._elsewhere is not None and (crossing is not Way.PASS or kept is not None):
-            self._elsewhere(exchange)
+            self._send_on(exchange)
         elif self._bridges is not None and crossing is not Way.PASS:
             self._bridges.serve(exchange, target, crossing, kept)
         elif kept is None:
@@ -328,7 +346,7 @@ class Pipeline:
     def _serve_old(self, exchange: Exchange, target: Target) -> None:
         """Clients of HTTP+SSE, 2024-11-05."""
         if self._elsewhere is not None:
-            self._elsewhere(exchange)
+            self._send_on(exchange)
         elif self._bridges is None:
             self._refuse(exchange, NotFound("adapters are at /adapters/NAME/mcp"))
         else:
@@ -337,7 +355,7 @@ class Pipeline:
 
     def _serve_tools(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
         if self._elsewhere is not None:
-            self._elsewhere(exchange)
+            self._send_on(exchange)
             return
         if self._tools is None:
             error = NotFound(f"nothing is served at {TOOLS_PATH}; adapters are at /adapters/NAME/mcp")

@@ -53,6 +53,7 @@ class Traffic:
         self._whole: frozenset[AdapterName] = frozenset()  # all of whose exchanges are wanted
         self._some: frozenset[AdapterName] = frozenset()  # of which some sessions are
         self._watched: frozenset[str] = frozenset()  # those sessions
+        self.on_turn: Callable[[], None] = _nothing  # is told when other adapters are listened to
         self._number, self._stamp = 0, secrets.token_hex(4)
         sessions.on_drop = self._dropped
         self._elsewhere: TrafficElsewhere | None = None
@@ -60,6 +61,11 @@ class Traffic:
     def share(self, shared: Shared) -> None:
         """There are other replicas: what passes through them can be watched here as well."""
         self._elsewhere = TrafficElsewhere(shared, self)
+
+    @property
+    def listened(self) -> frozenset[AdapterName]:
+        """Adapters of whose exchanges some at least are wanted."""
+        return self._whole | self._some
 
     @property
     def readers(self) -> int:
@@ -260,6 +266,7 @@ class Traffic:
         self._watched = frozenset(("", *(wish.session for wish in wishes if wish.session)))
         if self._plane is not None:
             self._plane.tap = self if self._whole or self._some else None
+        self.on_turn()
 
 
 def _nothing() -> None:

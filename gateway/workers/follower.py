@@ -21,6 +21,7 @@ from gateway.services.live import Key, Live
 from gateway.services.pace import Pace
 from gateway.services.sessions import Sessions
 from gateway.wire.audit import AuditRecord
+from gateway.wire.names import AdapterName
 from gateway.workers.words import LINK, Change, Ended, Report, Table, framed, heard_from_lead
 
 PERIOD: Final = 1.0  # seconds between two reports
@@ -145,7 +146,8 @@ class Entries:
 
 
 class Following:
-    """`run` until cancelled. counters: what this worker counts, by name. `is_weighed`: policies have a say."""
+    """`run` until cancelled. counters: what this worker counts, by name. divert: is told of adapters whose clients are
+    to go to the lead. `is_weighed`: policies have a say."""
 
     def __init__(
         self,
@@ -156,9 +158,10 @@ class Following:
         sessions: Reporting,
         entries: Entries,
         counters: Callable[[], dict[str, int]],
+        divert: Callable[[frozenset[AdapterName]], None],
     ) -> None:
         self._number, self._folder, self._routes = number, folder, routes
-        self._sessions, self._entries, self._counters = sessions, entries, counters
+        self._sessions, self._entries, self._counters, self._divert = sessions, entries, counters, divert
         self.is_weighed = False
         self.has_routes = asyncio.Event()
 
@@ -202,6 +205,7 @@ class Following:
             return
         self._routes.table = RoutingTable({route.adapter: route for route in message.routes})
         self.is_weighed = message.is_weighed
+        self._divert(frozenset(message.listened))
         uids = {endpoint.uid for route in message.routes for endpoint in route.endpoints}
         self._sessions.keep(uids | {str(route.adapter) for route in message.routes})
         self.has_routes.set()

@@ -18,6 +18,7 @@ from gateway.services.audit import AuditLog
 from gateway.services.client_info import ClientInfo
 from gateway.services.live import Live
 from gateway.services.sessions import Sessions
+from gateway.wire.names import AdapterName
 from gateway.workers.words import LINK, Change, Ended, Table, framed, heard_from_follower
 
 TICK: Final = 1.0  # seconds between two looks at what nobody tells of by itself
@@ -27,14 +28,26 @@ log = logging.getLogger(__name__)
 
 
 class Lead:
-    """Made by `leading`. `publish` is a listener of the reconciler's. is_weighed: whether policies have a say."""
+    """Made by `leading`. `publish` is to be called when something may have changed.
 
-    def __init__(self, routes: Routes, sessions: Sessions, audit: AuditLog, *, is_weighed: Callable[[], bool]) -> None:
-        self._routes, self._sessions, self._audit, self._is_weighed = routes, sessions, audit, is_weighed
+    is_weighed: whether policies have a say. listened: adapters that somebody listens to.
+    """
+
+    def __init__(
+        self,
+        routes: Routes,
+        sessions: Sessions,
+        audit: AuditLog,
+        *,
+        is_weighed: Callable[[], bool],
+        listened: Callable[[], frozenset[AdapterName]],
+    ) -> None:
+        self._routes, self._sessions, self._audit = routes, sessions, audit
+        self._is_weighed, self._listened = is_weighed, listened
         self._writers: set[asyncio.StreamWriter] = set()
         self._counters: dict[asyncio.StreamWriter, Counter[str]] = {}
         self._retired: Counter[str] = Counter()  # of followers that have gone
-        self._told: tuple[RoutingTable | None, bool] = None, False
+        self._told: tuple[RoutingTable | None, bool, frozenset[AdapterName]] = None, False, frozenset()
         self._gone = asyncio.Event()
         sessions.on_end = lambda session, uid: self._tell(framed(Ended([(session, uid)])))
 
@@ -44,7 +57,7 @@ class Lead:
 
     def publish(self) -> None:
         """To every follower, where something has changed."""
-        now = self._routes.table, self._is_weighed()
+        now = self._routes.table, self._is_weighed(), self._listened()
         if now != self._told:
             self._told = now
             self._tell(self._table())
@@ -123,7 +136,8 @@ class Lead:
 
     def _table(self) -> bytes:
         table = self._routes.table
-        return framed(Table([*table.routes.values(), *table.tools.values()], self._is_weighed()))
+        routes = [*table.routes.values(), *table.tools.values()]
+        return framed(Table(routes, self._is_weighed(), sorted(self._listened())))
 
     def _tell(self, message: bytes) -> None:
         for writer in self._writers:

@@ -18,10 +18,12 @@ _LENGTH: Final = struct.Struct(">I")
 
 
 class Table(msgspec.Struct, frozen=True, tag=True):
-    """From the lead: where requests go. is_weighed: policies have a say on adapters' own routes."""
+    """From the lead: where requests go. is_weighed: policies have a say on adapters' own routes. listened: adapters
+    whose clients are to come to the lead, since somebody listens there."""
 
     routes: list[Route]
     is_weighed: bool
+    listened: list[AdapterName] = []
 
 
 class Ended(msgspec.Struct, frozen=True, tag=True):

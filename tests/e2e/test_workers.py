@@ -98,6 +98,25 @@ async def test_what_only_the_lead_can_do_is_done_whichever_worker_is_asked(tmp_p
                 assert answer.status_code == 200, answer.text
                 assert "result" in answer.text
                 assert (await http.get("/readyz")).status_code == 200
+        requests = 3 * CONNECTIONS  # each initialize, its notification, and the modern call
+        await until(house, "/metrics", lambda it: f"mcpdeck_requests_total {requests}\n" in it.text)
+
+
+async def test_who_watches_an_adapter_hears_of_calls_at_every_worker(tmp_path: Path) -> None:
+    async with several(tmp_path / "data") as (house, url):
+        client = await opened(url)
+        async with house.client.stream("GET", "/adapters/many/traffic", timeout=60) as traffic:
+            assert traffic.status_code == 200
+            lines = traffic.aiter_lines()
+            await anext(lines)
+            answers = [await fresh_call(client, url) for _ in range(CONNECTIONS)]
+            assert {each.status_code for each in answers} == {200}
+            heard = 0
+            async with asyncio.timeout(30):
+                async for line in lines:
+                    heard += line.startswith("data:") and '"method":"tools/call"' in line.replace(" ", "")
+                    if heard == CONNECTIONS:
+                        break
 
 
 @pytest.mark.parametrize("victim", [0, 1], ids=["lead", "follower"])
