@@ -2,7 +2,7 @@
 `direct` do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -18,16 +18,21 @@ from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.model.plain import decode, plain
 
 _EXCERPT: Final = 200  # characters of an answer that is no problem
+_PARTIAL: Final = "x-mcpdeck-partial"
 
 
 class Ask[Value](msgspec.Struct, frozen=True, kw_only=True):
-    """One request; `kind` is what its answer is decoded into, None where the answer says nothing."""
+    """One request; `kind` is what its answer is decoded into, None where the answer says nothing.
+
+    note: is told, in a sentence, where the answer may lack something.
+    """
 
     method: str
     path: str
     kind: type[Value]
     body: bytes | None = None
     headers: Mapping[str, str] = {}
+    note: Callable[[str], None] | None = None
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,9 +99,9 @@ def audit(*, limit: int, text: str = "", since: datetime | None = None) -> Ask[l
     return Ask(method="GET", path=f"/audit?{query}", kind=list[AuditRecord])
 
 
-def sessions() -> Ask[list[LiveSession]]:
+def sessions(note: Callable[[str], None] | None = None) -> Ask[list[LiveSession]]:
     """The live MCP sessions of every adapter that the caller may read."""
-    return Ask(method="GET", path="/sessions/live", kind=list[LiveSession])
+    return Ask(method="GET", path="/sessions/live", kind=list[LiveSession], note=note)
 
 
 def session(session_id: str) -> Ask[LiveSession]:
@@ -197,8 +202,8 @@ def test_policies(question: Question) -> Ask[list[Tested]]:
     return Ask(method="POST", path="/policies/test", kind=list[Tested], body=body, headers=_JSON)
 
 
-def approvals() -> Ask[list[PendingApproval]]:
-    return Ask(method="GET", path="/approvals", kind=list[PendingApproval])
+def approvals(note: Callable[[str], None] | None = None) -> Ask[list[PendingApproval]]:
+    return Ask(method="GET", path="/approvals", kind=list[PendingApproval], note=note)
 
 
 def decide(approval_id: str, decision: ApprovalDecision) -> Ask[PendingApproval]:
@@ -210,6 +215,8 @@ def answer[Value](ask: Ask[Value], reply: Reply, url: str) -> Value:
     """What the reply says. url: the gateway's. Raises ProblemError, and Unreachable where no gateway replied."""
     if not 200 <= reply.status < 300:
         raise problem(ask.method, ask.path, reply, url=url)
+    if ask.note is not None and (reason := reply.headers.get(_PARTIAL)):
+        ask.note(f"this list may lack what other gateways have: {plain(reason)}")
     if ask.kind is _NOTHING:
         return None  # type: ignore[return-value]  # Value is None
     try:

@@ -92,6 +92,8 @@ class Examination:
                     answer = await http.get("/readyz")
         except Unreachable as error:
             return wrong("health", str(error), "is a gateway behind this URL?")
+        if answer.is_success and b'"degraded"' in answer.content:
+            return mind("health", f"it serves, and is degraded: {_reasons(answer)}", "see the gateway's log")
         if answer.is_success:
             return fine("health", "it is ready")
         if answer.status_code != 503:

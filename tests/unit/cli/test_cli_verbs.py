@@ -186,7 +186,7 @@ async def test_without_words_and_terminal_help_goes_to_stderr(mcpdeck: Command) 
 async def test_defect_is_one_sentence_unless_it_is_looked_for(
     mcpdeck: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mcpdeck.control.sessions", lambda: 1 / 0)
+    monkeypatch.setattr("mcpdeck.control.sessions", lambda _note: 1 / 0)
     ended = await mcpdeck("sessions", "list")
     assert ended.code == 1
     assert "a defect of mcpdeck: ZeroDivisionError" in ended.err
@@ -205,7 +205,7 @@ async def test_failure_is_json_wherever_json_is_wanted(mcpdeck: Command, gateway
 
 
 async def test_interrupt_is_exit_130(mcpdeck: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted() -> None:
+    def interrupted(_note: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mcpdeck.control.sessions", interrupted)
