@@ -112,6 +112,8 @@ async def test_one_change_costs_the_same_among_five_hundred(
         report: dict[str, Any] = {}
         with counted(api) as counts:
             async with cluster_half(api) as half:
+                async with asyncio.timeout(PATIENCE):
+                    await half.backend.events.synced.wait()  # which a start does not wait for
                 counts.taken()
                 began, memory = loop.time(), _memory()
                 await deployed(half, MANY)
