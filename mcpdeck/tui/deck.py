@@ -138,10 +138,14 @@ class Deck(App[None]):
             self.state = reduce_all(self.state, [restored])
         self.show_state()
         self.place.focus_content()
-        self.call_after_refresh(self._begin)
+        drawn = asyncio.Event()
+        # Not in the deck's own queue: a command that is typed this early waits there until every place stands.
+        self.screen.call_after_refresh(drawn.set)
+        self.begin(self._begin, drawn, group="begin")
 
-    async def _begin(self) -> None:
+    async def _begin(self, drawn: asyncio.Event) -> None:
         """After the first frame: only now do the other places stand up, and does anything of the client's load."""
+        await drawn.wait()
         await asyncio.sleep(BREATH_SECONDS)
         await asyncio.to_thread(self.load)
         if not self.is_running:

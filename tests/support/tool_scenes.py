@@ -136,7 +136,12 @@ _OTHERS = {
 
 def offer(name: str, source: str, tokens: int, *, calls: int = 0, errors: int = 0, **more: Any) -> OfferedTool:
     called = NOW - timedelta(minutes=calls % 50 + 1) if calls else None
-    fields: dict[str, Any] = {"tool": source, "original": name, "bytes": tokens * 4, "digest": digest({"name": name})} | more
+    fields: dict[str, Any] = {
+        "tool": source,
+        "original": name,
+        "bytes": tokens * 4,
+        "digest": digest({"name": name}),
+    } | more
     return OfferedTool(
         name=name, source=source, tokens=tokens, calls=calls, errors=errors, last_called_at=called, **fields
     )

@@ -4,10 +4,18 @@ import subprocess
 import sys
 
 import pytest
+from textual import events
 
+from mcpdeck.config.contexts import Context
+from mcpdeck.model.commands import View
 from mcpdeck.model.registry import BY_ID
 from mcpdeck.tui.actions.performing import KNOWN
-from mcpdeck.tui.app import refusal
+from mcpdeck.tui.app import DeckApp, refusal
+from mcpdeck.tui.clipboard import Clipboard
+from mcpdeck.tui.surroundings import Opening, Surroundings
+from tests.support import scenes
+from tests.support.deck import Driver, connect_to
+from tests.support.fake_gateway import NOW, FakeGateway
 from tests.support.terminal import ROOT
 
 LATE = ("httpx", "yaml", "azure", "msal", "keyring", "kubernetes", "cryptography", "mcp", "mcpdeck.client",
@@ -42,3 +50,21 @@ def test_deck_refuses_where_it_can_not_be_shown_and_says_what_helps(
     sentence = refusal(is_terminal=is_terminal, term=term)
     assert bool(sentence) is refused
     assert refused is ("mcpdeck adapters list" in sentence)
+
+
+class _Hasty(DeckApp):
+    """Somebody types before there is anything to see."""
+
+    CSS_PATH = str(ROOT / "mcpdeck/tui/styles.tcss")
+
+    def on_mount(self) -> None:
+        self.post_message(events.Key("2", "2"))
+
+
+async def test_key_that_is_typed_before_the_first_frame_is_obeyed_once_there_is_one() -> None:
+    async with FakeGateway(scenes.team()).running() as gateway:
+        world = Surroundings(connect=connect_to(gateway), clock=lambda: NOW, clipboard=Clipboard({}))
+        app = _Hasty(world, Opening(context=Context(name="test", url=gateway.url)))
+        async with app.run_test(size=(110, 30)) as pilot:
+            deck = Driver(app, pilot, gateway)
+            await deck.until(lambda: deck.view is View.TOOLS and not app.state.is_stale)
