@@ -149,7 +149,7 @@ async def test_nobody_there_is_said() -> None:
 async def test_narrow_terminal_keeps_what_matters(scene: Scene) -> None:
     async with deck_on(scene, size=(80, 24)) as deck:
         await deck.type("3")
-        await deck.sees("CLIENT", "USER", "ADAPTER", "STATE", "IDLE", "ERR", "AGE", "enter Open", "? Help")
+        await deck.sees("CLIENT", "USER", "ADAPTER", "STATE", "IDLE", "ERR", "AGE", "enter Traffic", "? Help")
 
 
 async def test_sessions_that_grow_old_say_so(scene: Scene) -> None:
