@@ -73,7 +73,7 @@ async def test_letters_lead_to_rows(scene: Scene) -> None:
 
 def files(folder: Path) -> Path:
     """A reader's configuration folder, with one mistake in it."""
-    (folder / "keymap.yaml").write_text("preset: vim\nkeys:\n  view.sessions: f3\n  nothing.at-all: x\n")
+    (folder / "keymap.yaml").write_text("preset: vim\nkeys:\n  view.sessions: f7\n  nothing.at-all: x\n")
     (folder / "themes").mkdir()
     (folder / "themes" / "dusk.yaml").write_text("colours:\n  tone-ok: '#00ff00'\n")
     return folder
@@ -84,8 +84,8 @@ async def test_keys_and_themes_of_ones_own(scene: Scene, tmp_path: Path) -> None
     more = {"keymap": own.keymap, "themes": own.themes, "complaints": own.complaints}
     async with deck_on(scene, surroundings=more, theme="dusk") as deck:
         assert deck.app.theme == "dusk"
-        await deck.sees("nothing.at-all", "f3 Sessions")
-        await deck.type("<f3>")
+        await deck.sees("nothing.at-all", "f7 Sessions")
+        await deck.type("<f7>")
         await deck.until(lambda: deck.view is View.SESSIONS)
         await deck.type("13")
         await deck.until(lambda: deck.view is View.ADAPTERS)
