@@ -220,7 +220,9 @@ def test_session_is_ended_by_its_user_its_adapters_owner_or_an_admin(
 
 def test_verb_of_a_table_says_where_there_is_one() -> None:
     situation = Situation(state=LIVE, view=View.LOGS)
-    assert obstacle(BY_ID["table.faults"], situation) == "only in Adapters, Tools, Sessions, Contexts, Audit and Approvals"
+    assert (
+        obstacle(BY_ID["table.faults"], situation) == "only in Adapters, Tools, Sessions, Contexts, Audit and Approvals"
+    )
 
 
 def told(state: State, width: int = 120) -> str:
