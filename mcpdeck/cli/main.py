@@ -67,8 +67,8 @@ VERBS: Final = {
 def run(argv: Sequence[str], show_deck: ShowDeck) -> int:
     """The exit status."""
     ours, trailing = split(argv)
-    if not ours and sys.stdin.isatty() and sys.stdout.isatty():
-        ours = ["tui"]
+    if _is_bare(ours) and sys.stdin.isatty() and sys.stdout.isatty():
+        ours = ["tui", *ours]
     elif not ours:
         parser().print_help(sys.stderr)
         return USAGE
@@ -97,6 +97,7 @@ def run(argv: Sequence[str], show_deck: ShowDeck) -> int:
 
 _DEFECT: Final = "MCPDECK_DEBUG=1 shows where"
 _VALUED: Final = ("--context", "--gateway", "--color")
+_SHARED: Final = (*_VALUED, "-q", "--quiet")
 
 
 def parser(verb: str | None = None) -> Words:
@@ -116,8 +117,17 @@ def parser(verb: str | None = None) -> Words:
 
 def _verb_of(ours: Sequence[str]) -> str | None:
     """The first word that is a verb, and no value of an option before it."""
+    return next((word for word in _unvalued(ours) if word in VERBS), None)
+
+
+def _is_bare(ours: Sequence[str]) -> bool:
+    """Whether no command is named, and nothing is said but what every command takes."""
+    return all(word.partition("=")[0] in _SHARED for word in _unvalued(ours))
+
+
+def _unvalued(ours: Sequence[str]) -> list[str]:
     values = {place + 1 for place, word in enumerate(ours) if word in _VALUED}
-    return next((word for place, word in enumerate(ours) if place not in values and word in VERBS), None)
+    return [word for place, word in enumerate(ours) if place not in values]
 
 
 def _wants_json(words: argparse.Namespace, desk: Desk) -> bool:

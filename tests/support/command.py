@@ -64,6 +64,7 @@ class Command:
     def _run(self, words: tuple[str, ...], stdin: io.StringIO) -> Ended:
         self._monkeypatch.setattr(sys, "stdin", stdin)
         self._capsys.readouterr()
+        self._monkeypatch.setattr(sys.stdout, "isatty", stdin.isatty)
         try:
             code = run(words, self._show_deck)
         except SystemExit as end:

@@ -163,6 +163,15 @@ async def test_deck_is_opened_where_it_was_asked_for(mcpdeck: Command, gateway: 
     assert (context.url, words.view, words.adapter, words.read_only) == (gateway.url, "logs", "weather", True)
 
 
+async def test_deck_opens_without_a_command_whichever_gateway_is_meant(mcpdeck: Command, gateway: FakeGateway) -> None:
+    for words in ([], ["--gateway", gateway.url], [f"--gateway={gateway.url}", "-q"]):
+        assert (await mcpdeck(*words, typed="")).code == 0
+    assert [context.url for context, _ in mcpdeck.shown] == [gateway.url] * 3
+    for words in (["--gateway"], ["--nope"]):
+        assert (await mcpdeck(*words, typed="")).code == 2
+    assert len(mcpdeck.shown) == 3
+
+
 async def test_place_that_does_not_exist_is_told_before_the_deck_opens(mcpdeck: Command) -> None:
     ended = await mcpdeck("tui", "--view", "kitchen")
     assert (ended.code, mcpdeck.shown) == (2, [])
