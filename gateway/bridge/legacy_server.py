@@ -1,7 +1,8 @@
 """A server of the handshake era before clients of 2026-07-28: one session with it, which a principal's requests share.
 
 Which request a message of the server's belongs to is told by the stream it comes on, or by its progress token. On the
-GET stream, and over HTTP+SSE where there is no other, it is told only while one request alone can be meant.
+GET stream, and over HTTP+SSE where there is no other, it is told only while one request alone can be meant. One whose
+client waits is meant before one that is parked on a question already: whose client went away for good looks parked.
 """
 
 from collections.abc import Callable
@@ -209,7 +210,7 @@ class LegacyServer:
             self.tell(jsonrpc.response(message["id"], {}))
         elif method not in words.ASKING:
             self.tell(jsonrpc.error(message["id"], jsonrpc.METHOD_NOT_FOUND, f"{method!r} is not known here"))
-        elif (meant := call or self._only(lambda one: one.can_be_asked(method))) and meant.can_be_asked(method):
+        elif (meant := call or self._meant(method)) and meant.can_be_asked(method):
             meant.asked(message)
         elif method == words.ELICIT:
             self.tell(dismissal(message))
@@ -243,6 +244,11 @@ class LegacyServer:
         level = words.level_of(envelope.members(message.get("params")).get("level"))
         if meant is not None and meant.log_level is not None and level is not None and level >= meant.log_level:
             meant.said(message)
+
+    def _meant(self, method: str) -> ModernCall | None:
+        may = [call for call in self._calls.values() if call.can_be_asked(method)]
+        live = [call for call in may if not call.is_parked] or may
+        return live[0] if len(live) == 1 else None
 
     def _only(self, is_meant: Callable[[ModernCall], bool]) -> ModernCall | None:
         found = [call for call in self._calls.values() if is_meant(call)]

@@ -2,7 +2,8 @@
 
 A question of the server's ends the client's request with `input_required`; the call itself stays open and is parked,
 until the client comes back with the answers (basic/patterns/mrtr). What the server says meanwhile, but for its final
-answer, is lost.
+answer, is lost. A client that leaves while it waits cancels. One that leaves a parked call does not say so, and its
+connection tells nothing: common clients close one that is idle for five seconds, and people take longer to answer.
 """
 
 import hashlib
@@ -23,6 +24,8 @@ from gateway.wire.validation import ModernRequest
 PARK_TICKS: Final = 120  # ten minutes for a person to answer
 PARK_SECONDS: Final = 660
 URL_NEEDED: Final = -32042  # up to 2025-11-25: visit these URLs, then call again
+_NEEDED: Final = {"sampling/createMessage": "content", "roots/list": "roots"}  # members that no result is without
+_REJECTED: Final = -1  # as client/sampling has it
 _QUESTIONS: Final = 64  # of one call, unanswered
 _NO_STATE: Final = "requestState is unknown, expired, used, or of another request; call again without it"
 
@@ -100,6 +103,7 @@ class ModernCall:
     def can_be_asked(self, method: str) -> bool:
         return (
             self.method in words.MAY_ASK
+            and self._held is None
             and words.ASKING[method] in self._capabilities
             and len(self._questions) < _QUESTIONS
         )
@@ -156,8 +160,7 @@ class ModernCall:
         self._attach(answer)
         responses = envelope.members(envelope.members(request.message.get("params")).get("inputResponses"))
         for key in [key for key in self._questions if key in responses]:
-            question = self._questions.pop(key)
-            self._holder.tell(b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (question["id"], bytes(responses[key])))
+            self._holder.tell(_told(self._questions.pop(key), responses[key]))
         if self._held is not None:
             self._finish(self._held)
         elif self._questions:
@@ -234,6 +237,14 @@ class ModernCall:
 def refuse_state(request: ModernRequest, answer: Answer) -> None:
     status = mcp.HTTP_STATUS_OF_CODE[jsonrpc.INVALID_PARAMS]
     answer.final(envelope.own_error(request.raw_id, jsonrpc.INVALID_PARAMS, _NO_STATE, "state-expired"), status)
+
+
+def _told(question: Message, response: Raw) -> bytes:
+    """The client's answer. What is no result of what was asked refuses it: `inputResponses` has no word for that."""
+    needed = _NEEDED.get(envelope.method(question) or "")
+    if needed is not None and needed not in envelope.members(response):
+        return jsonrpc.error(question["id"], _REJECTED, "the user rejected the request")
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (question["id"], bytes(response))
 
 
 def dismissal(question: Message) -> bytes:

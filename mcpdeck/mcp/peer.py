@@ -177,6 +177,9 @@ class _Modern:
             except asyncio.CancelledError:
                 await self._call_off(method, {**params, **_dismissing(result)}, head)
                 raise
+            except Declined as error:
+                await self._call_off(method, {**params, **_dismissing(result)}, head)
+                raise McpError(_DECLINED, str(error) or "what the server asked was not answered") from error
         raise McpError(jsonrpc.INTERNAL_ERROR, f"the server asked more than {LONGEST_DIALOGUE} times")
 
     def _message(self, method: str, params: Mapping[str, Any], *, is_heard: bool) -> Message:
@@ -192,16 +195,13 @@ class _Modern:
                 await _answer(self._endpoint, self._message(method, params, is_heard=False), head, hear=None)
 
     async def _answered(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """What the next round adds to the request (basic/patterns/mrtr)."""
+        """What the next round adds to the request (basic/patterns/mrtr). Raises Declined."""
         if self._ask is None:
             raise McpError(jsonrpc.INTERNAL_ERROR, "the server asks for input, which this client did not offer")
         asked = result.get("inputRequests")
         said: dict[str, Any] = {}
         if isinstance(asked, dict) and asked:
-            try:
-                said["inputResponses"] = {name: await self._ask(question) for name, question in asked.items()}
-            except Declined as error:
-                raise McpError(_DECLINED, str(error) or "what the server asked was not answered") from error
+            said["inputResponses"] = {name: await self._ask(question) for name, question in asked.items()}
         if "requestState" in result:
             said["requestState"] = result["requestState"]
         return said
@@ -369,7 +369,7 @@ async def _replied(reply: Callable[[Message], Awaitable[None]], asked: Message) 
 
 
 def _dismissing(result: Mapping[str, Any]) -> dict[str, Any]:
-    """A round in which nothing is answered: every form is dismissed, and for a model's answer there is no word."""
+    """A round in which nothing is answered: forms are dismissed; of a model's answer it is no result, which refuses."""
     asked = result.get("inputRequests")
     said = {name: {"action": "cancel"} for name in asked} if isinstance(asked, dict) else {}
     return {"inputResponses": said} | ({"requestState": result["requestState"]} if "requestState" in result else {})

@@ -645,6 +645,54 @@ def test_a_question_on_the_get_stream_that_could_be_two_calls_is_declined() -> N
     assert world.told() == [{"jsonrpc": "2.0", "id": "q", "result": {"action": "cancel"}}]
 
 
+def test_a_parked_call_that_nobody_comes_back_to_takes_no_question_from_a_live_one() -> None:
+    world = World().opened()
+    stream = world.stream()
+    crashed = world.call(request_id=1)
+    world.server.last().says(question(request_id="first"))
+    assert crashed.json["result"]["resultType"] == "input_required"
+    asked = world.call(request_id=2)
+    stream.says(question("sampling/createMessage", "second"))
+    assert asked.json["result"]["inputRequests"]["q1"]["method"] == "sampling/createMessage"
+    assert world.told() == []
+
+
+def test_a_question_that_could_be_two_parked_calls_is_declined() -> None:
+    world = World().opened()
+    stream = world.stream()
+    for request_id in (1, 2):
+        world.call(request_id=request_id)
+        world.server.last().says(question(request_id=f"of {request_id}"))
+    stream.says(question(request_id="whose?"))
+    assert world.told() == [{"jsonrpc": "2.0", "id": "whose?", "result": {"action": "cancel"}}]
+
+
+def test_a_call_that_finished_while_its_client_was_away_is_asked_nothing_more() -> None:
+    world = World().opened()
+    stream = world.stream()
+    world.call()
+    posted = world.server.last()
+    posted.says(question())
+    posted.answers(result={"content": []})
+    stream.says(question(request_id="late"))
+    assert world.told() == [{"jsonrpc": "2.0", "id": "late", "result": {"action": "cancel"}}]
+
+
+@pytest.mark.parametrize("method", ["sampling/createMessage", "roots/list"])
+def test_an_answer_that_is_no_result_refuses_what_was_asked(method: str) -> None:
+    world = World().opened()
+    asked = world.call()
+    posted = world.server.last()
+    posted.says(question(method, x=1))
+    again = world.call(params=retry(asked, q1={"action": "cancel"}))
+    assert world.told() == [
+        {"jsonrpc": "2.0", "id": "q", "error": {"code": -1, "message": "the user rejected the request"}}
+    ]
+    again.leave()
+    assert world.told()[-1]["params"] == {"requestId": posted.json["id"], "reason": "the client left"}
+    assert posted.is_closed
+
+
 def test_the_servers_ping_is_answered_and_what_nobody_knows_refused() -> None:
     world = World().opened()
     world.call()

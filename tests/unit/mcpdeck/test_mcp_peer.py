@@ -229,6 +229,8 @@ async def test_declining_ends_the_call_and_says_so() -> None:
     async with scripted(asking_modern) as server, connected(server.url, answer=answer) as peer:
         with pytest.raises(McpError, match="not now"):
             await call(peer, TOOL, {})
+        told = server.messages[-1]["params"]
+    assert told["inputResponses"] == {"who": {"action": "cancel"}}, "it waits for nobody"
 
 
 async def test_legacy_question_is_answered_while_its_call_goes_on() -> None:
