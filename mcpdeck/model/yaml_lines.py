@@ -1,5 +1,6 @@
 """A specification as YAML, and YAML as lines of toned cells. Reads no file."""
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -22,7 +23,23 @@ def to_yaml(value: Adapter | AdapterSpec, *, returned: bool = False) -> str:
     if returned and isinstance(value, Adapter):
         plain |= {key: it for key, it in msgspec.to_builtins(value).items() if key in _RETURNED}
     ordered = {key: plain[key] for key in (*_LEAD, *plain) if key in plain}
-    return str(yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=100))
+    return str(yaml.dump(ordered, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=100))
+
+
+@functools.cache
+def _dumper() -> Any:
+    """A text of several lines, such as a program that is an argument, stands as it was written."""
+    import yaml
+
+    class Blocks(yaml.SafeDumper):
+        pass
+
+    def text(dumper: Any, value: str) -> Any:
+        style = "|" if "\n" in value.rstrip("\n") else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Blocks.add_representer(str, text)
+    return Blocks
 
 
 def _differing(value: Adapter | AdapterSpec) -> dict[str, Any]:

@@ -101,6 +101,12 @@ def test_yaml_shows_what_differs_from_the_defaults_name_first() -> None:
     assert from_yaml(text) == spec
 
 
+def test_program_that_is_an_argument_stands_in_yaml_as_it_was_written() -> None:
+    spec = AdapterSpec(name="x", stdio=Stdio(command="python3", args=["-c", "import sys\nprint(1)\n"]))
+    assert to_yaml(spec).endswith("  - -c\n  - |\n    import sys\n    print(1)\n")
+    assert from_yaml(to_yaml(spec)) == spec
+
+
 def test_yaml_of_an_adapter_from_the_wire_shows_no_default_either() -> None:
     spec = AdapterSpec(name="x", url="https://example.com/mcp")
     received = msgspec.json.decode(msgspec.json.encode(stored(spec, owner="ada")), type=Adapter)
