@@ -22,7 +22,6 @@ from gateway.controlplane.app import make_app
 from gateway.core.access import Principal, folded
 from gateway.core.affinity import Sealer
 from gateway.core.errors import GatewayError
-from gateway.core.hosts import Hosts, host_name, is_loopback_name
 from gateway.core.inbound import Legacy, Modern
 from gateway.core.ports import Exchange, Go, Store, Tokens
 from gateway.core.routes import Routes
@@ -51,6 +50,7 @@ from gateway.stores.kinds import POLICIES, TOOLS, TOOLSETS
 from gateway.stores.kubernetes import stores
 from gateway.stores.sqlite import open_sqlite
 from gateway.toolrouter.router import Router
+from gateway.wire.hosts import Hosts, host_name, is_loopback_name
 from gateway.wire.names import AdapterName
 from gateway.workers.door import Onward
 from gateway.workers.follower import Entries, Following, Reporting

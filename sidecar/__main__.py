@@ -12,12 +12,12 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.wire.hosts import Hosts
 from gateway.wire.http1 import Limits
 from sidecar import verdicts
 from sidecar.app import Face
 from sidecar.bridge.calls import TICK
 from sidecar.bridge.modern import ModernBridge
-from sidecar.hosts import Hosts
 from sidecar.household import Household, Timeouts
 from sidecar.leaving import Leaving
 from sidecar.logs import Log

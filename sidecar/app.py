@@ -4,18 +4,18 @@ Every request is answered, or handed to a bridge with a `Reply`, before the call
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Final
 
 from gateway.wire import envelope, jsonrpc, mcp, validation
 from gateway.wire.envelope import Message, Unreadable
+from gateway.wire.hosts import Hosts
 from gateway.wire.http1 import Connection, Exchange, Limits, Request
 from gateway.wire.mcp import Era
+from gateway.wire.media import accepts, is_json
 from gateway.wire.replies import JSON, BatchReply, Header, Reply
 from gateway.wire.validation import ModernNotification, ModernRequest, Refusal
 from sidecar.bridge.legacy import Session
 from sidecar.bridge.modern import ModernBridge
-from sidecar.hosts import Hosts
 from sidecar.household import Household
 from sidecar.leaving import Leaving
 from sidecar.sessions import Sessions
@@ -66,7 +66,7 @@ class Face:
         head = dict(request.headers)
         refusal = self._hosts.refusal(head.get(b"host"), head.get(b"origin"))
         if refusal is not None:
-            exchange.respond(refusal[0], (_TEXT,), refusal[1])
+            exchange.respond(refusal.status, (_TEXT,), refusal.sentence.encode())
         elif request.path in self._paths:
             serve = self._by_method.get(request.method)
             if serve is None:
@@ -90,10 +90,10 @@ class Face:
     # POST
 
     def _post(self, exchange: Exchange, head: Head) -> None:
-        if not _is_json(head.get(b"content-type")):
+        if not is_json(head.get(b"content-type")):
             exchange.respond(415, (_TEXT,), b"the body must be application/json")
             return
-        takes_json, takes_stream = _accepts(head.get(b"accept"))
+        takes_json, takes_stream = accepts(head.get(b"accept"))
         if _is_modern(exchange.request, head):
             if takes_json and takes_stream:
                 self._modern_post(exchange)
@@ -216,7 +216,7 @@ class Face:
     def _get(self, exchange: Exchange, head: Head) -> None:
         if mcp.era_of(_version(head)) is Era.MODERN or self._sessions.is_refused:
             exchange.respond(405, ((b"allow", b"POST"),))
-        elif not _accepts(head.get(b"accept"))[1]:
+        elif not accepts(head.get(b"accept"))[1]:
             exchange.respond(406, (_TEXT,), b"Accept must list text/event-stream")
         elif (session := self._session(exchange, head, None)) is not None:
             session.bridge.open_stream(session, Reply(exchange))
@@ -240,19 +240,3 @@ def _is_modern(request: Request, head: Head) -> bool:
     if version is not None:
         return mcp.era_of(version.decode("latin-1")) is Era.MODERN
     return mcp.SESSION_HEADER not in head and b'"io.modelcontextprotocol/protocolVersion"' in request.body
-
-
-@lru_cache(maxsize=256)
-def _is_json(content_type: bytes | None) -> bool:
-    return content_type is not None and content_type.partition(b";")[0].strip().lower() == b"application/json"
-
-
-@lru_cache(maxsize=256)
-def _accepts(accept: bytes | None) -> tuple[bool, bool]:
-    """Whether JSON, and whether an event stream may be answered with. No header at all accepts anything."""
-    if accept is None:
-        return True, True
-    types = {part.partition(b";")[0].strip().lower() for part in accept.split(b",")}
-    takes_all = b"*/*" in types
-    takes_json = takes_all or bool(types & {b"application/json", b"application/*"})
-    return takes_json, takes_all or bool(types & {b"text/event-stream", b"text/*"})

@@ -19,7 +19,6 @@ from gateway.controlplane.sessions import session_routes
 from gateway.controlplane.streams import event_routes, log_routes
 from gateway.controlplane.tools import tool_routes, toolset_routes
 from gateway.controlplane.traffic import traffic_routes
-from gateway.core.hosts import Hosts
 from gateway.core.ports import Authenticator, Offers
 from gateway.services.adapters import Adapters
 from gateway.services.audit import AuditLog
@@ -30,6 +29,7 @@ from gateway.services.reconcile import Reconciler
 from gateway.services.sessions import Sessions
 from gateway.services.tools import Tools, Toolsets
 from gateway.services.traffic import Traffic
+from gateway.wire.hosts import Hosts
 
 MAX_BODY: Final = 1024 * 1024  # bytes
 BODY_TIMEOUT: Final = 30  # seconds in which a body must have come

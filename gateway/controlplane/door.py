@@ -13,12 +13,12 @@ from quart import Quart, Response, g, request
 from gateway.controlplane import replies
 from gateway.core.access import Principal, is_bound_elsewhere
 from gateway.core.errors import Challenge, GatewayError, Invalid, Unauthenticated
-from gateway.core.hosts import Hosts
-from gateway.core.inbound import is_token_in
+from gateway.core.inbound import is_token_in, misplaced
 from gateway.core.ports import Authenticator
 from gateway.services.audit import AuditLog
 from gateway.services.called import shown
 from gateway.wire.audit import AuditRecord
+from gateway.wire.hosts import Hosts
 
 REFUSED: Final = "access.refused"  # in the audit log: what was asked for by a path alone
 PROBES: Final = frozenset({"/ping", "/livez", "/readyz"})
@@ -77,10 +77,10 @@ class Door:
     def _refusal(self) -> GatewayError | None:
         host, origin = _raw("Host"), _raw("Origin")
         if request.path.startswith(self._open):
-            return self._hosts.refusal(host, None)
+            return misplaced(self._hosts, host, None)
         if request.path in PROBES and origin is None and not self._hosts.is_loopback:
             return None  # a kubelet asks a pod by its address
-        return self._hosts.refusal(host, origin)
+        return misplaced(self._hosts, host, origin)
 
     async def _principal(self, headers: Mapping[bytes, bytes]) -> Principal:
         found = self._authenticator.known(headers)

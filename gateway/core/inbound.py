@@ -5,8 +5,9 @@ The version header alone decides the era (protocol.md, section 1); the body is l
 
 import msgspec
 
-from gateway.core.errors import GatewayError, Invalid, MethodNotAllowed
+from gateway.core.errors import Forbidden, GatewayError, Invalid, MethodNotAllowed, Misdirected
 from gateway.wire import jsonrpc, mcp
+from gateway.wire.hosts import Hosts
 from gateway.wire.mcp import Era
 
 
@@ -83,3 +84,11 @@ def request_id(body: bytes | None) -> bytes | None:
 def is_token_in(query: bytes) -> bool:
     """Whether a query string carries a token (RFC 6750, section 2.3), and so every log on the way does: refuse it."""
     return b"access_token=" in query.lower()
+
+
+def misplaced(hosts: Hosts, host: bytes | None, origin: bytes | None) -> GatewayError | None:
+    """Why a request with these headers is not served; None where it is. Each time a new error: it may be raised."""
+    refusal = hosts.refusal(host, origin)
+    if refusal is None:
+        return None
+    return Misdirected(refusal.sentence) if refusal.status == 421 else Forbidden(refusal.sentence)

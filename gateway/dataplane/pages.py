@@ -1,6 +1,6 @@
 """What a browser wants to hear before a page of another origin may call here and read the answer (CORS).
 
-Which origins may is `core.hosts`; whoever comes here has been let in by it.
+Which origins may is `wire.hosts`; whoever comes here has been let in by it.
 """
 
 from collections.abc import Iterable

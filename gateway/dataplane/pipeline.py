@@ -18,7 +18,6 @@ from gateway.core import access, inbound
 from gateway.core.access import Principal
 from gateway.core.affinity import Sealer
 from gateway.core.errors import Challenge, GatewayError, Invalid, NotFound, NothingReady, SessionLost, Unauthenticated
-from gateway.core.hosts import Hosts
 from gateway.core.inbound import Legacy, Modern, Rejection
 from gateway.core.overhearing import Tapped
 from gateway.core.ports import Accounts, Assertions, Authenticator, Exchange, Tokens, ToolsDoor, Witness
@@ -39,6 +38,7 @@ from gateway.dataplane.tasks import Tasks
 from gateway.dataplane.upstream import Upstream
 from gateway.dataplane.watched import Watched
 from gateway.wire import mcp
+from gateway.wire.hosts import Hosts
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 
@@ -150,7 +150,7 @@ class Pipeline:
         if len(headers) != len(request.headers) and (twice := _given_twice(request.headers)):
             self._refuse(exchange, Invalid(f"the header {twice} comes more than once"))
             return
-        refusal = self._hosts.refusal(headers.get(b"host"), headers.get(b"origin"))
+        refusal = inbound.misplaced(self._hosts, headers.get(b"host"), headers.get(b"origin"))
         if refusal is not None:
             self._refuse(exchange, refusal)
         elif request.query and inbound.is_token_in(request.query):

@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from gateway.core.errors import UpstreamBroke
-from gateway.core.hosts import host_name
 from gateway.core.routes import Endpoint
 from gateway.dataplane.connection import Answer, UpstreamConnection
 from gateway.dataplane.deadlines import Deadlines
 from gateway.dataplane.heads import authority
 from gateway.dataplane.tasks import Tasks
+from gateway.wire.hosts import host_name
 from gateway.wire.resources import Timeouts
 
 MAX_IDLE: Final = 1024  # connections that rest, per instance

@@ -29,6 +29,7 @@ from gateway.toolrouter.streams import ClientStream, Source, unmarked
 from gateway.wire import envelope, jsonrpc, mcp
 from gateway.wire.envelope import Message, Unreadable
 from gateway.wire.http1 import Headers
+from gateway.wire.media import accepts, is_json
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 
@@ -105,9 +106,9 @@ class LegacyFace:
 
     def _post(self, exchange: Exchange, caller: Caller, call: Legacy) -> None:
         request = exchange.request
-        if not replies.is_json(request.header(b"content-type")):
+        if not is_json(request.header(b"content-type")):
             replies.bare(exchange, 415, "the body must be application/json")
-        elif not replies.accepts(request.header(b"accept"))[0]:
+        elif not accepts(request.header(b"accept"))[0]:
             replies.bare(exchange, 406, "Accept must list application/json and text/event-stream")
         elif envelope.is_batch(request.body):
             replies.refuse(exchange, Invalid("a body is one message; batches are not served at /mcp"))
@@ -355,7 +356,7 @@ class LegacyFace:
     # GET
 
     def _get(self, exchange: Exchange, session: Session) -> None:
-        if not replies.accepts(exchange.request.header(b"accept"))[1]:
+        if not accepts(exchange.request.header(b"accept"))[1]:
             replies.bare(exchange, 406, "Accept must list text/event-stream")
             return
         last = (exchange.request.header(mcp.LAST_EVENT_ID_HEADER) or b"").decode("latin-1")

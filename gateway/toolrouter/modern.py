@@ -21,6 +21,7 @@ from gateway.toolrouter.inner import JSON, Passing
 from gateway.toolrouter.listening import Listening
 from gateway.wire import envelope, jsonrpc, mcp, validation
 from gateway.wire.http1 import Headers, Request
+from gateway.wire.media import accepts, is_json
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 from gateway.wire.validation import ModernNotification, ModernRequest, Refusal
@@ -57,9 +58,9 @@ class ModernFace:
     def serve(self, exchange: Exchange, caller: Caller) -> None:
         """A POST with a version header that is no handshake version's."""
         request = exchange.request
-        if not replies.is_json(request.header(b"content-type")):
+        if not is_json(request.header(b"content-type")):
             replies.bare(exchange, 415, "the body must be application/json")
-        elif replies.accepts(request.header(b"accept")) != (True, True):
+        elif accepts(request.header(b"accept")) != (True, True):
             replies.bare(exchange, 406, "Accept must list application/json and text/event-stream")
         else:
             self._examined(exchange, caller)

@@ -1,6 +1,5 @@
 """The gateway's own answers at /mcp: results, errors and event streams, on whatever exchange a client came by."""
 
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -111,19 +110,3 @@ class Stream:
 
     def _resumed(self) -> None:
         self._is_paused = False
-
-
-@lru_cache(maxsize=256)
-def accepts(accept: bytes | None) -> tuple[bool, bool]:
-    """Whether JSON, and whether an event stream may be answered with. No header at all accepts anything."""
-    if accept is None:
-        return True, True
-    types = {part.partition(b";")[0].strip().lower() for part in accept.split(b",")}
-    takes_all = b"*/*" in types
-    takes_json = takes_all or bool(types & {b"application/json", b"application/*"})
-    return takes_json, takes_all or bool(types & {b"text/event-stream", b"text/*"})
-
-
-@lru_cache(maxsize=256)
-def is_json(content_type: bytes | None) -> bool:
-    return content_type is not None and content_type.partition(b";")[0].strip().lower() == b"application/json"

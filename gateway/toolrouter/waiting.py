@@ -9,10 +9,11 @@ from msgspec import Raw
 
 from gateway.core.ports import Exchange
 from gateway.toolrouter.inner import EVENT_STREAM, Passing, media_type
-from gateway.toolrouter.replies import Stream, accepts
+from gateway.toolrouter.replies import Stream
 from gateway.wire import jsonrpc, mcp, sse
 from gateway.wire.http1 import Headers
 from gateway.wire.mcp import Era
+from gateway.wire.media import accepts
 from gateway.wire.policies import PendingApproval
 
 

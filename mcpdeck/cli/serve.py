@@ -46,7 +46,7 @@ def _serve(words: argparse.Namespace, desk: Desk) -> int:
 
 
 async def _until_stopped(words: argparse.Namespace, desk: Desk) -> None:
-    from mcpdeck.serve.gate import is_loopback
+    from gateway.wire.hosts import is_loopback_name
     from mcpdeck.serve.serving import served
 
     stopped = asyncio.Event()
@@ -56,7 +56,7 @@ async def _until_stopped(words: argparse.Namespace, desk: Desk) -> None:
             loop.add_signal_handler(number, stopped.set)
     running = served(arguments(words), host=words.host, port=words.port, names=words.name, most=words.most)
     async with running as url:
-        if not is_loopback(words.host):
+        if not is_loopback_name(words.host):
             desk.printer.tell(_FAR.format(host=words.host, port=words.port))
         print(url, flush=True)
         desk.printer.tell(_TOLD)

@@ -9,7 +9,8 @@ import secrets
 from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
+
+from gateway.wire.hosts import host_name, is_own_page
 
 LOCAL_NAME: Final = "localhost"
 
@@ -28,31 +29,18 @@ class Gate:
 
     def knows_host(self, host: str) -> bool:
         """Whether a reader would look for it there. An address can not be made to point elsewhere; a name can."""
-        name = _name_of(host)
+        name = host_name(host)
         return _is_address(name) or name == LOCAL_NAME or bool({name, host.lower()} & self._names)
 
     def is_own(self, origin: str, host: str) -> bool:
         """Whether a page of this very server asks. Browsers say with every websocket which page it is."""
-        parts = urlsplit(origin)
-        return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower() and self.knows_host(host)
+        return is_own_page(origin, host) and self.knows_host(host)
 
     def takes_token(self, text: str) -> bool:
         return hmac.compare_digest(text.encode(), self.token.encode())
 
     def takes_pass(self, text: str) -> bool:
         return hmac.compare_digest(text.encode(), self.pass_.encode())
-
-
-def is_loopback(address: str) -> bool:
-    return address == LOCAL_NAME or (_is_address(address) and ip_address(address.strip("[]")).is_loopback)
-
-
-def _name_of(host: str) -> str:
-    """Without the port; empty for what is no host at all."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:
-        return ""
 
 
 def _is_address(name: str) -> bool:

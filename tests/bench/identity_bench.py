@@ -19,7 +19,6 @@ from gateway.auth.configured import DEV, OIDC, Opened, identity, opened_dev
 from gateway.bridge.sealing import Seals
 from gateway.core.access import Ownership
 from gateway.core.affinity import Sealer, new_key
-from gateway.core.hosts import Hosts
 from gateway.core.routes import Routes, RoutingTable
 from gateway.dataplane.pipeline import Pipeline
 from gateway.server import listen, run, serve
@@ -27,6 +26,7 @@ from gateway.services.audit import open_audit
 from gateway.services.events import Hub
 from gateway.services.sessions import Sessions
 from gateway.services.witness import Witness
+from gateway.wire.hosts import Hosts
 from mcpdeck.devissuer.serve import AUDIENCE, temporary_issuer
 from mcpdeck.devissuer.tokens import User
 from tests.bench.lane_bench import STUB, nothing, table

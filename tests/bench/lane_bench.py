@@ -16,12 +16,12 @@ from gateway.auth.dev import DevAuthenticator
 from gateway.bridge.sealing import Seals
 from gateway.core.access import Ownership
 from gateway.core.affinity import Sealer, new_key
-from gateway.core.hosts import Hosts
 from gateway.core.routes import Endpoint, Route, Routes, RoutingTable
 from gateway.dataplane.pipeline import Pipeline
 from gateway.server import listen, run, serve
 from gateway.services.events import Hub
 from gateway.services.sessions import Sessions
+from gateway.wire.hosts import Hosts
 from gateway.wire.names import AdapterName, instance_name
 from tests.support.gateway_fakes import FakeBackend
 

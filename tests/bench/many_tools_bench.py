@@ -25,7 +25,6 @@ from gateway.auth.dev import DevAuthenticator
 from gateway.bridge.sealing import Seals
 from gateway.core.access import Ownership
 from gateway.core.affinity import Sealer, new_key
-from gateway.core.hosts import Hosts
 from gateway.core.routes import Route, Routes, RoutingTable
 from gateway.core.tools import DesiredTool, Registered
 from gateway.dataplane.pipeline import Pipeline
@@ -34,6 +33,7 @@ from gateway.services.events import Hub
 from gateway.services.sessions import Sessions
 from gateway.toolrouter.router import Router
 from gateway.wire import mcp
+from gateway.wire.hosts import Hosts
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 from gateway.wire.tools import ALL, ToolSpec

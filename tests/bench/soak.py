@@ -25,12 +25,12 @@ import psutil
 from gateway.auth.dev import DevAuthenticator
 from gateway.bridge.sealing import Seals
 from gateway.core.affinity import Sealer, new_key
-from gateway.core.hosts import Hosts
 from gateway.core.routes import Routes, RoutingTable
 from gateway.dataplane.pipeline import Pipeline
 from gateway.server import listen, run, serve
 from gateway.services.events import Hub
 from gateway.services.sessions import Sessions
+from gateway.wire.hosts import Hosts
 from tests.bench.lane_bench import STUB, nothing, table
 from tests.support.gateway_fakes import FakeBackend
 from tests.support.mcp_scripts import CALL, INITIALIZE

@@ -13,12 +13,12 @@ import signal
 from gateway.auth.dev import DevAuthenticator
 from gateway.bridge.sealing import Seals
 from gateway.core.affinity import Sealer, new_key
-from gateway.core.hosts import Hosts
 from gateway.core.routes import Routes
 from gateway.core.tools import DesiredPolicy, DesiredTool, Registered
 from gateway.dataplane.pipeline import Pipeline
 from gateway.server import listen, run, serve
 from gateway.toolrouter.router import Router
+from gateway.wire.hosts import Hosts
 from gateway.wire.policies import Effect, PolicySpec, Rule
 from gateway.wire.tools import ALL, ToolDefinition, ToolSpec
 from tests.bench.lane_bench import STUB, nothing, table

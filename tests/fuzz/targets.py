@@ -16,7 +16,6 @@ from gateway.bridge.sealing import Sealed, Seals
 from gateway.core import inbound
 from gateway.core.affinity import Binding, Sealer
 from gateway.core.errors import GatewayError
-from gateway.core.hosts import Hosts, host_name
 from gateway.core.inbound import Legacy, Modern, Rejection
 from gateway.dataplane.connection import UpstreamConnection
 from gateway.dataplane.deadlines import Deadlines
@@ -24,6 +23,7 @@ from gateway.dataplane.events import Progress
 from gateway.dataplane.heads import client_headers, session_in
 from gateway.wire import envelope, jsonrpc, mcp, sse, toolnames
 from gateway.wire.envelope import Unreadable
+from gateway.wire.hosts import Hosts, host_name
 from gateway.wire.http1 import Headers, Likeness, Limits
 from gateway.wire.http1.reading import Reader
 from gateway.wire.http1.request import Refusal, Request
@@ -159,6 +159,8 @@ class _Told:
         self.outcome = ""
         self.wrong = ""
 
+    on_whole = None
+
     def on_connection(self, connection: UpstreamConnection) -> bool:
         return True
 
@@ -234,12 +236,12 @@ def alike(data: bytes) -> None:
     assert likeness is not None
     message = data if data.startswith(b"POST ") else head[: data[0]] + data[1:] if data else b""
     found = likeness.split(message)
-    if found is None or len(found[1]) > LIMITS.body:
+    if found is None or len(found) > LIMITS.body:
         return
     read, status, rest = _requests([message])
     assert (len(read), status, rest) == (1, None, b""), message
-    assert read[0][3] == found[1]
-    assert dict(read[0][2])[b"content-length"] == found[0]
+    assert read[0][3] == found
+    assert dict(read[0][2])[b"content-length"] == likeness.digits
 
 
 # streams and lines

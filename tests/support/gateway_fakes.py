@@ -16,7 +16,6 @@ from gateway.controlplane.app import make_app
 from gateway.core.access import Principal
 from gateway.core.desired import Desired
 from gateway.core.errors import GatewayError
-from gateway.core.hosts import Hosts
 from gateway.core.observed import NOTHING, Instance, Observed
 from gateway.core.ports import Authenticator, LogLine, Position
 from gateway.core.routes import Endpoint, Routes
@@ -38,6 +37,7 @@ from gateway.toolrouter.approvals import Approvals
 from gateway.toolrouter.cost import of_list
 from gateway.toolrouter.guard import Guard
 from gateway.wire import sse
+from gateway.wire.hosts import Hosts
 from gateway.wire.names import AdapterName, InstanceName, PrincipalId, instance_name
 from gateway.wire.policies import Question, Tested
 from gateway.wire.resources import AdapterSpec, ChangeEvent, Phase, Stdio

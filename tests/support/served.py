@@ -11,7 +11,6 @@ from gateway.auth.dev import DevAuthenticator
 from gateway.bridge.sealing import Seals
 from gateway.core.access import Ownership
 from gateway.core.affinity import Sealer, new_key
-from gateway.core.hosts import Hosts
 from gateway.core.ports import Authenticator
 from gateway.core.routes import Endpoint, Route, Routes, RoutingTable
 from gateway.dataplane.asgi import App
@@ -19,6 +18,7 @@ from gateway.dataplane.bounds import NO_BOUNDS, Bounds
 from gateway.dataplane.certificates import Tls
 from gateway.dataplane.pipeline import Pipeline
 from gateway.server import Patience, listen, serve
+from gateway.wire.hosts import Hosts
 from gateway.wire.http1 import DEFAULT_LIMITS, Limits
 from gateway.wire.names import AdapterName
 from gateway.wire.resources import Timeouts

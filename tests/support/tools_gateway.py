@@ -12,12 +12,12 @@ from gateway.auth.dev import DevAuthenticator
 from gateway.bridge.sealing import Seals
 from gateway.core.access import Ownership, folded
 from gateway.core.affinity import Sealer, new_key
-from gateway.core.hosts import Hosts
 from gateway.core.routes import Endpoint, Route, Routes, RoutingTable
 from gateway.core.tools import DesiredPolicy, DesiredTool, DesiredToolset, Registered
 from gateway.dataplane.pipeline import Pipeline
 from gateway.server import Patience, listen, serve
 from gateway.toolrouter.router import Router
+from gateway.wire.hosts import Hosts
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName, instance_name
 from gateway.wire.policies import PolicySpec

@@ -9,9 +9,9 @@ from quart import Blueprint, Response
 
 from gateway.core.access import Principal
 from gateway.core.errors import Challenge, NothingReady, Unauthenticated
-from gateway.core.hosts import Hosts
 from gateway.services.audit import open_audit
 from gateway.wire.audit import AuditRecord, read_line
+from gateway.wire.hosts import Hosts
 from gateway.wire.names import PrincipalId
 from tests.support.gateway_fakes import ADA, ADMIN, BEA, EVE, ControlPlane, control_plane, stdio
 

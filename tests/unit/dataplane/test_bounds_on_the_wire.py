@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
-from gateway.core.hosts import Hosts
 from gateway.dataplane.bounds import SLOWEST, Bounds
 from gateway.wire import jsonrpc
+from gateway.wire.hosts import Hosts
 from gateway.wire.resources import Timeouts
 from tests.support.http2_client import http2_client
 from tests.support.mcp_scripts import CALL, INITIALIZE, MODERN, legacy_server, silent

@@ -9,9 +9,9 @@ import pytest
 
 from gateway.core.access import Ownership, Principal
 from gateway.core.errors import Challenge, IssuerUnreachable, Unauthenticated
-from gateway.core.hosts import Hosts
 from gateway.core.inbound import Legacy, Modern
 from gateway.core.ports import Exchange
+from gateway.wire.hosts import Hosts
 from gateway.wire.http1 import Limits
 from gateway.wire.names import PrincipalId
 from gateway.wire.resources import Timeouts

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
+from gateway.wire.hosts import is_loopback_name
 from mcpdeck.cli.main import parser
 from mcpdeck.cli.serve import arguments
 from mcpdeck.serve import packets
-from mcpdeck.serve.gate import Gate, is_loopback
+from mcpdeck.serve.gate import Gate
 from mcpdeck.serve.tab import Tab, opened
 
 GATE = Gate(port=8710, names=["deck.example.com", "box:8443"])
@@ -58,7 +59,7 @@ def test_token_and_pass_are_two_secrets_of_each_start() -> None:
     ("address", "near"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False)]
 )
 def test_a_warning_is_for_addresses_that_others_reach(address: str, near: bool) -> None:
-    assert is_loopback(address) is near
+    assert is_loopback_name(address) is near
 
 
 async def test_packets_come_out_as_they_went_in_also_when_the_stream_breaks_off() -> None:

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from sidecar.era import Legacy, Modern, Probe
-from sidecar.hosts import Hosts
 from sidecar.verdicts import LIFETIME, Verdicts
 
 
@@ -118,38 +117,3 @@ def test_damaged_memory_is_no_memory(tmp_path: Path) -> None:
     (kept,) = tmp_path.iterdir()
     kept.write_bytes(b"{")
     assert not verdicts.is_silent(["sh"], now=1001)
-
-
-# whom it serves
-
-
-LOCAL = Hosts(is_loopback=True, hosts=frozenset({"mcp.example"}), origins=frozenset({"https://app.example"}))
-OPEN = Hosts(is_loopback=False)
-NAMED = Hosts(is_loopback=False, hosts=frozenset({"mcp.example"}))
-
-
-@pytest.mark.parametrize(
-    ("hosts", "host", "origin", "status"),
-    [
-        (LOCAL, b"localhost:8000", None, None),
-        (LOCAL, b"LOCALHOST", None, None),
-        (LOCAL, b"127.0.0.1:1", b"http://localhost:6274", None),
-        (LOCAL, b"[::1]:1", b"http://[::1]:2", None),
-        (LOCAL, b"mcp.example", b"https://app.example", None),
-        (LOCAL, b"evil.example", None, 421),
-        (LOCAL, b"localhost.evil.example", None, 421),
-        (LOCAL, b"[::1", None, 421),
-        (LOCAL, None, None, 421),
-        (LOCAL, b"localhost", b"https://evil.example", 403),
-        (LOCAL, b"localhost", b"http://localhost.evil.example", 403),
-        (LOCAL, b"localhost", b"null", 403),
-        (OPEN, b"10.0.0.7:8000", None, None),
-        (OPEN, b"pod.example", b"https://pod.example", None),
-        (OPEN, b"pod.example", b"https://evil.example", 403),
-        (NAMED, b"mcp.example:8000", None, None),
-        (NAMED, b"evil.example", None, 421),
-    ],
-)
-def test_hosts_and_origins(hosts: Hosts, host: bytes | None, origin: bytes | None, status: int | None) -> None:
-    refusal = hosts.refusal(host, origin)
-    assert (refusal and refusal[0]) == status

@@ -316,7 +316,7 @@ async def test_shared_isolation_serves_all_sessions_from_one_process(tmp_path: P
     [
         ({"host": "evil.example"}, 421),
         ({"origin": "https://evil.example"}, 403),
-        ({"origin": "http://localhost:6274"}, 200),
+        ({"origin": "http://localhost:6274"}, 403),
         ({"content_type": "text/plain"}, 415),
         ({"accept": "text/html"}, 406),
     ],
