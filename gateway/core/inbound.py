@@ -6,7 +6,7 @@ The version header alone decides the era (protocol.md, section 1); the body is l
 import msgspec
 
 from gateway.core.errors import Forbidden, GatewayError, Invalid, MethodNotAllowed, Misdirected
-from gateway.wire import jsonrpc, mcp
+from gateway.wire import jsonrpc, mcp, plain
 from gateway.wire.hosts import Hosts
 from gateway.wire.mcp import Era
 
@@ -61,12 +61,12 @@ def is_initialize(body: bytes) -> bool:
 
 
 def may_call_tools(method: str, body: bytes) -> bool:
-    """Whether a message is a tools/call, or nothing that could be told from one: a batch, or no JSON."""
+    """Whether a message is a tools/call, or nothing that could be told from one: a batch, no JSON, two methods."""
     if method != "POST":
         return False
     try:
-        return jsonrpc.decode(body).method == mcp.TOOLS_CALL
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return jsonrpc.decode(body).method == mcp.TOOLS_CALL or plain.is_ambiguous(body)
+    except msgspec.DecodeError:
         return True
 
 

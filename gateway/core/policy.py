@@ -4,6 +4,8 @@ CEL is loaded when the first policy is compiled. What can't be evaluated counts 
 does not hold then, one that denies or asks for approval denies.
 """
 
+import copy
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,14 +16,20 @@ if TYPE_CHECKING:
 
 _STRICTNESS: Final = {Effect.ALLOW: 0, Effect.APPROVE: 1, Effect.DENY: 2}
 _UNEVALUATED: Final = (RuntimeError, OverflowError, TypeError, ValueError)  # what evaluation raises, for want of one
+_ARGUMENT: Final = re.compile(r"\bargs\b(?:\s*\.\s*([A-Za-z_]\w*)(?!\w|\s*\())?")
 _NO_REASON: Final = "a policy does not allow this call"
 
 
 class Expression:
-    """A compiled condition. Raises ValueError with what is wrong, and where."""
+    """A compiled condition. Raises ValueError with what is wrong, and where.
+
+    reads: the arguments that it may look at; None for any.
+    """
 
     def __init__(self, text: str) -> None:
         self.is_constant = text.strip() == "true"
+        names = frozenset(_ARGUMENT.findall(text))
+        self.reads: frozenset[str] | None = None if "" in names else names
         if not self.is_constant:
             self._compiled = _compiled(text)
 
@@ -38,30 +46,63 @@ class Expression:
             return value
         return _first_line(value) if str(found.type()) == "ERROR" else f"gives {found.type()}, not true or false"
 
+    def settled(self, facts: dict[str, Any]) -> bool | None:
+        """Whether it holds whatever the arguments are, which these facts don't have; None where they matter.
+
+        What can't be evaluated is an error in CEL, and neither && nor || lets one through that the other side decides.
+        """
+        holds = self.holds(facts)
+        return holds if isinstance(holds, bool) else None
+
 
 class CompiledPolicy:
     """Raises ValueError, with what is wrong by field, when an expression is none."""
 
     def __init__(self, spec: PolicySpec) -> None:
         self.spec = spec
-        self._rules: list[tuple[Rule, Expression]] = []
-        self._limits: list[tuple[Limit, Expression]] = []
+        self.conditions: list[tuple[Rule, Expression]] = []
+        self.bounds: list[tuple[Limit, Expression]] = []
         problems: dict[str, list[str]] = {}
         for number, rule in enumerate(spec.rules):
             if (expression := _expression(rule.when, f"rules.{number}.when", problems)) is not None:
-                self._rules.append((rule, expression))
+                self.conditions.append((rule, expression))
         for number, limit in enumerate(spec.limits):
             if (expression := _expression(limit.when, f"limits.{number}.when", problems)) is not None:
-                self._limits.append((limit, expression))
+                self.bounds.append((limit, expression))
         if problems:
             raise Faulty(problems)
+
+    @property
+    def reads(self) -> frozenset[str] | None:
+        """The arguments that its conditions may look at; None for any."""
+        each = [expression.reads for _, expression in (*self.conditions, *self.bounds)]
+        names = [found for found in each if found is not None]
+        return frozenset[str]().union(*names) if len(names) == len(each) else None
+
+    def narrowed(self, facts: Facts) -> "CompiledPolicy":
+        """The same for calls of which all but the arguments is known: without what does not hang on those."""
+        seen = seen_by_rules(facts)
+        del seen["args"]
+        narrow = copy.copy(self)
+        narrow.conditions, narrow.bounds = [], []
+        for rule, expression in self.conditions:
+            settled = expression.settled(seen)
+            if settled is not False:
+                narrow.conditions.append((rule, _ALWAYS if settled else expression))
+            if settled:
+                break
+        for limit, expression in self.bounds:
+            settled = expression.settled(seen)
+            if settled is not False:
+                narrow.bounds.append((limit, _ALWAYS if settled else expression))
+        return narrow
 
     def concerns(self, facts: Facts) -> bool:
         return self.spec.toolset in ("", facts.toolset)
 
     def decide(self, facts: dict[str, Any]) -> Decided:
         is_shadow = self.spec.mode is Mode.SHADOW
-        for rule, expression in self._rules:
+        for rule, expression in self.conditions:
             holds = expression.holds(facts)
             if isinstance(holds, str):
                 if rule.effect is Effect.ALLOW:
@@ -78,10 +119,13 @@ class CompiledPolicy:
 
     def limits(self, facts: Facts) -> Iterable[Limit]:
         """Those that hold for a call; one that can't be evaluated does."""
-        if not self._limits:
+        if not self.bounds:
             return ()
         seen = seen_by_rules(facts)
-        return [limit for limit, expression in self._limits if expression.holds(seen)]
+        return [limit for limit, expression in self.bounds if expression.holds(seen)]
+
+
+_ALWAYS: Final = Expression("true")
 
 
 class Faulty(ValueError):
@@ -98,11 +142,10 @@ def judge(policies: Sequence[CompiledPolicy], facts: Facts) -> Verdict:
     return Verdict(effect=max(effects, key=_STRICTNESS.__getitem__, default=Effect.ALLOW), decided=decided)
 
 
-def judge_alike(policies: Sequence[CompiledPolicy], alike: Sequence[Facts]) -> Verdict:
-    """Of one call that may be told of in several ways: the strictest holds."""
-    if len(alike) == 1:
-        return judge(policies, alike[0])
-    verdicts = [judge(policies, facts) for facts in alike]
+def strictest(verdicts: Sequence[Verdict]) -> Verdict:
+    """Of one call that may be told of in several ways."""
+    if len(verdicts) == 1:
+        return verdicts[0]
     effects = [each.effect for each in verdicts]
     decided = dict.fromkeys(each for verdict in verdicts for each in verdict.decided)
     return Verdict(effect=max(effects, key=_STRICTNESS.__getitem__), decided=list(decided))

@@ -57,6 +57,10 @@ class Exchange(Asking, Protocol):
 type Go = Callable[["Exchange", Callable[[], None]], None]  # the exchange to answer, and what to call at its end
 
 
+def nothing() -> None:
+    """What to call at the end of a call that was not counted."""
+
+
 class ToolsDoor(Protocol):
     """The gateway's own MCP server, at /mcp and below it, and its policies."""
 
@@ -68,11 +72,18 @@ class ToolsDoor(Protocol):
         """Answer it, now or later. Called on the loop and must not wait; the principal has been let in."""
 
     def weigh(
-        self, exchange: Exchange, principal: Principal, adapter: AdapterName, call: Modern | Legacy, go: Go
+        self,
+        exchange: Exchange,
+        principal: Principal,
+        adapter: AdapterName,
+        *,
+        era: Era,
+        go: Go,
+        refused: Callable[[int], None],
     ) -> None:
         """Something that may be a tools/call, straight at an adapter. go: passes it on; perhaps at once, perhaps never.
 
-        As `serve`, it must not wait.
+        refused: told the status that it was answered with here; 0 where its client left. As `serve`, it must not wait.
         """
 
 
@@ -194,6 +205,10 @@ class Account(Protocol):
     def opened_at(self) -> float: ...
 
     @property
+    def series(self) -> "Series | None":
+        """For the next call of the same caller, in the same session, at the same instance; None where it can't be told."""
+
+    @property
     def session_id(self) -> str:
         """Of the live session, or group of calls, that it belongs to, as callers know it; "" until that is known."""
 
@@ -208,6 +223,16 @@ class Account(Protocol):
 
     def closed(self) -> None:
         """The session has ended: a DELETE succeeded, or the upstream no longer knows it."""
+
+
+class Series(Protocol):
+    """What a call's account shares with the next ones that differ in their bodies alone."""
+
+    def opened(self, asking: Asking, request_id: bytes) -> Account | None:
+        """As Accounts.opened, of one more request that is no stream; None where it is to be opened there, if at all.
+
+        That is so for a session that was ended meanwhile.
+        """
 
 
 class Witness(Protocol):

@@ -20,7 +20,7 @@ from gateway.core.affinity import Sealer
 from gateway.core.errors import Challenge, GatewayError, Invalid, NotFound, NothingReady, SessionLost, Unauthenticated
 from gateway.core.inbound import Legacy, Modern, Rejection
 from gateway.core.overhearing import Tapped
-from gateway.core.ports import Accounts, Assertions, Authenticator, Exchange, Tokens, ToolsDoor, Witness
+from gateway.core.ports import Accounts, Assertions, Authenticator, Exchange, Tokens, ToolsDoor, Witness, nothing
 from gateway.core.routes import TOOLS_PATH, Route, Routes, adapter_of, is_old_path, resource_of
 from gateway.dataplane import replies
 from gateway.dataplane.bounds import NO_BOUNDS, Bounds
@@ -140,7 +140,8 @@ class Pipeline:
         if self._diverted and self._elsewhere and adapter_of(exchange.request.path) in self._diverted:
             self._send_on(exchange)
             return
-        if not self._is_weighed(exchange) and self._standings.serve(exchange):
+        tools = self._tools
+        if self._standings.serve(exchange, weigh=self._weigh_again if tools and tools.has_policies else None):
             return
         if (standing := self._standings.tools(exchange)) is not None:
             self._serve_tools(exchange, standing.principal, standing.call)
@@ -264,7 +265,26 @@ class Pipeline:
         elif self._elsewhere is not None:
             self._send_on(exchange)
         else:
-            self._tools.weigh(exchange, principal, route.adapter, call, partial(self._weighed, principal, call, route))
+            go = partial(self._weighed, principal, call, route)
+            self._tools.weigh(exchange, principal, route.adapter, era=_era(call), go=go, refused=self.counters.answered)
+
+    def _weigh_again(self, exchange: Exchange, target: Target, relay: Callable[[Exchange], None]) -> None:
+        """One whose head is known already. relay: passes it on as the one before."""
+        if not self._is_weighed(exchange):
+            relay(exchange)
+        elif self._elsewhere is not None:
+            self._send_on(exchange)
+        elif self._tools is not None:
+
+            def go(through: Exchange, release: Callable[[], None]) -> None:
+                watched = _releasing(through, release)
+                if through is exchange:
+                    relay(watched)
+                elif not self._standings.serve(watched, target.principal):  # it has waited: things may be otherwise
+                    self._judge(watched, dict(exchange.request.headers), target.principal, is_ours=True)
+
+            adapter, refused = target.route.adapter, self.counters.answered
+            self._tools.weigh(exchange, target.principal, adapter, era=target.era, go=go, refused=refused)
 
     def _is_weighed(self, exchange: Exchange) -> bool:
         """Whether policies have a say. While there are none, no body is looked into."""
@@ -279,7 +299,7 @@ class Pipeline:
         exchange: Exchange,
         release: Callable[[], None],
     ) -> None:
-        self._enter(Watched(exchange, lambda _status, _sent: release()), principal, call, route)
+        self._enter(_releasing(exchange, release), principal, call, route)
 
     def _enter(self, exchange: Exchange, principal: Principal, call: Modern | Legacy, route: Route) -> None:
         if route.grant is None or self._plane.has_token(route, principal):
@@ -436,6 +456,10 @@ class Pipeline:
         await self._tasks.__aexit__(kind, error, trace)
         await self.upstream.__aexit__(kind, error, trace)
         self.deadlines.close()
+
+
+def _releasing(exchange: Exchange, release: Callable[[], None]) -> Exchange:
+    return exchange if release is nothing else Watched(exchange, lambda _status, _sent: release())
 
 
 def _given_twice(headers: list[tuple[bytes, bytes]]) -> str:

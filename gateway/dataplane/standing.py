@@ -6,6 +6,7 @@ may, whose session, which instance, what that is told. Who it is, is asked each 
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from gateway.core import inbound
@@ -18,6 +19,8 @@ from gateway.dataplane.plane import Plane, Target
 from gateway.dataplane.relay import Relay
 from gateway.wire.http1 import Noted
 from gateway.wire.mcp import Era
+
+type Weigh = Callable[[Exchange, Target, Callable[[Exchange], None]], None]
 
 LIFETIME: Final = 60.0  # seconds; a session's expiry and whatever else moves with the clock is looked at again then
 
@@ -59,8 +62,11 @@ class Standings:
         self._counters, self._most = plane.counters, plane.bounds.requests or sys.maxsize
         self._recognising = authenticator if isinstance(authenticator, RecognisingAuthenticator) else None
 
-    def serve(self, exchange: Exchange, principal: Principal | None = None) -> bool:
-        """Whether it went as the one before; else it is to be decided upon. principal: where it is known who asks."""
+    def serve(self, exchange: Exchange, principal: Principal | None = None, *, weigh: Weigh | None = None) -> bool:
+        """Whether it went as the one before; else it is to be decided upon. principal: where it is known who asks.
+
+        weigh: makes it go, or not.
+        """
         shape = exchange.request.shape
         standing = shape.note if shape is not None else None
         if not isinstance(standing, Standing) or not self._holds(standing, exchange, principal):
@@ -75,8 +81,14 @@ class Standings:
         known = standing.by_instance.get(uid or "")
         if known is None or (self._counters.in_flight >= self._most and self._plane.is_busy(first.route)):
             return False
-        Relay(self._plane, exchange, *known).begin()
+        if weigh is None:
+            Relay(self._plane, exchange, *known).begin()
+        else:
+            weigh(exchange, first, partial(self._relay, known))
         return True
+
+    def _relay(self, known: tuple[Target, bytes], exchange: Exchange) -> None:
+        Relay(self._plane, exchange, *known).begin()
 
     def tools(self, exchange: Exchange) -> ToolsStanding | None:
         """What was concluded from the head of a request for the gateway's own server, while it holds."""

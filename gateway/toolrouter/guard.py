@@ -5,21 +5,22 @@ so that a model can act on it.
 """
 
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 
 from gateway.core.access import Principal
-from gateway.core.errors import Forbidden, NothingReady, TooManyRequests
-from gateway.core.policy import CompiledPolicy, decisive, judge, judge_alike, reason_of
-from gateway.core.ports import Exchange, Go, Witness
+from gateway.core.errors import Forbidden, GatewayError, NothingReady, TooManyRequests
+from gateway.core.outlook import Judged
+from gateway.core.policy import CompiledPolicy, judge, reason_of
+from gateway.core.ports import Exchange, Go, Witness, nothing
 from gateway.core.sharing import Shared
 from gateway.core.tools import DesiredPolicy
 from gateway.toolrouter import replies
 from gateway.toolrouter.approvals import Approvals
 from gateway.toolrouter.limits import Admitted, Exceeded, Limits, SharedLimits, Uncounted
 from gateway.toolrouter.waiting import Resumed, waiting
-from gateway.toolrouter.weighing import Weighed
-from gateway.wire.policies import Decided, Effect, Facts, Limit, Mode, PolicySpec, Question, Tested, Verdict
+from gateway.toolrouter.weighing import Outlooks, Weighed
+from gateway.wire.policies import Decided, Effect, Facts, Limit, PolicySpec, Question, Tested, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Guard:
         self._spawn: Spawn | None = None
         self._waiting: set[Resumed] = set()
         self.has_policies = False
+        self.outlooks = Outlooks()
         self._policies: tuple[CompiledPolicy, ...] = ()
         self._made_of: tuple[DesiredPolicy, ...] = ()
 
@@ -51,18 +53,20 @@ class Guard:
         self._made_of = desired
         self._policies = tuple(map(_compiled, desired))
         self.has_policies = bool(self._policies)
+        self.outlooks.publish(self._policies)
 
     def admit(self, exchange: Exchange, call: Weighed, go: Go) -> None:
         """go: makes the call; perhaps at once, perhaps never."""
-        verdict = judge_alike(self._policies, call.facts)
-        self._tell_shadows(call, verdict.decided)
-        decided = decisive(verdict)
-        if decided is None:
-            self._count(exchange, call, go)
-        elif decided.effect is Effect.DENY:
-            self._deny(exchange, call, reason=reason_of(decided), by=decided)
+        judged = call.outlook.of(call.arguments)
+        if judged.shadowed:
+            self._tell_shadows(call, judged.shadowed)
+        by = judged.by
+        if by is None:
+            self._count(exchange, call, go, judged)
+        elif by.effect is Effect.DENY:
+            self._deny(exchange, call, reason=reason_of(by), by=by)
         else:
-            self._hold(exchange, call, go, by=decided)
+            self._hold(exchange, call, go, judged=judged, by=by)
 
     def tick(self) -> None:
         """Every few seconds."""
@@ -81,8 +85,8 @@ class Guard:
         others = [each for each in self._policies if each.spec.name != draft.spec.name]
         return judge([*others, draft], facts)
 
-    def _count(self, exchange: Exchange, call: Weighed, go: Go) -> None:
-        limits = _limits(self._policies, call.facts)
+    def _count(self, exchange: Exchange, call: Weighed, go: Go, judged: Judged) -> None:
+        limits = judged.limits
         if not limits:
             go(exchange, nothing)
             return
@@ -93,7 +97,7 @@ class Guard:
         self._counted(exchange, call, go, self._limits.admit(limits, call.caller.principal.id, call.name))
 
     async def _count_together(
-        self, shared: SharedLimits, limits: list[tuple[str, Limit]], exchange: Exchange, call: Weighed, go: Go
+        self, shared: SharedLimits, limits: Sequence[tuple[str, Limit]], exchange: Exchange, call: Weighed, go: Go
     ) -> None:
         admitted = await shared.admit(limits, call.caller.principal.id, call.name)
         try:
@@ -111,15 +115,15 @@ class Guard:
             sentence = f"too many calls of {call.name}: limit '{admitted.limit}' of policy '{admitted.policy}'"
             error = TooManyRequests(f"{sentence}; try again in {admitted.seconds:.0f} s", retry=admitted.seconds)
             self._refused(exchange, principal, error.detail)
-            replies.refuse(exchange, error, call.raw_id)
+            self._refuse(exchange, call, error)
         elif isinstance(admitted, Uncounted):
             refusal = NothingReady(f"{call.name} has limits, and calls can't be counted now: {admitted.reason}")
             self._refused(exchange, principal, refusal.detail)
-            replies.refuse(exchange, refusal, call.raw_id)
+            self._refuse(exchange, call, refusal)
         else:
             go(exchange, admitted.release)
 
-    def _hold(self, exchange: Exchange, call: Weighed, go: Go, *, by: Decided) -> None:
+    def _hold(self, exchange: Exchange, call: Weighed, go: Go, *, judged: Judged, by: Decided) -> None:
         terms = next(each.spec.approval for each in self._policies if each.spec.name == by.policy)
         waits: list[Resumed] = []
 
@@ -130,7 +134,7 @@ class Guard:
             if reason:
                 self._deny(outer, call, reason=reason, by=by)
             else:
-                self._count(outer, call, go)
+                self._count(outer, call, go, judged)
 
         caller = call.caller
         pending = self.approvals.hold(
@@ -143,13 +147,14 @@ class Guard:
         )
         if pending is None:
             error = TooManyRequests("too many calls wait for approval already", retry=30.0)
-            replies.refuse(exchange, error, call.raw_id)
+            self._refuse(exchange, call, error)
             return
         log.info("call of %s by %s waits for approval %s", call.name, caller.principal.id, pending.id)
 
         def left() -> None:
             self._waiting.discard(waits[0])
             self.approvals.forget(pending.id)
+            call.refused(0)
 
         waits.append(waiting(exchange, pending, caller.era, token=call.token, left=left))
         self._waiting.update(waits)
@@ -159,30 +164,23 @@ class Guard:
         log.info("call of %s by %s is refused: %s/%s %s", name, principal.id, by.policy, by.rule, by.error)
         self._refused(exchange, principal, f"{name}, policy {by.policy}, rule {by.rule or '(default)'}")
         if call.is_posted:
-            replies.refuse(exchange, Forbidden(f"{name}: {reason}"), call.raw_id)
+            self._refuse(exchange, call, Forbidden(f"{name}: {reason}"))
         else:
             replies.result(exchange, call.raw_id, replies.tool_error(call.caller.era, f"{name}: {reason}"))
+            call.refused(exchange.status)
+
+    def _refuse(self, exchange: Exchange, call: Weighed, error: GatewayError) -> None:
+        replies.refuse(exchange, error, call.raw_id)
+        call.refused(exchange.status)
 
     def _refused(self, exchange: Exchange, principal: Principal, detail: str) -> None:
         if self._witness is not None:
             self._witness.refused(exchange, principal, Forbidden(detail), request_id=b"")
 
-    def _tell_shadows(self, call: Weighed, decided: Iterable[Decided]) -> None:
-        for each in decided:
-            if each.shadow and each.effect is not Effect.ALLOW:
-                told = (each.policy, each.rule or "(default)", each.effect, call.name, call.caller.principal.id)
-                log.info("policy %s, rule %s would %s the call of %s by %s", *told)
-
-
-def _limits(policies: Sequence[CompiledPolicy], alike: Sequence[Facts]) -> list[tuple[str, Limit]]:
-    found = [
-        (policy.spec.name, limit)
-        for facts in alike
-        for policy in policies
-        if policy.spec.mode is Mode.ENFORCE and policy.concerns(facts)
-        for limit in policy.limits(facts)
-    ]
-    return list(dict.fromkeys(found))
+    def _tell_shadows(self, call: Weighed, shadowed: Sequence[Decided]) -> None:
+        for each in shadowed:
+            told = (each.policy, each.rule or "(default)", each.effect, call.name, call.caller.principal.id)
+            log.info("policy %s, rule %s would %s the call of %s by %s", *told)
 
 
 def _compiled(desired: DesiredPolicy) -> CompiledPolicy:
@@ -192,7 +190,3 @@ def _compiled(desired: DesiredPolicy) -> CompiledPolicy:
         log.error("policy '%s' is not right and refuses every call: %s", desired.name, error)  # noqa: TRY400
         spec = desired.spec
         return CompiledPolicy(PolicySpec(name=spec.name, mode=spec.mode, toolset=spec.toolset, default=Effect.DENY))
-
-
-def nothing() -> None:
-    """Nothing was counted."""

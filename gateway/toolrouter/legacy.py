@@ -14,12 +14,11 @@ from msgspec import Raw
 
 from gateway.core.errors import Invalid, MethodNotAllowed, SessionLost
 from gateway.core.inbound import Legacy
-from gateway.core.ports import Exchange
+from gateway.core.ports import Exchange, nothing
 from gateway.toolrouter import replies, resources, weighing
 from gateway.toolrouter.asking import IDENTITY, path_of
 from gateway.toolrouter.backstage import Backstage, noted
 from gateway.toolrouter.calls import Answered, Caller, Ready, Refused, prepare
-from gateway.toolrouter.guard import nothing
 from gateway.toolrouter.inner import CLIENT_LEFT, JSON, request_to
 from gateway.toolrouter.links import Failed, Greeting, Link, LinkedCall, Opened, Outcome, set_level
 from gateway.toolrouter.modern import CAPABILITIES, LISTS, completed, instructions, renamed
@@ -29,8 +28,8 @@ from gateway.toolrouter.streams import ClientStream, Source, unmarked
 from gateway.wire import envelope, jsonrpc, mcp
 from gateway.wire.envelope import Message, Unreadable
 from gateway.wire.http1 import Headers
-from gateway.wire.media import accepts, is_json
 from gateway.wire.mcp import Era
+from gateway.wire.media import accepts, is_json
 from gateway.wire.names import AdapterName
 
 _TRACED: Final = frozenset({b"traceparent", b"tracestate", b"baggage", b"x-request-id", b"x-correlation-id"})
@@ -229,7 +228,14 @@ class LegacyFace:
                     self._go(asked, ready, asked.exchange, nothing)
                     return
                 meta = envelope.members(envelope.members(asked.message.get("params")).get("_meta"))
-                weighed = weighing.offered(asked.caller, ready, raw_id=asked.raw_id, token=meta.get("progressToken"))
+                weighed = weighing.offered(
+                    guard.outlooks,
+                    sight.catalog,
+                    asked.caller,
+                    ready,
+                    raw_id=asked.raw_id,
+                    token=meta.get("progressToken"),
+                )
                 guard.admit(asked.exchange, weighed, partial(self._go, asked, ready))
 
     def _go(self, asked: Asked, ready: Ready, exchange: Exchange, release: Callable[[], None]) -> None:

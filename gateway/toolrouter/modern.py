@@ -11,18 +11,17 @@ import msgspec
 from msgspec import Raw
 
 from gateway.core.errors import NotFound
-from gateway.core.ports import Exchange
+from gateway.core.ports import Exchange, nothing
 from gateway.toolrouter import replies, resources, weighing
 from gateway.toolrouter.backstage import Backstage, to_adapter
 from gateway.toolrouter.calls import Answered, Caller, Ready, Refused, prepare
 from gateway.toolrouter.catalog import Thing
-from gateway.toolrouter.guard import nothing
 from gateway.toolrouter.inner import JSON, Passing
 from gateway.toolrouter.listening import Listening
 from gateway.wire import envelope, jsonrpc, mcp, validation
 from gateway.wire.http1 import Headers, Request
-from gateway.wire.media import accepts, is_json
 from gateway.wire.mcp import Era
+from gateway.wire.media import accepts, is_json
 from gateway.wire.names import AdapterName
 from gateway.wire.validation import ModernNotification, ModernRequest, Refusal
 
@@ -119,7 +118,10 @@ class ModernFace:
                     go(exchange, nothing)
                     return
                 token = call.meta.token if bytes(call.meta.token) else None
-                guard.admit(exchange, weighing.offered(caller, ready, raw_id=call.raw_id, token=token), go)
+                weighed = weighing.offered(
+                    guard.outlooks, sight.catalog, caller, ready, raw_id=call.raw_id, token=token
+                )
+                guard.admit(exchange, weighed, go)
 
     def _go(
         self, caller: Caller, call: ModernRequest, ready: Ready, exchange: Exchange, release: Callable[[], None]

@@ -16,7 +16,7 @@ import msgspec
 from gateway.core.access import Ownership, Principal, may_read
 from gateway.core.affinity import Sealer
 from gateway.core.errors import GatewayError
-from gateway.core.inbound import Legacy, Modern
+from gateway.core.inbound import Legacy, Modern, request_id
 from gateway.core.observed import Observed
 from gateway.core.ports import AdaptersDoor, Exchange, Go, Witness
 from gateway.core.routes import TOOLS_PATH, Routes, is_old_path
@@ -34,6 +34,7 @@ from gateway.toolrouter.modern import ModernFace, no_toolset
 from gateway.toolrouter.peer import ALL_KINDS, Peer
 from gateway.toolrouter.sessions import Sessions
 from gateway.toolrouter.weighing import Unfit, direct
+from gateway.wire import jsonrpc, plain
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 from gateway.wire.policies import Question, Tested
@@ -164,15 +165,24 @@ class Router:
     # ToolsDoor
 
     def weigh(
-        self, exchange: Exchange, principal: Principal, adapter: AdapterName, call: Modern | Legacy, go: Go
+        self,
+        exchange: Exchange,
+        principal: Principal,
+        adapter: AdapterName,
+        *,
+        era: Era,
+        go: Go,
+        refused: Callable[[int], None],
     ) -> None:
-        caller, request = Caller(principal, _era_of(call), None), exchange.request
-        is_posted = is_old_path(request.path)
-        weighed = direct(self._backstage.sight.catalog, caller, adapter, request.body, is_posted=is_posted)
+        caller, request, guard = Caller(principal, era, None), exchange.request, self._guard
+        catalog, is_posted = self._backstage.sight.catalog, is_old_path(request.path)
+        weighed = direct(guard.outlooks, catalog, caller, adapter, request.body, is_posted=is_posted, refused=refused)
         if isinstance(weighed, Unfit):
-            replies.rpc_error(exchange, caller.era, weighed.raw_id, weighed.code, weighed.sentence)
+            raw_id = None if is_posted else weighed.raw_id
+            replies.rpc_error(exchange, era, raw_id, weighed.code, weighed.sentence)
+            refused(exchange.status)
         else:
-            self._guard.admit(exchange, weighed, go)
+            guard.admit(exchange, weighed, go)
 
     def serve(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
         name = exchange.request.path.removeprefix(TOOLS_PATH).strip("/")
@@ -183,6 +193,11 @@ class Router:
         if principal.resource:  # the token was for /mcp, and so for what is behind it
             principal = msgspec.structs.replace(principal, resource="")
         caller = Caller(principal, _era_of(call), toolset)
+        if self.has_policies and plain.is_ambiguous(exchange.request.body):
+            sentence = "while there are policies, each key of an object comes once, and as the protocol writes it"
+            raw_id = request_id(exchange.request.body)
+            replies.rpc_error(exchange, caller.era, raw_id, jsonrpc.INVALID_REQUEST, sentence)
+            return
         if self._is_settling and self._tasks is not None and not self._has_settled():
             self._tasks.create_task(self._serve_settled(exchange, caller, call), name="tools: settle")
         else:

@@ -239,7 +239,7 @@ async def test_tool_router_gets_who_calls_and_in_which_era() -> None:
     class Tools:
         has_policies = False
 
-        def weigh(self, exchange: Exchange, *_: object) -> None:
+        def weigh(self, exchange: Exchange, *_: object, **__: object) -> None:
             raise AssertionError
 
         def serve(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:
