@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
 
 import msgspec
 from quart import Blueprint, Response
@@ -13,9 +12,8 @@ from gateway.services.adapters import Adapters
 from gateway.services.events import Hub
 from gateway.services.reconcile import Reconciler
 from gateway.services.sessions import Sessions
+from gateway.wire import prometheus
 from gateway.wire.resources import WhoAmI
-
-PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 type Check = Callable[[], str]  # why not, in a sentence; empty when all is well
 
@@ -97,26 +95,27 @@ def metric_routes(
     @routes.get("/metrics")
     async def metrics() -> Response:
         lines = [*_own(reconciler, sessions, hub), *data_plane()]
-        return Response("".join(f"{line}\n" for line in lines).encode(), content_type=PROMETHEUS)
+        return Response("".join(f"{line}\n" for line in lines).encode(), content_type=prometheus.CONTENT_TYPE)
 
     return routes
 
 
 def _own(reconciler: Reconciler, sessions: Sessions, hub: Hub) -> Iterator[str]:
-    statuses = reconciler.statuses()
-    phases = Counter(status.phase for status in statuses.values())
-    yield from _family("mcpdeck_adapters", "Adapters by phase.")
-    yield from (f'mcpdeck_adapters{{phase="{phase}"}} {count}' for phase, count in sorted(phases.items()))
-    yield from _family("mcpdeck_adapter_ready_replicas", "Ready instances of each adapter.")
-    for name, status in sorted(statuses.items()):
-        yield f'mcpdeck_adapter_ready_replicas{{adapter="{name}"}} {status.ready_replicas}'
-    yield from _family("mcpdeck_sessions", "Live MCP sessions by adapter and era.")
-    for (adapter, era), count in sorted(sessions.counts().items()):
-        yield f'mcpdeck_sessions{{adapter="{adapter}",era="{era}"}} {count}'
-    yield from _family("mcpdeck_event_streams", "Readers of /events.")
-    yield f"mcpdeck_event_streams {hub.readers}"
-
-
-def _family(name: str, help_text: str) -> Iterator[str]:
-    yield f"# HELP {name} {help_text}"
-    yield f"# TYPE {name} gauge"
+    statuses = sorted(reconciler.statuses().items())
+    phases = sorted(Counter(status.phase for _, status in statuses).items())
+    yield from prometheus.family(
+        "mcpdeck_adapters", "gauge", "Adapters by phase.", *(({"phase": phase}, count) for phase, count in phases)
+    )
+    yield from prometheus.family(
+        "mcpdeck_adapter_ready_replicas",
+        "gauge",
+        "Ready instances of each adapter.",
+        *(({"adapter": name}, status.ready_replicas) for name, status in statuses),
+    )
+    yield from prometheus.family(
+        "mcpdeck_sessions",
+        "gauge",
+        "Live MCP sessions by adapter and era.",
+        *(({"adapter": adapter, "era": era}, count) for (adapter, era), count in sorted(sessions.counts().items())),
+    )
+    yield from prometheus.single("mcpdeck_event_streams", "gauge", "Readers of /events.", hub.readers)

@@ -3,29 +3,27 @@
 from collections.abc import Iterator
 
 from gateway.dataplane.metrics import Counters
+from gateway.wire.prometheus import family, single
 
 
 def lines(counters: Counters) -> Iterator[str]:
     """Without their ends."""
-    yield from _family("mcpdeck_requests_total", "counter", "MCP requests that came in.")
-    yield f"mcpdeck_requests_total {counters.requests}"
-    yield from _family("mcpdeck_answers_total", "counter", "MCP answers by class of status; 0xx never had one.")
-    for number, count in enumerate(counters.by_class):
-        yield f'mcpdeck_answers_total{{class="{number}xx"}} {count}'
-    yield from _family("mcpdeck_refused_callers_total", "counter", "MCP requests without the right token, by status.")
-    yield f'mcpdeck_refused_callers_total{{status="401"}} {counters.unknown}'
-    yield f'mcpdeck_refused_callers_total{{status="403"}} {counters.forbidden}'
-    for name, value, told in (
-        ("mcpdeck_requests_in_flight", counters.in_flight, "MCP requests that an instance has in hand."),
-        ("mcpdeck_streams", counters.streams, "Open event streams."),
-    ):
-        yield from _family(name, "gauge", told)
-        yield f"{name} {value}"
-    for way, count in (("in", counters.bytes_in), ("out", counters.bytes_out)):
-        yield from _family(f"mcpdeck_bytes_{way}_total", "counter", f"Bytes of bodies, {way}.")
-        yield f"mcpdeck_bytes_{way}_total {count}"
-
-
-def _family(name: str, kind: str, told: str) -> Iterator[str]:
-    yield f"# HELP {name} {told}"
-    yield f"# TYPE {name} {kind}"
+    yield from single("mcpdeck_requests_total", "counter", "MCP requests that came in.", counters.requests)
+    yield from family(
+        "mcpdeck_answers_total",
+        "counter",
+        "MCP answers by class of status; 0xx never had one.",
+        *(({"class": f"{number}xx"}, count) for number, count in enumerate(counters.by_class)),
+    )
+    yield from family(
+        "mcpdeck_refused_callers_total",
+        "counter",
+        "MCP requests without the right token, by status.",
+        ({"status": "401"}, counters.unknown),
+        ({"status": "403"}, counters.forbidden),
+    )
+    in_hand = "MCP requests that an instance has in hand."
+    yield from single("mcpdeck_requests_in_flight", "gauge", in_hand, counters.in_flight)
+    yield from single("mcpdeck_streams", "gauge", "Open event streams.", counters.streams)
+    yield from single("mcpdeck_bytes_in_total", "counter", "Bytes of bodies, in.", counters.bytes_in)
+    yield from single("mcpdeck_bytes_out_total", "counter", "Bytes of bodies, out.", counters.bytes_out)

@@ -20,6 +20,8 @@ from gateway.core.errors import GatewayError
 from gateway.core.sharing import NOBODY, Apart, Quota, Reply, Spent, Table, Unreachable, reply_of
 from gateway.stores.redis_quotas import PREFIX, RedisQuotas
 from gateway.stores.redis_seals import RedisSeals
+from gateway.stores.redis_vault import RedisVault
+from gateway.wire.prometheus import single
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -168,10 +170,10 @@ class RedisShared:
 
     def metrics(self) -> Iterator[str]:
         """In Prometheus' text form."""
-        yield from _family("mcpdeck_redis_up", "gauge", "Whether Redis can be reached.", int(not self.trouble))
-        yield from _family("mcpdeck_replicas", "gauge", "Gateways that are heard of.", len(self._seen) + 1)
-        yield from _family("mcpdeck_redis_reconnects_total", "counter", "Times Redis came back.", self.reconnects)
-        yield from _family("mcpdeck_redis_lost_messages_total", "counter", "Messages dropped.", self.losses)
+        yield from single("mcpdeck_redis_up", "gauge", "Whether Redis can be reached.", int(not self.trouble))
+        yield from single("mcpdeck_replicas", "gauge", "Gateways that are heard of.", len(self._seen) + 1)
+        yield from single("mcpdeck_redis_reconnects_total", "counter", "Times Redis came back.", self.reconnects)
+        yield from single("mcpdeck_redis_lost_messages_total", "counter", "Messages dropped.", self.losses)
 
     # the two loops
 
@@ -502,9 +504,3 @@ def _to(replica: str) -> str:
 
 def _rows(owner: str, kind: str) -> str:
     return f"{PREFIX}:rows:{owner}:{kind}"
-
-
-def _family(name: str, kind: str, help_text: str, value: int) -> Iterator[str]:
-    yield f"# HELP {name} {help_text}"
-    yield f"# TYPE {name} {kind}"
-    yield f"{name} {value}"
