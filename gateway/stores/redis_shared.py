@@ -20,7 +20,6 @@ from gateway.core.errors import GatewayError
 from gateway.core.sharing import NOBODY, Apart, Quota, Reply, Spent, Table, Unreachable, reply_of
 from gateway.stores.redis_quotas import PREFIX, RedisQuotas
 from gateway.stores.redis_seals import RedisSeals
-from gateway.stores.redis_vault import RedisVault
 from gateway.wire.prometheus import single
 
 if TYPE_CHECKING:
