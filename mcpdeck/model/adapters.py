@@ -1,5 +1,6 @@
 """The adapters table and an adapter's description, from the deck's state. Pure."""
 
+import textwrap
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
@@ -12,6 +13,8 @@ from mcpdeck.model.formatting import age, count, moment, plural, source
 from mcpdeck.model.state import State
 from mcpdeck.model.table import Column, TableSpec
 from mcpdeck.model.words import FAULTY, UNICODE, URGENCY, Cell, Glyphs, Tone, sign_of
+
+_WIDTH: Final = 76
 
 
 class AdapterRow(msgspec.Struct, frozen=True):
@@ -151,7 +154,7 @@ def describe(item: AdapterRow, now: datetime, glyphs: Glyphs = UNICODE) -> Itera
         yield []
         yield [Cell("Why", Tone.ACCENT)]
         yield [Cell(f"  {status.reason or status.phase}", Tone.BAD if item.is_faulty else Tone.BUSY)]
-        yield from ([Cell(f"  {line}")] for line in status.message.splitlines())
+        yield from ([Cell(f"  {line}")] for line in _folded(status.message))
     yield []
     yield [Cell("Instances", Tone.ACCENT)]
     if status is None or not status.instances:
@@ -167,6 +170,12 @@ def describe(item: AdapterRow, now: datetime, glyphs: Glyphs = UNICODE) -> Itera
         yield from ([Cell(f"  {name}")] for name in sorted(adapter.environment_variables))
         for name, reference in sorted(adapter.secret_environment.items()):
             yield [Cell(f"  {name}"), Cell(f"  from secret {reference.secret}/{reference.key}", Tone.DIM)]
+
+
+def _folded(text: str) -> Iterator[str]:
+    """Its lines, none wider than the narrowest terminal: of a registry's answer it is the end that tells."""
+    for line in text.splitlines():
+        yield from textwrap.wrap(line, _WIDTH, subsequent_indent="  ", break_on_hyphens=False) or [""]
 
 
 def _facts(item: AdapterRow, now: datetime, glyphs: Glyphs) -> Iterator[list[Cell]]:

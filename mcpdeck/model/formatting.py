@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from gateway.wire.resources import Adapter
+from mcpdeck.model.plain import one_line
 
 _STEPS = ((120, 1, "s"), (120 * 60, 60, "m"), (48 * 3600, 3600, "h"), (730 * 86400, 86400, "d"))
 
@@ -66,7 +67,7 @@ def listed(words: Sequence[str]) -> str:
 def source(adapter: Adapter) -> str:
     """Where an adapter's server comes from, as one line."""
     if adapter.stdio is not None:
-        return " ".join([adapter.stdio.command, *adapter.stdio.args])
+        return one_line(" ".join([adapter.stdio.command, *adapter.stdio.args]))
     if adapter.url:
         return adapter.url
     separator = "@" if adapter.image_version.startswith("sha256:") else ":"

@@ -18,6 +18,7 @@ _SEQUENCE = re.compile(  # whole ones go without a trace: colours of a log, most
 _OBEYED = re.compile(  # C0 without tab and line feed, DEL, C1, and what turns the direction of writing
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
+_BREAKS: Final = dict.fromkeys(map(ord, "\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"), " ")
 _SUSPICIOUS = re.compile(  # the same in JSON's bytes, or an escape that may stand for it
     rb"\\[ubfr]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xaa-\xae]|\xe2\x81[\xa6-\xa9]"
 )
@@ -33,6 +34,11 @@ def plain(text: str) -> str:
 def one_line(text: str) -> str:
     """The same for a cell of a table: line breaks and tabs become spaces."""
     return " ".join(plain(text).split())
+
+
+def in_a_row(text: str) -> str:
+    """As long as before, with a space for each line break and tab: one row of a terminal stays one."""
+    return text if text.isprintable() else text.translate(_BREAKS)
 
 
 def decode[Value](body: bytes | bytearray, kind: type[Value]) -> Value:

@@ -197,6 +197,11 @@ async def test_narrow_table_cuts_and_says_so() -> None:
         assert all(len(line) <= 16 for line in screen(table))
 
 
+async def test_text_of_several_lines_stays_in_its_row() -> None:
+    async with table_of(Thing("two\nlines", 1), Thing("zeta", 2), size=(24, 4)) as (_, table):
+        assert screen(table)[1:3] == [" ❯ two lines          1", "   zeta               2"]
+
+
 async def test_wide_letters_keep_the_columns_straight() -> None:
     async with table_of(Thing("日本語"), Thing("abc"), size=(30, 4)) as (_, table):
         assert {table.render_line(y).cell_length for y in range(4)} == {30}

@@ -16,6 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from mcpdeck.model.filters import RowFilter
+from mcpdeck.model.plain import in_a_row
 from mcpdeck.model.table import GAP, Column, Fitted, Sort, TableSpec, arrange, fit, natural_widths
 from mcpdeck.model.words import Cell, Glyphs, Tone
 from mcpdeck.tui.bindings import moves
@@ -346,7 +347,7 @@ class RowTable[Item](ScrollView, can_focus=True):
 
     def _cell(self, column: Column[Item], cell: Cell, width: int, looks: _Looks) -> Iterable[Segment]:
         style = looks.tones[cell.tone]
-        text = _padded(self._clipped(cell.text, width), width, column)
+        text = _padded(self._clipped(in_a_row(cell.text), width), width, column)
         spans = self.keep.highlights(text) if self.keep else []
         if not spans:
             return [Segment(text, style)]

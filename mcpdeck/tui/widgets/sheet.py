@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from rich.segment import Segment
 
 from mcpdeck.model.filters import Needle
+from mcpdeck.model.plain import in_a_row
 from mcpdeck.model.words import Cell
 from mcpdeck.tui.widgets.line_view import LineView
 from mcpdeck.tui.widgets.tones import marked, tone_style
@@ -35,9 +36,10 @@ class Sheet(LineView):
         return len(self._lines)
 
     def line_text(self, index: int) -> str:
-        return "".join(cell.text for cell in self._lines[index])
+        return "".join(in_a_row(cell.text) for cell in self._lines[index])
 
     def line(self, index: int) -> Iterable[Segment]:
         for cell in self._lines[index]:
             style = tone_style(self, cell.tone)
-            yield from marked(cell.text, self.needle.spans(cell.text), style=style, match=self.match_style)
+            text = in_a_row(cell.text)
+            yield from marked(text, self.needle.spans(text), style=style, match=self.match_style)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from mcpdeck.model import adapters
@@ -128,6 +129,18 @@ def test_description_says_why_an_adapter_is_in_trouble() -> None:
     assert "search-2 was killed: it used more than its limit of 512Mi." in text
     assert "7 restarts" in text
     assert "/adapters/search/mcp" in text
+
+
+def test_why_is_told_to_its_end_at_eighty_columns() -> None:
+    scene = Scene()
+    scenes.add(scene, scenes.stdio("x", "server"), "ada", timedelta(days=1))
+    told = "Back-off pulling image: " + "failed to resolve reference, " * 6 + "no such host"
+    row = rows(scene)[0]
+    assert row.status is not None
+    row = msgspec.structs.replace(row, status=msgspec.structs.replace(row.status, message=told, reason="BackOff"))
+    text = text_of(list(adapters.describe(row, datetime.now(UTC))))
+    assert all(len(line) < 80 for line in text.splitlines())
+    assert " ".join(told.split()) in " ".join(text.split())
 
 
 def test_description_names_the_environment_and_tells_no_value() -> None:

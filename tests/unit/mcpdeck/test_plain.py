@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from mcpdeck.model.plain import decode, one_line, plain, plain_json
+from mcpdeck.model.plain import decode, in_a_row, one_line, plain, plain_json
 
 
 class _Told(msgspec.Struct):
@@ -60,3 +60,8 @@ def test_values_that_are_no_text_stay_as_they_are() -> None:
 
 def test_cell_is_one_line() -> None:
     assert one_line("a\n  b\tc\x1b[0m") == "a b c"
+
+
+def test_row_of_a_terminal_stays_one_and_as_long() -> None:
+    assert in_a_row("a\n  b\tc\u2028d") == "a   b c d"
+    assert in_a_row("plain") == "plain"
