@@ -11,7 +11,7 @@ from typing import Final
 
 import jwt
 
-from gateway.auth.signing import published, signing_key
+from gateway.auth.signing import Rotating, SigningKey, published, signing_key
 from gateway.core.access import Principal
 from gateway.core.routes import ADAPTERS_PREFIX
 from gateway.wire.names import AdapterName
@@ -24,10 +24,10 @@ MAX_KEPT: Final = 10_000
 
 
 class Assertions:
-    """Signs with the first key, publishes all. `issuer` is the gateway's public URL."""
+    """Signs with the first key, once every replica has it; publishes all. `issuer` is the gateway's public URL."""
 
     def __init__(self, shared_keys: Sequence[bytes], issuer: str, *, clock: Callable[[], float] = time.time) -> None:
-        self._keys = [signing_key(key, b"mcpdeck identity assertion") for key in shared_keys]
+        self._keys = Rotating(shared_keys, _key, clock=clock)
         self._issuer = issuer
         self._clock = clock
         self._kept: dict[tuple[Principal, AdapterName], tuple[bytes, float]] = {}
@@ -46,7 +46,11 @@ class Assertions:
 
     def published(self) -> bytes:
         """The JWKS document, for adapters to verify with."""
-        return published(self._keys)
+        return published(self._keys.known)
+
+    def renew(self, shared_keys: Sequence[bytes]) -> None:
+        """Keys were rotated."""
+        self._keys.renew(shared_keys)
 
     def audience(self, adapter: AdapterName) -> str:
         """What an adapter checks `aud` against: its own URL at the gateway."""
@@ -63,5 +67,10 @@ class Assertions:
             "iat": now,
             "exp": now + LIFETIME,
         }
-        header = {"kid": self._keys[0].id, "typ": MEDIA_TYPE}
-        return jwt.encode(claims, self._keys[0].private, algorithm="ES256", headers=header).encode()
+        key = self._keys.current
+        header = {"kid": key.id, "typ": MEDIA_TYPE}
+        return jwt.encode(claims, key.private, algorithm="ES256", headers=header).encode()
+
+
+def _key(shared: bytes) -> SigningKey:
+    return signing_key(shared, b"mcpdeck identity assertion")

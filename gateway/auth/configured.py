@@ -21,6 +21,7 @@ from gateway.auth.oidc import OidcAuthenticator
 from gateway.auth.upstream import UpstreamTokens, origin_of
 from gateway.core.errors import Challenge
 from gateway.core.ports import Authenticator
+from gateway.core.sharing import Vault
 
 VARIABLES: Final = {
     "MCPDECK_PUBLIC_URL": "the gateway as clients see it: https://HOST[:PORT]",
@@ -61,6 +62,18 @@ class Opened(msgspec.Struct, frozen=True):
     blueprints: tuple[Any, ...] = ()
     challenge: Challenge | None = None
     public_url: str = ""
+    front: Front | None = None
+
+    def share(self, vault: Vault) -> None:
+        """Replicas sign people in together from now on."""
+        if self.front is not None:
+            self.front.share(vault)
+
+    def renew(self, shared_keys: Sequence[bytes]) -> None:
+        """Keys were rotated."""
+        for each in (self.assertions, self.front):
+            if each is not None:
+                each.renew(shared_keys)
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -96,7 +109,7 @@ class Identity(msgspec.Struct, frozen=True):
         trusted = (*self.issuers, minter.trusted)
         authenticator = OidcAuthenticator(trusted, minter.fetching(fetch), challenge=metadata.challenge)
         side = IssuerSide(self.upstream, fetch, redirect_uri=f"{self.public_url}/oauth/callback")
-        clients = Clients(shared_keys[0], fetch)
+        clients = Clients(shared_keys, fetch)
         front = Front(self.public_url, clients, side, authenticator=authenticator, minter=minter)
         tokens = UpstreamTokens(
             fetch,
@@ -106,7 +119,7 @@ class Identity(msgspec.Struct, frozen=True):
             challenge=metadata.challenge,
         )
         blueprints = (well_known, front_routes(front, minter))
-        return Opened(OIDC, authenticator, tokens, assertions, blueprints, metadata.challenge, self.public_url)
+        return Opened(OIDC, authenticator, tokens, assertions, blueprints, metadata.challenge, self.public_url, front)
 
 
 def identity(variables: Mapping[str, str]) -> Identity | None:

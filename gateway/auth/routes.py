@@ -13,6 +13,7 @@ from gateway.core.render import METADATA_PREFIX
 
 COOKIE: Final = "__Host-mcpdeck-sign-in"
 JSON: Final = {"Content-Type": "application/json", "Access-Control-Allow-Origin": "*"}
+_RETRY_AFTER: Final = "2"
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
@@ -88,4 +89,5 @@ def _shown(answer: Ask | Redirect | Sorry) -> Response:
 def _json(reply: Reply) -> Response:
     import msgspec
 
-    return Response(msgspec.json.encode(reply.body), status=reply.status, headers=JSON | _NO_STORE)
+    retry = {"Retry-After": _RETRY_AFTER} if reply.status == 503 else {}
+    return Response(msgspec.json.encode(reply.body), status=reply.status, headers=JSON | _NO_STORE | retry)

@@ -2,7 +2,8 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from jwt.algorithms import ECAlgorithm
 
+RIPENS: Final = 120.0  # seconds until every replica has read a new key: mounted secrets take a minute and more
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
 
 
@@ -22,6 +24,36 @@ class SigningKey(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"SigningKey({self.id!r})"
+
+
+class Rotating[Key]:
+    """Keys derived from those that replicas share. A new one is `known` at once, and `current` once all know it."""
+
+    def __init__(
+        self, shared: Sequence[bytes], derive: Callable[[bytes], Key], *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._derive, self._clock = derive, clock
+        self._keys = {each: derive(each) for each in shared}
+        self._current, self._ripe_at = shared[0], float("-inf")
+
+    @property
+    def known(self) -> Sequence[Key]:
+        return tuple(self._keys.values())
+
+    @property
+    def current(self) -> Key:
+        """To sign with."""
+        first = next(iter(self._keys))
+        return self._keys[first if self._clock() >= self._ripe_at else self._current]
+
+    def renew(self, shared: Sequence[bytes]) -> None:
+        before, is_ripe = next(iter(self._keys)), self._clock() >= self._ripe_at
+        if shared[0] not in self._keys:
+            self._current = before if is_ripe else self._current
+            self._ripe_at = self._clock() + RIPENS
+        if self._current not in shared:
+            self._ripe_at = float("-inf")
+        self._keys = {each: self._keys.get(each) or self._derive(each) for each in shared}
 
 
 def signing_key(shared: bytes, purpose: bytes) -> SigningKey:

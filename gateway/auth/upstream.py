@@ -7,7 +7,7 @@ writes an adapter down could otherwise have every caller's token sent to a place
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
@@ -65,7 +65,7 @@ class UpstreamTokens:
         *,
         may_exchange_at: Collection[str] = (),
         allow_private: bool = False,
-        subject_of: Callable[[str], str] = str,
+        subject_of: Callable[[str], Awaitable[str]] | None = None,
         challenge: Challenge | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -93,7 +93,7 @@ class UpstreamTokens:
                 return known
             self._raise_recent(key)
             try:
-                answer = await self._ask(grant, self._subject(grant, token))
+                answer = await self._ask(grant, await self._subject(grant, token))
             except (Forbidden, UpstreamBroke) as error:
                 _make_room(self._failed)
                 self._failed[key] = type(error), error.detail, self._clock() + PAUSE
@@ -120,7 +120,7 @@ class UpstreamTokens:
             "an operator adds another with MCPDECK_OIDC_TOKEN_ORIGINS"
         )
 
-    def _subject(self, grant: Grant, token: str) -> str:
+    async def _subject(self, grant: Grant, token: str) -> str:
         """The caller's token, where one is needed. Raises."""
         if not grant.is_for_the_caller:
             return ""
@@ -131,7 +131,8 @@ class UpstreamTokens:
             )
         if not self._is_trusted(grant.token_url):
             raise UpstreamBroke(f"no token for the adapter: {grant.token_url} is no place for callers' tokens")
-        if subject := self._subject_of(token):
+        subject = token if self._subject_of is None else await self._subject_of(token)
+        if subject:
             return subject
         reason = "the token that the issuer gave for you is not here any more: get a new one"
         wanted = msgspec.structs.replace(self._challenge or Challenge(), error="invalid_token", description=reason)

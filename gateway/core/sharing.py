@@ -93,6 +93,35 @@ class Shared(Protocol):
         """The call has ended. Never waits."""
 
 
+class Shelf(msgspec.Struct, frozen=True):
+    """A kind of things in a vault. seconds: how long they stay. most: of them at once; the oldest make room."""
+
+    name: str
+    seconds: float
+    most: int
+
+
+class Vault(Protocol):
+    """What a sign-in leaves for its next step, at whichever replica that comes. Every method raises Apart.
+
+    A name is a secret of who holds it, and so is a word: a vault keeps their digests alone.
+    """
+
+    async def put(self, shelf: Shelf, name: str, value: bytes, *, word: str = "") -> None:
+        """word: the first one that `turn` asks for."""
+
+    async def find(self, shelf: Shelf, name: str) -> bytes | None: ...
+
+    async def take(self, shelf: Shelf, name: str) -> bytes | None:
+        """It is gone then: of all who take it at one moment, at any replicas, one gets it."""
+
+    async def turn(self, shelf: Shelf, name: str, *, word: str, then: str, value: bytes | None = None) -> bytes | None:
+        """For who says the right word: what is there, or `value` in its place; the next time `then` is the word.
+
+        Who says another one gets None, and it is gone for everybody.
+        """
+
+
 class Unreachable(errors.NothingReady):
     """The replica that has it can't be asked."""
 

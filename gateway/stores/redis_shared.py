@@ -20,6 +20,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.sharing import NOBODY, Apart, Quota, Reply, Spent, Table, Unreachable, reply_of
 from gateway.stores.redis_quotas import PREFIX, RedisQuotas
 from gateway.stores.redis_seals import RedisSeals
+from gateway.stores.redis_vault import RedisVault
 from gateway.wire.prometheus import single
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class _Letter(msgspec.Struct, array_like=True):
 
 
 class RedisShared:
-    """core.sharing.Shared, while it runs. losses, reconnects: since the start, for metrics."""
+    """core.sharing.Shared, while it runs. losses, reconnects: since the start, for metrics. vault: for sign-ins."""
 
     def __init__(self, redis: "Redis", seals: RedisSeals, *, ttl: float = TTL) -> None:
         self.name = secrets.token_hex(8)
@@ -79,6 +80,7 @@ class RedisShared:
         self._redis, self._seals, self._ttl = redis, seals, ttl
         self._pace = min(PACE, ttl / 5)
         self._quotas = RedisQuotas(redis, ttl=ttl)
+        self.vault = RedisVault(redis, seals)
         self._live = redis.register_script(_LIVE)
         self._tables: dict[str, Table] = {}
         self._lasting: set[str] = set()

@@ -1,38 +1,31 @@
 """What the issuer gave for whom a token of ours was minted: an adapter that speaks for its caller needs it (RFC 8693).
 
-In this process only, and only as long as the token of ours is good. Asks no issuer.
+Kept only as long as the token of ours is good: in a vault, and here besides, so that the replica that minted it need
+not ask. Asks no issuer.
 """
 
-import hashlib
-import time
-from collections.abc import Callable
 from typing import Final
 
+from gateway.auth.front.memory import MemoryVault
 from gateway.auth.front.tokens import LIFETIME
+from gateway.core.sharing import Shelf, Vault
 
-MAX_KEPT: Final = 10_000
+MAX_KEPT: Final = 50_000
+BEHIND: Final = Shelf("behind", LIFETIME, MAX_KEPT)
 
 
 class Behind:
-    """Issuers' access tokens, by the digest of ours."""
+    """Issuers' access tokens, by ours. here: what this process remembers of them."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._kept: dict[bytes, tuple[str, float]] = {}
+    def __init__(self, vault: Vault, *, here: MemoryVault | None = None) -> None:
+        self._vault, self._here = vault, here or MemoryVault()
 
-    def keep(self, minted: str, issuers: str) -> None:
-        now = self._clock()
-        if len(self._kept) >= MAX_KEPT:
-            self._kept = {digest: kept for digest, kept in self._kept.items() if kept[1] > now}
-        while len(self._kept) >= MAX_KEPT:
-            del self._kept[next(iter(self._kept))]
-        self._kept[_digest(minted)] = (issuers, now + LIFETIME)
+    async def keep(self, minted: str, issuers: str) -> None:
+        value = issuers.encode()
+        await self._here.put(BEHIND, minted, value)
+        await self._vault.put(BEHIND, minted, value)
 
-    def find(self, minted: str) -> str:
-        """Empty where it is not known (any more): the front of another replica minted it, or an earlier process."""
-        issuers, expires_at = self._kept.get(_digest(minted), ("", 0.0))
-        return issuers if expires_at > self._clock() else ""
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    async def find(self, minted: str) -> str:
+        """Empty where it is not known (any more): of a vault of its own, or gone in time. Raises sharing.Apart."""
+        found = await self._here.find(BEHIND, minted) or await self._vault.find(BEHIND, minted)
+        return (found or b"").decode()

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway.auth.fetch import Fetch, FetchFailed
+from gateway.auth.signing import Rotating
 
 REGISTERED: Final = "dcr."
 MAX_REDIRECTS: Final = 10
@@ -39,17 +40,24 @@ class ClientRefused(Exception):
 
 
 class Clients:
-    """key: shared by replicas; signs registrations. fetch: for metadata documents, public addresses only."""
+    """keys: shared by replicas; registrations are signed with the first, and good with any of them.
 
-    def __init__(self, key: bytes, fetch: Fetch) -> None:
-        self._key = hashlib.sha256(b"mcpdeck client registration" + key).digest()
+    fetch: for metadata documents, public addresses only.
+    """
+
+    def __init__(self, keys: Sequence[bytes], fetch: Fetch) -> None:
+        self._keys = Rotating(keys, _key)
         self._fetch = fetch
+
+    def renew(self, keys: Sequence[bytes]) -> None:
+        """Keys were rotated."""
+        self._keys.renew(keys)
 
     def register(self, wanted: dict[str, Any]) -> Client:
         """Raises ClientRefused."""
         name, uris = _said(wanted)
         body = _encoded(msgspec.json.encode([name, uris]))
-        return Client(f"{REGISTERED}{body}.{self._mac(body)}", name, uris)
+        return Client(f"{REGISTERED}{body}.{_mac(self._keys.current, body)}", name, uris)
 
     async def find(self, client_id: str) -> Client:
         """Raises ClientRefused."""
@@ -59,7 +67,7 @@ class Clients:
 
     def _registered(self, client_id: str) -> Client:
         body, _, mac = client_id.removeprefix(REGISTERED).partition(".")
-        if not hmac.compare_digest(self._mac(body).encode(), mac.encode()):
+        if not any(hmac.compare_digest(_mac(key, body).encode(), mac.encode()) for key in self._keys.known):
             raise ClientRefused("this client_id was not registered here")
         name, uris = msgspec.json.decode(_decoded(body), type=tuple[str, tuple[str, ...]])
         return Client(client_id, name, uris)
@@ -77,8 +85,13 @@ class Clients:
         name, uris = _said(document)
         return Client(client_id, name, uris, host=parts.hostname)
 
-    def _mac(self, body: str) -> str:
-        return _encoded(hmac.digest(self._key, body.encode(), "sha256"))
+
+def _key(shared: bytes) -> bytes:
+    return hashlib.sha256(b"mcpdeck client registration" + shared).digest()
+
+
+def _mac(key: bytes, body: str) -> str:
+    return _encoded(hmac.digest(key, body.encode(), "sha256"))
 
 
 def _said(document: dict[str, Any]) -> tuple[str, tuple[str, ...]]:

@@ -1,15 +1,16 @@
 """Refresh tokens: each serves once and is followed by the next; a copy that is used again ends the whole family."""
 
-import hmac
 import secrets
-import time
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
+from gateway.auth.front.written import read, written
+from gateway.core.sharing import Shelf, Vault
+
 LIFETIME: Final = 8 * 3600.0  # seconds after signing in, however often refreshed: a working day
-MAX_FAMILIES: Final = 10_000
+MAX_FAMILIES: Final = 50_000
+FAMILIES: Final = Shelf("family", LIFETIME, MAX_FAMILIES)
 
 
 class SignedIn(msgspec.Struct, frozen=True):
@@ -23,36 +24,52 @@ class SignedIn(msgspec.Struct, frozen=True):
         return f"SignedIn({self.client_id!r}, {self.resource!r})"
 
 
+class Turn(msgspec.Struct, frozen=True):
+    """A refresh token was taken, and the next is to be given: meanwhile whoever comes with any ends the family."""
+
+    family: str
+    word: str
+    signed_in: SignedIn
+
+    def __repr__(self) -> str:
+        return f"Turn({self.signed_in!r})"
+
+
 class Families:
-    """In this process only: another replica, or a restart, asks people to sign in again."""
+    """In a vault: those that every replica knows alike, or one process alone."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._families: dict[str, tuple[str, SignedIn, float]] = {}
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
 
-    def start(self, signed_in: SignedIn) -> str:
+    async def start(self, signed_in: SignedIn) -> str:
         """The first refresh token."""
-        while len(self._families) >= MAX_FAMILIES:
-            del self._families[next(iter(self._families))]
-        return self._next(secrets.token_urlsafe(16), signed_in, self._clock() + LIFETIME)
-
-    def take(self, token: str, *, client_id: str) -> tuple[str, SignedIn] | None:
-        """The family's name and what it stands for. A used or stolen token ends the family."""
-        family, _, secret = token.partition(".")
-        current, signed_in, expires_at = self._families.pop(family, ("", None, 0.0))
-        if signed_in is None or expires_at <= self._clock() or signed_in.client_id != client_id:
-            return None
-        if not hmac.compare_digest(current.encode(), secret.encode()):
-            return None
-        self._families[family] = ("", signed_in, expires_at)  # waits for `go_on`
-        return family, signed_in
-
-    def go_on(self, family: str, signed_in: SignedIn) -> str | None:
-        """The next refresh token; None when the family ended meanwhile."""
-        _, _, expires_at = self._families.pop(family, ("", None, 0.0))
-        return self._next(family, signed_in, expires_at) if expires_at > self._clock() else None
-
-    def _next(self, family: str, signed_in: SignedIn, expires_at: float) -> str:
-        secret = secrets.token_urlsafe(32)
-        self._families[family] = (secret, signed_in, expires_at)
+        family, secret = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
+        await self._vault.put(FAMILIES, family, written(signed_in), word=secret)
         return f"{family}.{secret}"
+
+    async def take(self, token: str, *, client_id: str) -> Turn | None:
+        """A used or stolen token ends the family."""
+        family, _, secret = token.partition(".")
+        word = secrets.token_urlsafe(32)
+        found = read(await self._vault.turn(FAMILIES, family, word=secret, then=word), SignedIn)
+        if found is None:
+            return None
+        if found.client_id != client_id:
+            await self._vault.take(FAMILIES, family)
+            return None
+        return Turn(family, word, found)
+
+    async def go_on(self, turn: Turn, signed_in: SignedIn) -> str | None:
+        """The next refresh token; None when the family ended meanwhile."""
+        secret = secrets.token_urlsafe(32)
+        value = written(signed_in)
+        went = await self._vault.turn(FAMILIES, turn.family, word=turn.word, then=secret, value=value)
+        return f"{turn.family}.{secret}" if went is not None else None
+
+    async def give_back(self, turn: Turn, token: str) -> None:
+        """It serves once more: nothing came of it."""
+        secret = token.partition(".")[2]
+        await self._vault.turn(FAMILIES, turn.family, word=turn.word, then=secret)
+
+    async def end(self, turn: Turn) -> None:
+        await self._vault.take(FAMILIES, turn.family)

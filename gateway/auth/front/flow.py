@@ -10,25 +10,30 @@ import hmac
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
 from gateway.auth.fetch import FetchFailed
 from gateway.auth.front.behind import Behind
-from gateway.auth.front.clients import Client, ClientRefused, Clients, describe
-from gateway.auth.front.families import Families, SignedIn
-from gateway.auth.front.issuer_side import IssuerSide, IssuerTokens, s256
+from gateway.auth.front.clients import ClientRefused, Clients, describe
+from gateway.auth.front.families import Families, SignedIn, Turn
+from gateway.auth.front.issuer_side import IssuerRefused, IssuerSide, IssuerTokens, s256
+from gateway.auth.front.memory import MemoryVault
 from gateway.auth.front.once import Once
 from gateway.auth.front.tokens import LIFETIME, Minter
 from gateway.auth.oidc import OidcAuthenticator
 from gateway.core.access import Principal
 from gateway.core.errors import IssuerUnreachable
 from gateway.core.routes import resource_of
+from gateway.core.sharing import Apart, Unreachable, Vault
 
-SCOPE = "mcp"
-CODE_LIFETIME = 60.0  # seconds
+SCOPE: Final = "mcp"
+CODE_LIFETIME: Final = 60.0  # seconds
+MAX_CHALLENGE: Final = 128  # characters (RFC 7636)
+MAX_STATE: Final = 4096  # characters of a client's state, which is kept while somebody signs in
+LATER: Final = "temporarily_unavailable"
 
 log = logging.getLogger(__name__)
 
@@ -64,15 +69,22 @@ class Reply(msgspec.Struct, frozen=True):
 class Wanted(msgspec.Struct, frozen=True):
     """What a client asked for, once checked."""
 
-    client: Client
+    client_id: str
     redirect_uri: str
     challenge: str
     resource: str
     state: str
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """Someone looks at the consent page; `browser` is the digest of the cookie they must come back with."""
+
+    wanted: Wanted
+    browser: bytes
+
+
 class AtIssuer(msgspec.Struct, frozen=True):
-    """Someone is at the issuer now; `browser` is the digest of the cookie they must come back with."""
+    """Someone is at the issuer now; `browser` as above."""
 
     wanted: Wanted
     verifier: str
@@ -87,19 +99,33 @@ class Granted(msgspec.Struct, frozen=True):
     tokens: IssuerTokens
 
 
+_NOT_NOW: Final = Reply(503, {"error": LATER, "error_description": "try again in a moment with the same request"})
+
+
 class Front:
-    """One gateway's authorization server. `authenticator` judges the issuer's tokens as it does any client's."""
+    """A gateway's authorization server. `authenticator` judges the issuer's tokens as it does any client's.
+
+    What waits between two steps is in a vault: this process's own, until replicas `share` one.
+    """
 
     def __init__(
         self, public_url: str, clients: Clients, issuer: IssuerSide, *, authenticator: OidcAuthenticator, minter: Minter
     ) -> None:
         self.public_url = public_url
         self._clients, self._issuer, self._authenticator, self._minter = clients, issuer, authenticator, minter
-        self._asked: Once[tuple[Wanted, bytes]] = Once()
-        self._at_issuer: Once[AtIssuer] = Once()
-        self._codes: Once[Granted] = Once(CODE_LIFETIME)
-        self._families = Families()
-        self._behind = Behind()
+        self.share(MemoryVault())
+
+    def share(self, vault: Vault) -> None:
+        """Before anybody signs in: what waits elsewhere is forgotten."""
+        self._asked = Once(vault, "asked", Asked)
+        self._at_issuer = Once(vault, "at-issuer", AtIssuer)
+        self._codes = Once(vault, "code", Granted, lifetime=CODE_LIFETIME)
+        self._families, self._behind = Families(vault), Behind(vault)
+
+    def renew(self, shared_keys: Sequence[bytes]) -> None:
+        """Keys were rotated."""
+        self._minter.renew(shared_keys)
+        self._clients.renew(shared_keys)
 
     def metadata(self) -> dict[str, Any]:
         """RFC 8414."""
@@ -145,34 +171,45 @@ class Front:
         if not client.may_redirect(redirect_uri):
             return Sorry("redirect_uri is not one of the client's, to the letter")
         resource = query.get("resource", self.public_url).rstrip("/")
-        wanted = Wanted(client, redirect_uri, query.get("code_challenge", ""), resource, query.get("state", ""))
+        wanted = Wanted(client.id, redirect_uri, query.get("code_challenge", ""), resource, query.get("state", ""))
         if query.get("response_type") != "code" or query.get("code_challenge_method") != "S256" or not wanted.challenge:
             return self._back(wanted, error="invalid_request", error_description="wanted code with PKCE S256")
+        if len(wanted.state) > MAX_STATE or len(wanted.challenge) > MAX_CHALLENGE:
+            wanted = msgspec.structs.replace(wanted, state="")
+            return self._back(wanted, error="invalid_request", error_description="state or code_challenge is too long")
         if not self._is_ours(resource):
             return self._back(wanted, error="invalid_target", error_description="resource is not served here")
         browser = browser or secrets.token_urlsafe(32)
-        ticket = self._asked.put((wanted, _digest(browser)))
+        try:
+            ticket = await self._asked.put(Asked(wanted, _digest(browser)))
+        except Apart as apart:
+            return self._later(wanted, apart)
         return Ask(ticket, browser, client.name, resource, describe(client, redirect_uri))
 
     async def consent(self, form: Mapping[str, str], *, browser: str) -> Redirect | Sorry:
         """Somebody pressed a button of the page."""
-        asked = self._asked.take(form.get("ticket", ""))
-        if asked is None or not browser or not hmac.compare_digest(asked[1], _digest(browser)):
+        try:
+            asked = await self._asked.take(form.get("ticket", ""))
+        except Apart as apart:
+            return _sorry(apart)
+        if asked is None or not browser or not hmac.compare_digest(asked.browser, _digest(browser)):
             return Sorry("this page is too old, was used already, or belongs to another browser; start again")
-        wanted, browser_digest = asked
+        wanted = asked.wanted
         if form.get("decision") != "allow":
             return self._back(wanted, error="access_denied")
         verifier = secrets.token_urlsafe(48)
-        state = self._at_issuer.put(AtIssuer(wanted, verifier, browser_digest))
         try:
+            state = await self._at_issuer.put(AtIssuer(wanted, verifier, asked.browser))
             return Redirect(await self._issuer.authorization_url(state=state, verifier=verifier))
-        except FetchFailed as failure:
-            log.warning("front: %s", failure)
-            return self._back(wanted, error="temporarily_unavailable")
+        except (FetchFailed, Apart) as failure:
+            return self._later(wanted, failure)
 
     async def callback(self, query: Mapping[str, str], *, browser: str) -> Redirect | Sorry:
         """The issuer sends somebody back."""
-        waiting = self._at_issuer.take(query.get("state", ""))
+        try:
+            waiting = await self._at_issuer.take(query.get("state", ""))
+        except Apart as apart:
+            return _sorry(apart)
         if waiting is None or not browser or not hmac.compare_digest(waiting.browser, _digest(browser)):
             return Sorry("this sign-in is too old, was used already, or began in another browser; start again")
         wanted = waiting.wanted
@@ -191,55 +228,78 @@ class Front:
             return self._back(wanted, error="server_error")
         if principal is None:
             return self._back(wanted, error="access_denied")
-        return self._back(wanted, code=self._codes.put(Granted(wanted, principal, tokens)))
+        try:
+            return self._back(wanted, code=await self._codes.put(Granted(wanted, principal, tokens)))
+        except Apart as apart:
+            return self._later(wanted, apart)
 
     async def token(self, form: Mapping[str, str]) -> Reply:
-        match form.get("grant_type"):
-            case "authorization_code":
-                return self._for_code(form)
-            case "refresh_token":
-                return await self._for_refresh_token(form)
-            case _:
-                return Reply(400, {"error": "unsupported_grant_type"})
+        try:
+            match form.get("grant_type"):
+                case "authorization_code":
+                    return await self._for_code(form)
+                case "refresh_token":
+                    return await self._for_refresh_token(form)
+                case _:
+                    return Reply(400, {"error": "unsupported_grant_type"})
+        except Apart as apart:
+            log.warning("front: %s", apart)
+            return _NOT_NOW
 
-    def _for_code(self, form: Mapping[str, str]) -> Reply:
-        granted = self._codes.take(form.get("code", ""))
+    async def _for_code(self, form: Mapping[str, str]) -> Reply:
+        granted = await self._codes.take(form.get("code", ""))
         if granted is None:
             return Reply(400, {"error": "invalid_grant"})
         wanted = granted.wanted
         is_theirs = (form.get("client_id"), form.get("redirect_uri", wanted.redirect_uri)) == (
-            wanted.client.id,
+            wanted.client_id,
             wanted.redirect_uri,
         )
         if not is_theirs or not hmac.compare_digest(s256(form.get("code_verifier", "")), wanted.challenge):
             return Reply(400, {"error": "invalid_grant"})
         if form.get("resource", wanted.resource).rstrip("/") != wanted.resource:
             return Reply(400, {"error": "invalid_target"})
-        signed_in = SignedIn(wanted.client.id, wanted.resource, granted.tokens.refresh_token)
-        refresh_token = self._families.start(signed_in) if signed_in.upstream else None
-        return self._answer(granted.principal, signed_in, granted.tokens, refresh_token)
+        signed_in = SignedIn(wanted.client_id, wanted.resource, granted.tokens.refresh_token)
+        refresh_token = await self._families.start(signed_in) if signed_in.upstream else None
+        return await self._answer(granted.principal, signed_in, granted.tokens, refresh_token)
 
     async def _for_refresh_token(self, form: Mapping[str, str]) -> Reply:
         """The issuer is asked each time: who was disabled there, or lost a role, has no more of it here."""
-        taken = self._families.take(form.get("refresh_token", ""), client_id=form.get("client_id", ""))
-        if taken is None:
+        presented = form.get("refresh_token", "")
+        turn = await self._families.take(presented, client_id=form.get("client_id", ""))
+        if turn is None:
             return Reply(400, {"error": "invalid_grant"})
-        family, signed_in = taken
         try:
-            tokens = await self._issuer.refresh(signed_in.upstream)
+            tokens = await self._issuer.refresh(turn.signed_in.upstream)
             principal = await self._principal(tokens.access_token)
+        except IssuerRefused as refused:
+            log.warning("front: %s", refused)
+            return await self._end(turn)
         except (FetchFailed, IssuerUnreachable) as failure:
             log.warning("front: %s", failure)
-            return Reply(400, {"error": "invalid_grant"})
+            await self._families.give_back(turn, presented)
+            return _NOT_NOW
         if principal is None:
-            return Reply(400, {"error": "invalid_grant"})
-        signed_in = msgspec.structs.replace(signed_in, upstream=tokens.refresh_token)
-        return self._answer(principal, signed_in, tokens, self._families.go_on(family, signed_in))
+            return await self._end(turn)
+        signed_in = msgspec.structs.replace(turn.signed_in, upstream=tokens.refresh_token)
+        refresh_token = await self._families.go_on(turn, signed_in)
+        return await self._answer(principal, signed_in, tokens, refresh_token)
 
-    def subject_of(self, token: str) -> str:
-        """A verified token as the issuer knows it: itself, or what the issuer gave behind one of ours; "" where that
-        is not to be had."""
-        return self._behind.find(token) if self._minter.is_ours(token) else token
+    async def _end(self, turn: Turn) -> Reply:
+        await self._families.end(turn)
+        return Reply(400, {"error": "invalid_grant"})
+
+    async def subject_of(self, token: str) -> str:
+        """A verified token as the issuer knows it: itself, or what the issuer gave behind one of ours.
+
+        "" where there is none (any more). Raises Unreachable.
+        """
+        if not self._minter.is_ours(token):
+            return token
+        try:
+            return await self._behind.find(token)
+        except Apart as apart:
+            raise Unreachable(f"the token that the issuer gave for you can't be had now: {apart}") from apart
 
     async def _principal(self, access_token: str) -> Principal | None:
         found = await self._authenticator.verify({b"authorization": b"Bearer " + access_token.encode()})
@@ -248,11 +308,11 @@ class Front:
         log.warning("front: the issuer's own token does not do: %s", found)
         return None
 
-    def _answer(
+    async def _answer(
         self, principal: Principal, signed_in: SignedIn, tokens: IssuerTokens, refresh_token: str | None
     ) -> Reply:
         token = self._minter.mint(principal, client_id=signed_in.client_id, resource=signed_in.resource, scope=SCOPE)
-        self._behind.keep(token, tokens.access_token)
+        await self._behind.keep(token, tokens.access_token)
         said = {"access_token": token, "token_type": "Bearer", "expires_in": LIFETIME, "scope": SCOPE}
         return Reply(200, said | ({"refresh_token": refresh_token} if refresh_token else {}))
 
@@ -260,10 +320,20 @@ class Front:
         path = resource.removeprefix(self.public_url)
         return resource.startswith(self.public_url) and path == resource_of(path)
 
+    def _later(self, wanted: Wanted, failure: Exception) -> Redirect:
+        log.warning("front: %s", failure)
+        return self._back(wanted, error=LATER)
+
     def _back(self, wanted: Wanted, **said: str) -> Redirect:
         answer = said | {"iss": self.public_url} | ({"state": wanted.state} if wanted.state else {})
         joint = "&" if urlsplit(wanted.redirect_uri).query else "?"
         return Redirect(f"{wanted.redirect_uri}{joint}{urlencode(answer)}")
+
+
+def _sorry(apart: Apart) -> Sorry:
+    """Nobody knows yet whom to send back, nor where."""
+    log.warning("front: %s", apart)
+    return Sorry("what was begun here can't be looked up just now; try again in a moment", status=503)
 
 
 def _digest(browser: str) -> bytes:

@@ -41,6 +41,10 @@ class IssuerTokens(msgspec.Struct, frozen=True):
         return "IssuerTokens(…)"
 
 
+class IssuerRefused(FetchFailed):
+    """It was asked about somebody, and says no; 401 would be about ourselves."""
+
+
 class IssuerSide:
     def __init__(self, upstream: Upstream, fetch: HttpsFetch, *, redirect_uri: str) -> None:
         self.upstream, self._fetch, self._redirect_uri = upstream, fetch, redirect_uri
@@ -85,12 +89,13 @@ class IssuerSide:
         return msgspec.structs.replace(found, refresh_token=found.refresh_token or refresh_token)
 
     async def _tokens(self, **form: Any) -> IssuerTokens:
-        """Raises FetchFailed: the issuer refuses, or can't be reached. Its words stay in the log, not in the answer."""
+        """Raises FetchFailed, IssuerRefused among them. The issuer's words stay in the log, not in the answer."""
         url = (await self.endpoints()).token_endpoint
         client = {"client_id": self.upstream.client_id, "client_secret": self.upstream.client_secret}
         status, body = await self._fetch.post(url, form | client, may_be_private=True)
         if status != 200:
-            raise FetchFailed(f"{url} answered {status}: {body[:200].decode(errors='replace')}")
+            kind = IssuerRefused if status in (400, 403) else FetchFailed
+            raise kind(f"{url} answered {status}: {body[:200].decode(errors='replace')}")
         try:
             return msgspec.json.decode(body, type=IssuerTokens)
         except msgspec.DecodeError as error:

@@ -1,31 +1,28 @@
-"""Things that serve once and not for long: what waits between two steps of a sign-in. In this process only."""
+"""Things that serve once and not for long: what waits between two steps of a sign-in. Where, a vault decides."""
 
 import secrets
-import time
-from collections.abc import Callable
 from typing import Final
+
+from gateway.auth.front.written import read, written
+from gateway.core.sharing import Shelf, Vault
 
 LIFETIME: Final = 600.0  # seconds; the security practices allow ten minutes for state
 MAX_WAITING: Final = 10_000
 
 
 class Once[Value]:
-    """Values behind unguessable handles. A full one forgets the oldest: a flood costs sign-ins, not memory."""
+    """Values of one type behind unguessable handles, on a shelf of that name."""
 
-    def __init__(self, lifetime: float = LIFETIME, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._lifetime = lifetime
-        self._clock = clock
-        self._waiting: dict[str, tuple[Value, float]] = {}
+    def __init__(self, vault: Vault, name: str, of: type[Value], *, lifetime: float = LIFETIME) -> None:
+        self._vault, self._of = vault, of
+        self._shelf = Shelf(name, lifetime, MAX_WAITING)
 
-    def put(self, value: Value) -> str:
+    async def put(self, value: Value) -> str:
         """256 bits, URL-safe."""
-        while len(self._waiting) >= MAX_WAITING:
-            del self._waiting[next(iter(self._waiting))]
         handle = secrets.token_urlsafe(32)
-        self._waiting[handle] = (value, self._clock() + self._lifetime)
+        await self._vault.put(self._shelf, handle, written(value))
         return handle
 
-    def take(self, handle: str) -> Value | None:
+    async def take(self, handle: str) -> Value | None:
         """Whatever comes of it, it is gone then."""
-        value, expires_at = self._waiting.pop(handle, (None, 0.0))
-        return value if expires_at > self._clock() else None
+        return read(await self._vault.take(self._shelf, handle), self._of)

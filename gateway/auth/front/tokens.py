@@ -9,7 +9,7 @@ import jwt
 
 from gateway.auth.fetch import Fetch
 from gateway.auth.issuers import Issuer
-from gateway.auth.signing import SigningKey, published, signing_key
+from gateway.auth.signing import Rotating, SigningKey, published, signing_key
 from gateway.core.access import Principal
 
 LIFETIME: Final = 600  # seconds
@@ -22,7 +22,7 @@ class Minter:
     def __init__(
         self, shared_keys: Sequence[bytes], public_url: str, *, clock: Callable[[], float] = time.time
     ) -> None:
-        self._keys: list[SigningKey] = [signing_key(key, b"mcpdeck front access token") for key in shared_keys]
+        self._keys = Rotating(shared_keys, _key, clock=clock)
         self._public_url = public_url
         self._clock = clock
 
@@ -54,7 +54,7 @@ class Minter:
             "exp": now + LIFETIME,
             "jti": secrets.token_urlsafe(16),
         }
-        key = self._keys[0]
+        key = self._keys.current
         return jwt.encode(claims, key.private, algorithm="ES256", headers={"kid": key.id, "typ": "at+jwt"})
 
     def is_ours(self, token: str) -> bool:
@@ -63,17 +63,25 @@ class Minter:
         return bool(claims.get("iss") == self._public_url)
 
     def published(self) -> bytes:
-        return published(self._keys)
+        return published(self._keys.known)
+
+    def renew(self, shared_keys: Sequence[bytes]) -> None:
+        """Keys were rotated."""
+        self._keys.renew(shared_keys)
 
     def fetching(self, fetch: Fetch) -> Fetch:
         """A fetch that knows our own keys without asking ourselves over the network."""
-        own_url, document = f"{self._public_url}{JWKS_PATH}", self.published()
+        own_url = f"{self._public_url}{JWKS_PATH}"
 
         async def fetch_or_know(url: str, *, may_be_private: bool) -> dict[str, Any]:
             if url == own_url:
                 import msgspec
 
-                return msgspec.json.decode(document, type=dict[str, Any])
+                return msgspec.json.decode(self.published(), type=dict[str, Any])
             return await fetch(url, may_be_private=may_be_private)
 
         return fetch_or_know
+
+
+def _key(shared: bytes) -> SigningKey:
+    return signing_key(shared, b"mcpdeck front access token")

@@ -1,5 +1,9 @@
-"""The authorization-server front, over the local issuer: the whole flow, then every way to make a deputy of it."""
+"""The authorization-server front, over the local issuer: the whole flow, then every way to make a deputy of it.
 
+All of it by one gateway, and by two replicas of which each step reaches the other one.
+"""
+
+import itertools
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -11,23 +15,27 @@ import pytest
 from quart import Quart
 
 from gateway.auth.fetch import HttpsFetch
-from gateway.auth.front import families, once
-from gateway.auth.front.behind import Behind
 from gateway.auth.front.clients import Client, ClientRefused, Clients
-from gateway.auth.front.families import Families, SignedIn
+from gateway.auth.front.families import FAMILIES, Families, SignedIn
 from gateway.auth.front.flow import Ask, Front, Redirect, Reply, Sorry
 from gateway.auth.front.issuer_side import IssuerSide, Upstream, s256
+from gateway.auth.front.memory import MemoryVault
+from gateway.auth.front.once import LIFETIME as WAITS
 from gateway.auth.front.once import Once
 from gateway.auth.front.tokens import LIFETIME, Minter
+from gateway.auth.issuers import Issuer as Trusted
 from gateway.auth.issuers import entra
 from gateway.auth.oidc import OidcAuthenticator
 from gateway.auth.routes import COOKIE, front_routes
 from gateway.core.access import Principal, is_bound_elsewhere
 from gateway.core.affinity import new_key
 from gateway.core.errors import Unauthenticated
+from gateway.core.sharing import Vault
 from mcpdeck.devissuer.app import Issuer
 from mcpdeck.devissuer.serve import AUDIENCE, TENANT, temporary_issuer
 from tests.support.oidc.tokens import Clock, CountingFetch, bearer
+from tests.support.redis import needs_redis
+from tests.support.vaults import Away, Noting, vaults
 
 GATEWAY = "https://gateway.example"
 CALLBACK = f"{GATEWAY}/oauth/callback"
@@ -38,22 +46,42 @@ VERIFIER = "v" * 64
 
 
 class World:
-    """A front over a running issuer, one client, and what its browser does."""
+    """Fronts over a running issuer, one for each vault; one client, and what its browser does."""
 
-    def __init__(self, issuer: Issuer, fetch: HttpsFetch) -> None:
+    def __init__(self, issuer: Issuer, fetch: HttpsFetch, *kept: Vault) -> None:
         self.issuer = issuer
+        self.vaults = [Noting(vault) for vault in kept]
+        self.away = [Away(vault) for vault in self.vaults]
         issuer.registered["front"] = [CALLBACK]
         self.clock = Clock(time.time())
-        shared = new_key()
+        self.keys = [new_key()]
         self.documents = CountingFetch({CIMD: {"client_id": CIMD, "client_name": "A client", "redirect_uris": [BACK]}})
-        self.minter = Minter([shared], GATEWAY, clock=self.clock)
-        trusted = (*entra(TENANT, AUDIENCE, authority=issuer.base), self.minter.trusted)
-        self.authenticator = OidcAuthenticator(trusted, self.minter.fetching(fetch), clock=self.clock)
-        upstream = Upstream(issuer.minter.issuer, "front", "s3cret", f"{AUDIENCE}/.default offline_access")
-        side = IssuerSide(upstream, fetch, redirect_uri=CALLBACK)
-        self.clients = Clients(shared, self.documents)
-        self.front = Front(GATEWAY, self.clients, side, authenticator=self.authenticator, minter=self.minter)
+        self.fetch = fetch
+        self.minter, self.authenticator, _ = self._replica(self.away[0])
+        self.fronts = [self._replica(away)[2] for away in self.away]
+        self._next = itertools.cycle(self.fronts)
         self.trust: ssl.SSLContext = fetch._trust()
+
+    def _replica(self, vault: Vault) -> tuple[Minter, OidcAuthenticator, Front]:
+        minter = Minter(self.keys, GATEWAY, clock=self.clock)
+        issuers: tuple[Trusted, ...] = entra(TENANT, AUDIENCE, authority=self.issuer.base)
+        authenticator = OidcAuthenticator((*issuers, minter.trusted), minter.fetching(self.fetch), clock=self.clock)
+        upstream = Upstream(self.issuer.minter.issuer, "front", "s3cret", f"{AUDIENCE}/.default offline_access")
+        side = IssuerSide(upstream, self.fetch, redirect_uri=CALLBACK)
+        clients = Clients(self.keys, self.documents)
+        front = Front(GATEWAY, clients, side, authenticator=authenticator, minter=minter)
+        front.share(vault)
+        return minter, authenticator, front
+
+    @property
+    def front(self) -> Front:
+        """Each time another one's, where there are more."""
+        return next(self._next)
+
+    @property
+    def shelves(self) -> list[str]:
+        """On which something was put."""
+        return [each for vault in self.vaults for each in vault.shelves]
 
     def query(self, **changes: str | None) -> dict[str, str]:
         asked: dict[str, str | None] = {
@@ -106,10 +134,14 @@ def query_of(url: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
 
 
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with temporary_issuer(auto="ada", secrets_of={"front": "s3cret"}) as (issuer, files):
-        yield World(issuer, HttpsFetch(ca_file=str(files.authority)))
+@pytest.fixture(params=["alone", pytest.param("replicas", marks=needs_redis)])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    kind = "memory" if request.param == "alone" else "redis"
+    async with (
+        temporary_issuer(auto="ada", secrets_of={"front": "s3cret"}) as (issuer, files),
+        vaults(kind) as (one, two),
+    ):
+        yield World(issuer, HttpsFetch(ca_file=str(files.authority)), *((one,) if one is two else (one, two)))
 
 
 async def test_whole_flow_ends_with_a_token_for_one_resource_and_the_same_person(world: World) -> None:
@@ -130,27 +162,15 @@ async def test_whole_flow_ends_with_a_token_for_one_resource_and_the_same_person
 
 async def test_token_of_the_issuer_is_found_behind_a_minted_one_while_that_is_good(world: World) -> None:
     minted = (await world.tokens()).body["access_token"]
-    behind = world.front.subject_of(minted)
+    behind = await world.front.subject_of(minted)
     found = await world.authenticator.verify(bearer(behind))
     assert behind != minted
     assert isinstance(found, Principal)
     assert found.id.startswith("ada-oid@")
-    assert world.front.subject_of(behind) == behind
-    elsewhere = world.minter.mint(found, client_id="c", resource=WEATHER, scope="mcp")
-    assert world.front.subject_of(elsewhere) == ""
-
-
-def test_what_is_kept_behind_minted_tokens_goes_in_time_and_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.auth.front.behind.MAX_KEPT", 3)
-    clock = Clock(0.0)
-    subject = Behind(clock=clock)
-    for number in range(9):
-        subject.keep(f"ours-{number}", f"theirs-{number}")
-        assert len(subject._kept) <= 3
-    assert subject.find("ours-8") == "theirs-8"
-    assert subject.find("ours-0") == ""
-    clock.now = LIFETIME + 1.0
-    assert subject.find("ours-8") == ""
+    assert [await front.subject_of(minted) for front in world.fronts] == [behind] * len(world.fronts)
+    assert await world.front.subject_of(behind) == behind
+    unknown = world.minter.mint(found, client_id="c", resource=WEATHER, scope="mcp")
+    assert await world.front.subject_of(unknown) == ""
 
 
 async def test_minted_tokens_are_short(world: World) -> None:
@@ -164,7 +184,7 @@ async def test_issuer_is_not_asked_before_the_person_consents(world: World) -> N
     ask = await world.asked()
     assert ask.client_name == "A client"
     assert any("client.example" in line for line in ask.lines)
-    assert world.front._at_issuer._waiting == {}
+    assert world.shelves == ["asked"]
 
 
 async def test_refusal_goes_back_to_the_client_and_the_issuer_hears_nothing(world: World) -> None:
@@ -329,20 +349,26 @@ async def test_who_is_disabled_at_the_issuer_is_not_refreshed_here(world: World)
     assert (await world.refreshed(token)).body == {"error": "invalid_grant"}
 
 
-def test_what_waits_is_forgotten_in_time_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(once, "MAX_WAITING", 3)
-    monkeypatch.setattr(families, "MAX_FAMILIES", 3)
+async def test_what_waits_is_forgotten_in_time() -> None:
     clock = Clock(0.0)
-    subject: Once[int] = Once(10.0, clock=clock)
-    handles = [subject.put(number) for number in range(5)]
-    assert [subject.take(handle) for handle in handles[:3]] == [None, None, 2]
-    clock.now += 10.0
-    assert subject.take(handles[4]) is None
-    refresh = Families(clock=clock)
-    tokens = [refresh.start(SignedIn("c", "r", str(number))) for number in range(5)]
-    assert refresh.take(tokens[0], client_id="c") is None
-    clock.now += families.LIFETIME
-    assert refresh.take(tokens[4], client_id="c") is None
+    vault = MemoryVault(clock=clock)
+    subject, refresh = Once(vault, "number", int), Families(vault)
+    handles = [await subject.put(number) for number in range(2)]
+    tokens = [await refresh.start(SignedIn("c", "r", str(number))) for number in range(2)]
+    clock.now += WAITS - 1.0
+    assert await subject.take(handles[0]) == 0
+    clock.now += 1.0
+    assert await subject.take(handles[1]) is None
+    clock.now = FAMILIES.seconds - 1.0
+    assert await refresh.take(tokens[0], client_id="c")
+    clock.now += 1.0
+    assert await refresh.take(tokens[1], client_id="c") is None
+
+
+async def test_what_a_gateway_of_another_version_kept_serves_nobody() -> None:
+    vault = MemoryVault()
+    handle = await Once(vault, "thing", int).put(7)
+    assert await Once(vault, "thing", SignedIn).take(handle) is None
 
 
 async def test_registered_client_is_its_own_proof_and_cannot_be_forged(world: World) -> None:
@@ -352,7 +378,7 @@ async def test_registered_client_is_its_own_proof_and_cannot_be_forged(world: Wo
     ask = await world.asked(client_id=client_id, redirect_uri="http://127.0.0.1:51234/callback")
     assert any("any program on it" in line for line in ask.lines)
     body, _, mac = client_id.rpartition(".")
-    evil = Clients(new_key(), world.documents).register({"redirect_uris": ["https://evil.example/"]}).id
+    evil = Clients([new_key()], world.documents).register({"redirect_uris": ["https://evil.example/"]}).id
     for forged in (evil, f"{evil.rpartition('.')[0]}.{mac}", f"{body}.", "dcr.", "dcr.é.é", body):
         assert isinstance(await world.front.authorize(world.query(client_id=forged), browser=""), Sorry)
 
@@ -377,7 +403,7 @@ async def test_registered_client_is_its_own_proof_and_cannot_be_forged(world: Wo
 )
 def test_redirect_uri_that_could_hurt_is_not_registered(uri: Any) -> None:
     with pytest.raises(ClientRefused):
-        Clients(new_key(), CountingFetch({})).register({"redirect_uris": [uri]})
+        Clients([new_key()], CountingFetch({})).register({"redirect_uris": [uri]})
 
 
 @pytest.mark.parametrize("wanted", [{}, {"redirect_uris": []}, {"redirect_uris": [BACK] * 11}, {"redirect_uris": BACK}])
@@ -387,7 +413,7 @@ async def test_registration_without_usable_redirect_uris_is_refused(world: World
 
 def test_confidential_client_is_not_promised_what_is_not_kept() -> None:
     with pytest.raises(ClientRefused, match="public clients"):
-        Clients(new_key(), CountingFetch({})).register(
+        Clients([new_key()], CountingFetch({})).register(
             {"redirect_uris": [BACK], "token_endpoint_auth_method": "client_secret_basic"}
         )
 
@@ -413,19 +439,19 @@ def test_only_the_port_of_a_loopback_address_may_differ() -> None:
 async def test_client_id_that_is_no_https_url_with_a_path_is_not_fetched(client_id: str) -> None:
     fetch = CountingFetch({})
     with pytest.raises(ClientRefused):
-        await Clients(new_key(), fetch).find(client_id)
+        await Clients([new_key()], fetch).find(client_id)
     assert fetch.asked == []
 
 
 async def test_metadata_document_is_fetched_from_public_addresses_only_and_must_name_itself() -> None:
     fetch = CountingFetch({CIMD: {"client_id": "https://other.example/x", "redirect_uris": [BACK]}})
     with pytest.raises(ClientRefused, match="own URL"):
-        await Clients(new_key(), fetch).find(CIMD)
+        await Clients([new_key()], fetch).find(CIMD)
     assert fetch.asked == [(CIMD, False)]
     with pytest.raises(ClientRefused, match="refused"):
-        await Clients(new_key(), HttpsFetch()).find("https://169.254.169.254/latest/meta-data")
+        await Clients([new_key()], HttpsFetch()).find("https://169.254.169.254/latest/meta-data")
     with pytest.raises(ClientRefused, match="refused"):
-        await Clients(new_key(), HttpsFetch()).find("https://localhost/m.json")
+        await Clients([new_key()], HttpsFetch()).find("https://localhost/m.json")
 
 
 async def test_pages_cannot_be_framed_or_scripted_and_the_cookie_is_bound_to_the_host(world: World) -> None:

@@ -181,10 +181,14 @@ async def test_caller_without_a_token_of_an_issuer_is_told_so(kind: GrantKind) -
 
 async def test_token_that_a_front_minted_is_exchanged_for_what_the_issuer_gave_behind_it() -> None:
     endpoint, behind = Endpoint(), {"minted": "the issuer's"}
+
+    async def subject_of(token: str) -> str:
+        return behind.get(token, "")
+
     subject = UpstreamTokens(
         endpoint,
         may_exchange_at=TRUSTED,
-        subject_of=lambda token: behind.get(token, ""),
+        subject_of=subject_of,
         challenge=Challenge("https://gateway.example"),
     )
     wanted = grant(GrantKind.TOKEN_EXCHANGE)
