@@ -148,6 +148,8 @@ async def opened(
         )
         traffic.on_turn = lead.publish
         together = _share(shares, shared, sessions, traffic, router) if shares and shared else {}
+        if shared is not None:
+            identified.share(shared.vault)
         reconciler = Reconciler(
             workloads(store, tool_store),
             backend,
@@ -231,7 +233,8 @@ async def opened(
                 tasks.create_task(registry.run(), name="read what is registered"),
                 tasks.create_task(sessions.run(), name="let idle sessions go"),
                 tasks.create_task(
-                    keep_keys(folder / "seal.keys", partial(_renew, sealer, seals, shared)), name="keep the keys"
+                    keep_keys(folder / "seal.keys", partial(_renew, sealer, seals, identified, shared)),
+                    name="keep the keys",
                 ),
             ]
             if shared is not None:
@@ -290,7 +293,10 @@ async def following(
             running = [
                 tasks.create_task(link.run(), name="follow the lead"),
                 tasks.create_task(sessions.run(), name="let idle sessions go"),
-                tasks.create_task(keep_keys(settings.data_dir / "seal.keys", sealer.renew), name="keep the keys"),
+                tasks.create_task(
+                    keep_keys(settings.data_dir / "seal.keys", partial(_renew, sealer, None, identified, None)),
+                    name="keep the keys",
+                ),
             ]
             await link.has_routes.wait()
             yield House(pipeline, None, lambda: None, onward=onward)
@@ -298,11 +304,12 @@ async def following(
                 task.cancel()
 
 
-def _renew(sealer: Sealer, seals: Seals, shared: "RedisShared | None", keys: Sequence[bytes]) -> None:
-    sealer.renew(keys)
-    seals.renew(keys)
-    if shared is not None:
-        shared.renew(keys)
+def _renew(
+    sealer: Sealer, seals: Seals | None, identified: Opened, shared: "RedisShared | None", keys: Sequence[bytes]
+) -> None:
+    for each in (sealer, seals, identified, shared):
+        if each is not None:
+            each.renew(keys)
 
 
 class Distant:
