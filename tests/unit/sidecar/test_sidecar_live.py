@@ -133,8 +133,11 @@ async def test_server_that_was_only_asked_whether_it_is_ready_runs_again_before_
     async with asyncio.timeout(30):
         while not (warm := legacy.children):  # noqa: ASYNC110 - no one signals the start of a stranger
             await asyncio.sleep(0.02)
-    await session.initialize()
-    assert [int(text_of((await session.call("pid")).json()))] == warm
+    served = []
+    for _ in range(2):  # a client that comes while it is being started has one of its own, and leaves it to the next
+        await session.initialize()
+        served.append(int(text_of((await session.call("pid")).json())))
+    assert warm[0] in served
 
 
 async def test_request_without_session_is_refused(legacy: SidecarProcess) -> None:
