@@ -19,8 +19,8 @@ from gateway.cluster.definitions import CREATED_AT, CREATED_BY, EDITION, RESTART
 from gateway.cluster.errors import ClusterUnreachable
 from gateway.cluster.mirror import Mirror, version_of
 from gateway.cluster.objects import ADAPTER, POLICY, TOOL, TOOLSET, CustomObject, Kind, Metadata
-from gateway.core.desired import Desired, Revision
-from gateway.core.tools import DesiredPolicy, DesiredTool, DesiredToolset, Kept
+from gateway.core.desired import Desired, Kept, Revision
+from gateway.core.tools import DesiredPolicy, DesiredTool, DesiredToolset
 from gateway.wire.names import AdapterName
 from gateway.wire.policies import PolicySpec
 from gateway.wire.resources import AdapterSpec

@@ -9,8 +9,9 @@ from quart import Blueprint, Response, g, request
 from gateway.controlplane import lists, replies
 from gateway.controlplane.door import principal
 from gateway.core.access import may_write
+from gateway.core.desired import Kept
 from gateway.core.ports import Offers
-from gateway.core.tools import DesiredTool, DesiredToolset, Kept
+from gateway.core.tools import DesiredTool, DesiredToolset
 from gateway.services.decoding import decode, decode_merge, decode_whole
 from gateway.services.managed import Managed, is_match
 from gateway.services.tools import Tools, Toolsets

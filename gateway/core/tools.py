@@ -6,34 +6,21 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway.core.access import Ownership, folded
-from gateway.core.desired import Desired, Revision
+from gateway.core.desired import Desired, Kept
 from gateway.wire.names import AdapterName
 from gateway.wire.policies import Policy, PolicySpec
 from gateway.wire.resources import AdapterSpec
 from gateway.wire.tools import Tool, Toolset, ToolsetSpec, ToolSpec
 
 
-class DesiredTool(msgspec.Struct, frozen=True, kw_only=True):
+class DesiredTool(Kept[ToolSpec], frozen=True, kw_only=True):
     """One tool's desired state; its fields are those of `Desired`."""
 
-    spec: ToolSpec
-    created_by: str
-    created_at: datetime
-    last_updated_at: datetime
     restarted_at: datetime | None = None
-    revision: Revision = Revision(0)
-
-    @property
-    def name(self) -> AdapterName:
-        return AdapterName(self.spec.name)
 
     @property
     def ownership(self) -> Ownership:
         return Ownership(self.created_by, folded(self.spec.required_roles))
-
-    @property
-    def etag(self) -> str:
-        return f'"{self.revision}"'
 
     @property
     def source(self) -> AdapterName:
@@ -41,17 +28,10 @@ class DesiredTool(msgspec.Struct, frozen=True, kw_only=True):
         return AdapterName(self.spec.adapter or self.spec.name)
 
     def shown(self, *, to_writer: bool) -> Tool:
-        fields = {name: getattr(self.spec, name) for name in ToolSpec.__struct_fields__}
+        fields = self._fields()
         if not to_writer:
             fields["environment_variables"] = dict.fromkeys(self.spec.environment_variables)
-        return Tool(
-            **fields,
-            id=self.spec.name,
-            created_by=self.created_by,
-            created_at=self.created_at,
-            last_updated_at=self.last_updated_at,
-            etag=self.etag,
-        )
+        return Tool(**fields)
 
     def workload(self) -> Desired | None:
         """What a backend must run for it: its own server, at the tool's port and path; None for an adapter's tool.
@@ -80,68 +60,20 @@ class DesiredTool(msgspec.Struct, frozen=True, kw_only=True):
         return f"{url.rstrip('/')}{definition.path}"
 
 
-class DesiredToolset(msgspec.Struct, frozen=True, kw_only=True):
-    spec: ToolsetSpec
-    created_by: str
-    created_at: datetime
-    last_updated_at: datetime
-    revision: Revision = Revision(0)
-
-    @property
-    def name(self) -> AdapterName:
-        return AdapterName(self.spec.name)
-
+class DesiredToolset(Kept[ToolsetSpec], frozen=True, kw_only=True):
     @property
     def ownership(self) -> Ownership:
         return Ownership(self.created_by, folded(self.spec.required_roles))
 
-    @property
-    def etag(self) -> str:
-        return f'"{self.revision}"'
-
     def shown(self, *, to_writer: bool) -> Toolset:  # noqa: ARG002 - nothing of it is for writers alone
-        fields = {name: getattr(self.spec, name) for name in ToolsetSpec.__struct_fields__}
-        return Toolset(
-            **fields,
-            id=self.spec.name,
-            created_by=self.created_by,
-            created_at=self.created_at,
-            last_updated_at=self.last_updated_at,
-            etag=self.etag,
-        )
+        return Toolset(**self._fields())
 
 
-class DesiredPolicy(msgspec.Struct, frozen=True, kw_only=True):
+class DesiredPolicy(Kept[PolicySpec], frozen=True, kw_only=True):
     """A policy on tool calls. Administrators' alone, to read as well: it says what is kept from whom."""
 
-    spec: PolicySpec
-    created_by: str
-    created_at: datetime
-    last_updated_at: datetime
-    revision: Revision = Revision(0)
-
-    @property
-    def name(self) -> AdapterName:
-        return AdapterName(self.spec.name)
-
-    @property
-    def ownership(self) -> Ownership:
-        return Ownership(self.created_by)
-
-    @property
-    def etag(self) -> str:
-        return f'"{self.revision}"'
-
     def shown(self, *, to_writer: bool) -> Policy:  # noqa: ARG002 - who may read it may write it
-        fields = {name: getattr(self.spec, name) for name in PolicySpec.__struct_fields__}
-        return Policy(
-            **fields,
-            id=self.spec.name,
-            created_by=self.created_by,
-            created_at=self.created_at,
-            last_updated_at=self.last_updated_at,
-            etag=self.etag,
-        )
+        return Policy(**self._fields())
 
 
 class Registered(msgspec.Struct, frozen=True):
@@ -150,7 +82,3 @@ class Registered(msgspec.Struct, frozen=True):
     tools: tuple[DesiredTool, ...] = ()
     toolsets: tuple[DesiredToolset, ...] = ()
     policies: tuple[DesiredPolicy, ...] = ()
-
-
-# What a store keeps: each with a name, and a revision of the store's giving.
-type Kept = Desired | DesiredTool | DesiredToolset | DesiredPolicy

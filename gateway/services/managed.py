@@ -10,9 +10,9 @@ from typing import ClassVar, Final
 import msgspec
 
 from gateway.core.access import DEFAULT_CREATE_ROLES, Principal, may_create, may_read, may_write
+from gateway.core.desired import Kept
 from gateway.core.errors import Forbidden, Invalid, NotFound, PreconditionFailed
 from gateway.core.ports import Store
-from gateway.core.tools import Kept
 from gateway.services.decoding import Json
 from gateway.wire.names import AdapterName, parse_adapter_name
 

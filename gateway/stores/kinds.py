@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.core.desired import Desired
-from gateway.core.tools import DesiredPolicy, DesiredTool, DesiredToolset, Kept
+from gateway.core.desired import Desired, Kept
+from gateway.core.tools import DesiredPolicy, DesiredTool, DesiredToolset
 
 
 class Kind[Stored: Kept](msgspec.Struct, frozen=True):

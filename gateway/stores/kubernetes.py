@@ -15,9 +15,9 @@ from gateway.cluster.desires import Desires, Objects, annotations_of, object_of,
 from gateway.cluster.errors import Overtaken
 from gateway.cluster.mirror import version_of
 from gateway.cluster.objects import CustomObject
-from gateway.core.desired import Desired, Revision
+from gateway.core.desired import Desired, Kept, Revision
 from gateway.core.errors import Conflict, NotFound
-from gateway.core.tools import DesiredPolicy, DesiredTool, DesiredToolset, Kept
+from gateway.core.tools import DesiredPolicy, DesiredTool, DesiredToolset
 from gateway.stores.expectations import check_delete, check_put
 from gateway.wire.names import AdapterName
 

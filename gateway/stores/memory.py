@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.core.desired import Desired, Revision
-from gateway.core.tools import Kept
+from gateway.core.desired import Desired, Kept, Revision
 from gateway.stores.expectations import check_delete, check_put
 from gateway.stores.kinds import ADAPTERS, Kind
 from gateway.wire.names import AdapterName

@@ -17,9 +17,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.core.desired import Desired, Revision
+from gateway.core.desired import Desired, Kept, Revision
 from gateway.core.errors import GatewayError
-from gateway.core.tools import Kept
 from gateway.stores.expectations import check_delete, check_put
 from gateway.stores.kinds import ADAPTERS, Kind
 from gateway.wire.names import AdapterName
