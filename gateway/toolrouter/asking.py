@@ -1,6 +1,8 @@
 """What the gateway asks adapters in its own name: one question, one answer, in the words of either era.
 
-Goes through the data plane's door like any client's request. Keeps nothing and reads no lists.
+Goes through the data plane's door like any client's request. Keeps nothing and reads no lists. Declares all that /mcp
+passes on from clients, for there are servers that list a tool only to who could answer what it asks; asked itself, the
+gateway has nothing to say.
 """
 
 import asyncio
@@ -23,9 +25,17 @@ from gateway.wire.names import AdapterName, PrincipalId
 GATEWAY: Final = Principal(PrincipalId("mcpdeck-gateway"), name="mcpdeck", roles=frozenset({ADMIN_ROLE}))
 IDENTITY: Final = {"name": "mcpdeck", "title": "mcpdeck gateway", "version": "1"}
 CAPABILITIES: Final[dict[str, Any]] = {
-    "extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}}
+    "elicitation": {"form": {}, "url": {}},
+    "sampling": {"context": {}, "tools": {}},
+    "roots": {},
+    "extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}},
 }
 PATIENCE: Final = 20.0  # seconds for one answer
+_NOTHING: Final[dict[str, dict[str, Any]]] = {
+    "ping": {},
+    "roots/list": {"roots": []},
+    "elicitation/create": {"action": "cancel"},
+}
 
 
 class Unanswered(Exception):
@@ -67,7 +77,7 @@ class Asker:
             request = request_to(self._path, body, self._headers(mcp.LISTEN))
         else:
             request = request_to(self._path, b"", self._headers(), method="GET")
-        stream = Events(request, event=event, over=over, head=head)
+        stream = Events(request, event=self._answering(event), over=over, head=head)
         self._door.admit(stream, GATEWAY)
         return stream
 
@@ -87,17 +97,33 @@ class Asker:
         self.capabilities = envelope.members(found.get("capabilities"))
 
     async def _initialize(self) -> envelope.Message:
-        params = {"protocolVersion": self.version, "capabilities": {}, "clientInfo": IDENTITY}
+        params = {"protocolVersion": self.version, "capabilities": CAPABILITIES, "clientInfo": IDENTITY}
         found = envelope.members(await self.ask(mcp.INITIALIZE, params))
         self.version = envelope.text(found.get("protocolVersion", Raw(b"null"))) or self.version
-        initialized = request_to(self._path, jsonrpc.notification(mcp.INITIALIZED), self._headers(mcp.INITIALIZED))
-        self._door.admit(Events(initialized, event=_ignored, over=_ignored), GATEWAY)
+        self._post(jsonrpc.notification(mcp.INITIALIZED))
         return found
+
+    def _post(self, body: bytes) -> None:
+        """What comes of it is of no interest."""
+        request = request_to(self._path, body, self._headers())
+        self._door.admit(Events(request, event=_ignored, over=_ignored), GATEWAY)
+
+    def _answering(self, event: Callable[[sse.Event], None]) -> Callable[[sse.Event], None]:
+        """Questions of a handshake-era server are answered, for it waits; the rest is heard."""
+
+        def heard(each: sse.Event) -> None:
+            message = envelope.parse(each.data) if each.data and self.era is Era.LEGACY else None
+            if isinstance(message, dict) and "method" in message and envelope.raw_id(message) is not None:
+                self._post(_nothing_to_say(message))
+            else:
+                event(each)
+
+        return heard
 
     async def _answered(self, body: bytes, method: str) -> Raw:
         answer = _Answer(str(self._number).encode())
         request = request_to(self._path, body, self._headers(method))
-        exchange = Events(request, event=answer.event, over=answer.over, head=answer.head)
+        exchange = Events(request, event=self._answering(answer.event), over=answer.over, head=answer.head)
         self._door.admit(exchange, GATEWAY)
         try:
             async with asyncio.timeout(self._patience):
@@ -150,6 +176,13 @@ async def open_asker(door: AdaptersDoor, adapter: AdapterName, *, patience: floa
 
 def path_of(adapter: AdapterName) -> str:
     return f"{ADAPTERS_PREFIX}{adapter}/mcp"
+
+
+def _nothing_to_say(asked: envelope.Message) -> bytes:
+    result = _NOTHING.get(envelope.method(asked) or "")
+    if result is not None:
+        return jsonrpc.response(asked["id"], result)
+    return jsonrpc.error(asked["id"], jsonrpc.METHOD_NOT_FOUND, "the gateway reads lists; nobody is here to answer")
 
 
 class _Answer:

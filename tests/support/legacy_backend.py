@@ -115,8 +115,8 @@ def _error(message: Json) -> bytes:
 
 
 @asynccontextmanager
-async def legacy_backend(*tools: Json) -> AsyncIterator[LegacyBackend]:
-    serving = LegacyBackend(*(tools or (tool("who"),)))
+async def legacy_backend(*tools: Json, made: LegacyBackend | None = None) -> AsyncIterator[LegacyBackend]:
+    serving = made or LegacyBackend(*(tools or (tool("who"),)))
     connections: set[Connection] = set()
 
     def connect() -> Connection:

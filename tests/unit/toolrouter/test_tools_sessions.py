@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
+from msgspec import Raw
 
-from gateway.wire import mcp, sse
+from gateway.wire import jsonrpc, mcp, sse
 from gateway.wire.http1 import Exchange
 from gateway.wire.mcp import Era
-from tests.support.legacy_backend import LegacyBackend, legacy_backend
-from tests.support.mcp_backend import STREAM, Json, hang, tool
+from gateway.wire.resources import EraPolicy
+from tests.support.legacy_backend import LegacyBackend, answer, legacy_backend
+from tests.support.mcp_backend import JSON, STREAM, Json, hang, tool
 from tests.support.tools_client import tools_client
 from tests.support.tools_gateway import ToolsGateway, tools_gateway
 
@@ -284,3 +286,65 @@ async def test_another_replica_serves_the_session_with_the_key_alone() -> None:
         second = await client.legacy("tools/call", {"name": "who"})
     assert second.status == 200
     assert second.text != first
+
+
+class Choosy(LegacyBackend):
+    """Lists `ask` only to clients that can be asked, and knows it for no others."""
+
+    def _answer(self, exchange: Exchange, message: Json, session: str) -> None:
+        knows_ask = "elicitation" in self.sessions[session]["capabilities"]
+        if message["method"] == "tools/list":
+            answer(exchange, message, {"tools": self.tools if knows_ask else self.tools[:1]})
+        elif message["method"] == "tools/call" and message["params"]["name"] == "ask" and not knows_ask:
+            exchange.respond(200, [JSON], jsonrpc.error(Raw(msgspec.json.encode(message["id"])), -32602, "no tool ask"))
+        else:
+            super()._answer(exchange, message, session)
+
+
+async def test_tools_that_a_server_has_for_clients_that_can_be_asked_are_listed(gateway: ToolsGateway) -> None:
+    choosy = Choosy(tool("who"), tool("ask"))
+    async with legacy_backend(made=choosy) as found, tools_client(gateway.url) as client:
+        offer(gateway, "x", found)
+        await client.initialize(elicitation={})
+        assert await client.names() == ["ask", "who"]
+        called = await client.legacy("tools/call", {"name": "ask", "arguments": {}})
+        assert called.text in found.sessions
+        (own,) = found.clients("mcpdeck")
+        assert set(found.sessions[own]["capabilities"]) >= {"elicitation", "sampling", "roots"}
+
+
+async def test_who_cannot_be_asked_hears_of_such_a_tool_what_its_server_says(gateway: ToolsGateway) -> None:
+    choosy = Choosy(tool("who"), tool("ask"))
+    async with legacy_backend(made=choosy) as found, tools_client(gateway.url) as client:
+        offer(gateway, "x", found)
+        await client.initialize()
+        called = await client.legacy("tools/call", {"name": "ask", "arguments": {}})
+    assert called.error == {"code": -32602, "message": "no tool ask"}
+
+
+@pytest.mark.parametrize(
+    ("method", "answered"),
+    [
+        ("roots/list", {"result": {"roots": []}}),
+        ("elicitation/create", {"result": {"action": "cancel"}}),
+        ("ping", {"result": {}}),
+    ],
+)
+async def test_a_server_that_asks_the_gateway_itself_is_answered(
+    gateway: ToolsGateway, method: str, answered: Json
+) -> None:
+    async with legacy_backend() as found:
+        gateway.adapter("x", found.url, eras=LEGACY, era=EraPolicy.PASS)
+        gateway.tool("x", adapter="x", **OFFER)
+        await gateway.router.settled()
+        (own,) = found.clients("mcpdeck")
+        async with asyncio.timeout(10):
+            while own not in found.streams:
+                found.news.clear()
+                await found.news.wait()
+            question = msgspec.json.encode({"jsonrpc": "2.0", "id": "q", "method": method, "params": {}})
+            found.streams[own].write(sse.encode(question))
+            while not (said := [message for _, message in found.posted if message.get("id") == "q"]):
+                found.news.clear()
+                await found.news.wait()
+    assert said == [{"jsonrpc": "2.0", "id": "q", **answered}]
