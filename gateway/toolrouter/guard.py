@@ -5,7 +5,7 @@ so that a model can act on it.
 """
 
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 
 from gateway.core.access import Principal
@@ -17,9 +17,11 @@ from gateway.core.sharing import Shared
 from gateway.core.tools import DesiredPolicy
 from gateway.toolrouter import replies
 from gateway.toolrouter.approvals import Approvals
+from gateway.toolrouter.carried import Carried, Heard, Ticket
 from gateway.toolrouter.limits import Admitted, Exceeded, Limits, SharedLimits, Uncounted
 from gateway.toolrouter.waiting import Resumed, waiting
 from gateway.toolrouter.weighing import Outlooks, Weighed
+from gateway.wire.mcp import Era
 from gateway.wire.policies import Decided, Effect, Facts, Limit, PolicySpec, Question, Tested, Verdict
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ class Guard:
         self._limits = Limits()
         self._shared: SharedLimits | None = None
         self._spawn: Spawn | None = None
+        self._carried = Carried()
         self._waiting: set[Resumed] = set()
         self.has_policies = False
         self.outlooks = Outlooks()
@@ -44,6 +47,7 @@ class Guard:
 
     def share(self, shared: Shared, *, is_strict: bool, spawn: Spawn) -> None:
         """There are other replicas: limits hold for all of them together. spawn: runs what has to ask them."""
+        self._carried.share(shared)
         self._shared, self._spawn = SharedLimits(shared, self._limits, is_strict=is_strict), spawn
 
     def publish(self, desired: tuple[DesiredPolicy, ...]) -> None:
@@ -54,6 +58,7 @@ class Guard:
         self._policies = tuple(map(_compiled, desired))
         self.has_policies = bool(self._policies)
         self.outlooks.publish(self._policies)
+        self._carried.clear()
 
     def admit(self, exchange: Exchange, call: Weighed, go: Go) -> None:
         """go: makes the call; perhaps at once, perhaps never."""
@@ -61,16 +66,22 @@ class Guard:
         if judged.shadowed:
             self._tell_shadows(call, judged.shadowed)
         by = judged.by
-        if by is None:
-            self._count(exchange, call, go, judged)
-        elif by.effect is Effect.DENY:
+        if by is None and not judged.limits:
+            go(exchange, nothing)
+            return
+        if by is not None and by.effect is Effect.DENY:
             self._deny(exchange, call, reason=reason_of(by), by=by)
+            return
+        ticket = self._carried.take(call)
+        if by is None or (ticket is not None and ticket.approves(by.policy, by.rule)):
+            self._count(exchange, call, go, judged.limits, before=ticket, ticket=ticket)
         else:
-            self._hold(exchange, call, go, judged=judged, by=by)
+            self._hold(exchange, call, go, judged=judged, by=by, before=ticket)
 
     def tick(self) -> None:
         """Every few seconds."""
         self.approvals.tick()
+        self._carried.tick()
         for each in tuple(self._waiting):
             each.tick()
 
@@ -85,24 +96,53 @@ class Guard:
         others = [each for each in self._policies if each.spec.name != draft.spec.name]
         return judge([*others, draft], facts)
 
-    def _count(self, exchange: Exchange, call: Weighed, go: Go, judged: Judged) -> None:
-        limits = judged.limits
+    def _count(
+        self,
+        exchange: Exchange,
+        call: Weighed,
+        go: Go,
+        limits: Sequence[tuple[str, Limit]],
+        *,
+        before: Ticket | None,
+        ticket: Ticket | None,
+    ) -> None:
+        """before: of a round that was counted already. ticket: for the next one, if there is one."""
+        after = ticket or Ticket(self._carried.until())
+
+        def asks(state: str) -> None:
+            self._carried.keep(call, state, after)
+
+        def heard(through: Exchange, release: Callable[[], None]) -> None:
+            go(through if call.caller.era is Era.LEGACY else Heard(through, asks), release)
+
         if not limits:
-            go(exchange, nothing)
+            heard(exchange, nothing)
             return
+        who, name, is_again = call.caller.principal.id, call.name, before is not None
+
+        def counted(admitted: Admitted | Exceeded | Uncounted) -> None:
+            if before is not None and not isinstance(admitted, Admitted):
+                self._carried.keep(call, call.state or "", before)  # it did not go: the client may try again
+            self._counted(exchange, call, heard, admitted)
+
         shared, spawn = self._shared, self._spawn
-        together = partial(self._count_together, shared, limits, exchange, call, go) if shared is not None else None
-        if together is not None and spawn is not None and spawn(together):
-            return
-        self._counted(exchange, call, go, self._limits.admit(limits, call.caller.principal.id, call.name))
+        if shared is not None and spawn is not None:
+            taking = partial(shared.admit, limits, who, name, is_again=is_again)
+            if spawn(partial(self._count_together, taking, exchange, call, counted)):
+                return
+        counted(self._limits.admit(limits, who, name, is_again=is_again))
 
     async def _count_together(
-        self, shared: SharedLimits, limits: Sequence[tuple[str, Limit]], exchange: Exchange, call: Weighed, go: Go
+        self,
+        taking: Callable[[], Awaitable[Admitted | Exceeded | Uncounted]],
+        exchange: Exchange,
+        call: Weighed,
+        counted: Callable[[Admitted | Exceeded | Uncounted], None],
     ) -> None:
-        admitted = await shared.admit(limits, call.caller.principal.id, call.name)
+        admitted = await taking()
         try:
             if not exchange.has_ended:
-                self._counted(exchange, call, go, admitted)
+                counted(admitted)
             elif isinstance(admitted, Admitted):
                 admitted.take_back()
         except Exception:  # one call's, not the server's
@@ -123,7 +163,9 @@ class Guard:
         else:
             go(exchange, admitted.release)
 
-    def _hold(self, exchange: Exchange, call: Weighed, go: Go, *, judged: Judged, by: Decided) -> None:
+    def _hold(
+        self, exchange: Exchange, call: Weighed, go: Go, *, judged: Judged, by: Decided, before: Ticket | None
+    ) -> None:
         terms = next(each.spec.approval for each in self._policies if each.spec.name == by.policy)
         waits: list[Resumed] = []
 
@@ -134,10 +176,11 @@ class Guard:
             if reason:
                 self._deny(outer, call, reason=reason, by=by)
             else:
-                self._count(outer, call, go, judged)
+                ticket = Ticket(pending.expires_at.timestamp(), (by.policy, by.rule))
+                self._count(outer, call, go, judged.limits, before=before, ticket=ticket)
 
         caller = call.caller
-        pending = self.approvals.hold(
+        held = self.approvals.hold(
             caller.principal,
             call.name,
             call.arguments,
@@ -145,10 +188,11 @@ class Guard:
             terms=terms,
             decided=decided,
         )
-        if pending is None:
+        if held is None:
             error = TooManyRequests("too many calls wait for approval already", retry=30.0)
             self._refuse(exchange, call, error)
             return
+        pending = held
         log.info("call of %s by %s waits for approval %s", call.name, caller.principal.id, pending.id)
 
         def left() -> None:

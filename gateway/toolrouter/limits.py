@@ -59,8 +59,13 @@ class Limits:
         self._clock = clock
         self._counters: dict[Key, _Counter] = {}
 
-    def admit(self, limits: Sequence[tuple[str, Limit]], principal: str, tool: str) -> Admitted | Exceeded:
-        """limits: with their policies' names. All of them count, or none."""
+    def admit(
+        self, limits: Sequence[tuple[str, Limit]], principal: str, tool: str, *, is_again: bool = False
+    ) -> Admitted | Exceeded:
+        """limits: with their policies' names. All of them count, or none.
+
+        is_again: a call that counted for its rates already.
+        """
         now = self._clock()
         held = [
             (policy, limit, self._counter((policy, limit.name, principal, tool), limit, now))
@@ -69,12 +74,12 @@ class Limits:
         for policy, limit, counter in held:
             if limit.concurrent and counter.running >= limit.concurrent:
                 return Exceeded(policy, limit.name, 1.0)
-            if limit.per_minute and counter.tokens < 1.0:
+            if limit.per_minute and not is_again and counter.tokens < 1.0:
                 return Exceeded(policy, limit.name, (1.0 - counter.tokens) * _MINUTE / limit.per_minute)
         for _, limit, counter in held:
             counter.running += 1
-            counter.tokens -= bool(limit.per_minute)
-        once = _Once([(limit, counter) for _, limit, counter in held])
+            counter.tokens -= _spent(limit, is_again=is_again)
+        once = _Once([(_spent(limit, is_again=is_again), counter) for _, limit, counter in held])
         return Admitted(once.release, once.take_back)
 
     def _counter(self, key: Key, limit: Limit, now: float) -> _Counter:
@@ -107,14 +112,15 @@ class SharedLimits:
         self._was_apart = False
 
     async def admit(
-        self, limits: Sequence[tuple[str, Limit]], principal: str, tool: str
+        self, limits: Sequence[tuple[str, Limit]], principal: str, tool: str, *, is_again: bool = False
     ) -> Admitted | Exceeded | Uncounted:
-        here = self._local.admit(limits, principal, tool)
+        here = self._local.admit(limits, principal, tool, is_again=is_again)
         if isinstance(here, Exceeded):
             return here
         lease = secrets.token_hex(12)
         try:
-            spent = await self._shared.take(lease, [_quota(policy, limit, principal, tool) for policy, limit in limits])
+            quotas = [_quota(policy, limit, principal, tool, is_again=is_again) for policy, limit in limits]
+            spent = await self._shared.take(lease, quotas)
         except Apart as apart:
             return self._alone(here, str(apart))
         except BaseException:
@@ -143,13 +149,18 @@ class SharedLimits:
         return Uncounted(reason)
 
 
-def _quota(policy: str, limit: Limit, principal: str, tool: str) -> Quota:
+def _quota(policy: str, limit: Limit, principal: str, tool: str, *, is_again: bool) -> Quota:
     key = f"{policy}\0{limit.name}\0{principal}\0{tool}"
-    return Quota(key, per_minute=limit.per_minute, concurrent=limit.concurrent)
+    return Quota(key, per_minute=0 if is_again else limit.per_minute, concurrent=limit.concurrent)
+
+
+def _spent(limit: Limit, *, is_again: bool) -> int:
+    """Of a rate, by one call."""
+    return 1 if limit.per_minute and not is_again else 0
 
 
 class _Once:
-    def __init__(self, counters: list[tuple[Limit, _Counter]]) -> None:
+    def __init__(self, counters: list[tuple[int, _Counter]]) -> None:
         self._counters = counters
 
     def release(self) -> None:
@@ -158,7 +169,7 @@ class _Once:
         self._counters = []
 
     def take_back(self) -> None:
-        for limit, counter in self._counters:
+        for spent, counter in self._counters:
             counter.running -= 1
-            counter.tokens += bool(limit.per_minute)
+            counter.tokens += spent
         self._counters = []

@@ -118,8 +118,15 @@ class ModernFace:
                     go(exchange, nothing)
                     return
                 token = call.meta.token if bytes(call.meta.token) else None
+                state = weighing.state_of(envelope.members(call.message.get("params")))
                 weighed = weighing.offered(
-                    guard.outlooks, sight.catalog, caller, ready, raw_id=call.raw_id, token=token
+                    guard.outlooks,
+                    sight.catalog,
+                    caller,
+                    ready,
+                    raw_id=call.raw_id,
+                    token=token,
+                    state=envelope.text(state) if isinstance(state, Raw) else state,
                 )
                 guard.admit(exchange, weighed, go)
 

@@ -1,6 +1,6 @@
 """A tools/call as policies see it, whichever way it came: through /mcp, or straight at an adapter. Decides nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -29,7 +29,7 @@ class Weighed(msgspec.Struct, frozen=True):
 
     token: for progress, None where the client wants none. is_posted: its answer goes by another way than the request's
     own exchange (HTTP+SSE), so that a refusal is a status. refused: told the status of what it is answered with in its
-    server's place.
+    server's place. state: what a tool that asked something wants back, where this answers it; None in a first round.
     """
 
     caller: Caller
@@ -40,6 +40,7 @@ class Weighed(msgspec.Struct, frozen=True):
     token: Raw | None
     is_posted: bool = False
     refused: Callable[[int], None] = nobody_counts
+    state: str | None = None
 
 
 class Unfit(msgspec.Struct, frozen=True):
@@ -92,11 +93,18 @@ class Outlooks:
 
 
 def offered(
-    outlooks: Outlooks, catalog: Catalog, caller: Caller, ready: Ready, *, raw_id: bytes, token: Raw | None
+    outlooks: Outlooks,
+    catalog: Catalog,
+    caller: Caller,
+    ready: Ready,
+    *,
+    raw_id: bytes,
+    token: Raw | None,
+    state: str | None = None,
 ) -> Weighed:
     """A call at /mcp that is about to go out."""
     outlook = outlooks.offered(catalog, caller, ready.offer)
-    return Weighed(caller, ready.offer.name, ready.arguments, outlook, raw_id=raw_id, token=token)
+    return Weighed(caller, ready.offer.name, ready.arguments, outlook, raw_id=raw_id, token=token, state=state)
 
 
 def direct(
@@ -122,12 +130,29 @@ def direct(
     if raw_id is None:
         return Unfit(jsonrpc.INVALID_REQUEST, "a tools/call is a request: its id is text or a number")
     params = message.get("params")
-    original, arguments, meta = _read(params) if isinstance(params, dict) else (None, None, None)
+    params = params if isinstance(params, dict) else {}
+    original, arguments, meta = _read(params)
     if original is None or arguments is None:
         return Unfit(jsonrpc.INVALID_PARAMS, "params hold a tool's name, and arguments that are an object", raw_id)
     name, outlook = outlooks.direct(catalog, caller, adapter, original)
     token = None if is_posted or meta is None or "progressToken" not in meta else envelope.raw(meta["progressToken"])
-    return Weighed(caller, name, arguments, outlook, raw_id=raw_id, token=token, is_posted=is_posted, refused=refused)
+    state = state_of(params)
+    return Weighed(
+        caller,
+        name,
+        arguments,
+        outlook,
+        raw_id=raw_id,
+        token=token,
+        is_posted=is_posted,
+        refused=refused,
+        state=state if isinstance(state, str) else None,
+    )
+
+
+def state_of(params: Mapping[str, Any]) -> Any:
+    """What a call that answers a tool's questions gives back to it; None where it answers none."""
+    return params.get("requestState", "") if "inputResponses" in params or "requestState" in params else None
 
 
 def _request_id(body: bytes) -> bytes | None:
