@@ -99,8 +99,8 @@ class GatewayClient:
     async def restart(self, name: str) -> None:
         await self.do(control.restart(name))
 
-    async def sessions(self) -> Sequence[LiveSession]:
-        return await self.do(control.sessions())
+    async def sessions(self, note: Callable[[str], None] | None = None) -> Sequence[LiveSession]:
+        return await self.do(control.sessions(note))
 
     async def logs(
         self,

@@ -24,7 +24,7 @@ _PARTIAL: Final = "x-mcpdeck-partial"
 class Ask[Value](msgspec.Struct, frozen=True, kw_only=True):
     """One request; `kind` is what its answer is decoded into, None where the answer says nothing.
 
-    note: is told, in a sentence, where the answer may lack something.
+    note: is told where the answer may lack what other gateways have, and why.
     """
 
     method: str
@@ -216,7 +216,7 @@ def answer[Value](ask: Ask[Value], reply: Reply, url: str) -> Value:
     if not 200 <= reply.status < 300:
         raise problem(ask.method, ask.path, reply, url=url)
     if ask.note is not None and (reason := reply.headers.get(_PARTIAL)):
-        ask.note(f"this list may lack what other gateways have: {plain(reason)}")
+        ask.note(plain(reason))
     if ask.kind is _NOTHING:
         return None  # type: ignore[return-value]  # Value is None
     try:

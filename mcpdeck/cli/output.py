@@ -53,6 +53,10 @@ class Printer:
         if not self.is_quiet:
             print(sentence, file=sys.stderr, flush=True)
 
+    def tell_lack(self, reason: str) -> None:
+        """Of a list: it is not known to be whole."""
+        self.tell(f"this list may lack what other gateways have: {reason}")
+
     def many[Item](self, view: View[Item], items: Iterable[Item]) -> None:
         items = self._sorted(view, list(items))
         match self.output:

@@ -210,7 +210,7 @@ def _arguments(words: argparse.Namespace, desk: Desk) -> dict[str, Any]:
 
 
 def _pending(words: argparse.Namespace, desk: Desk) -> int:  # noqa: ARG001 - a command's signature
-    found = desk.target.do(control.approvals(desk.printer.tell))
+    found = desk.target.do(control.approvals(desk.printer.tell_lack))
     desk.printer.many(APPROVALS, found)
     if not found:
         desk.printer.tell("nothing waits for approval")

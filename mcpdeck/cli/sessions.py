@@ -44,7 +44,7 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
 def _list(words: argparse.Namespace, desk: Desk) -> int:
     from mcpdeck.cli.kinds import SESSIONS
 
-    found = desk.target.do(control.sessions(desk.printer.tell))
+    found = desk.target.do(control.sessions(desk.printer.tell_lack))
     chosen = [session for session in found if words.adapter in ("", session.adapter)]
     desk.printer.many(SESSIONS, chosen)
     if not chosen:

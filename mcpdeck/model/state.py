@@ -86,6 +86,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     fresh_at: datetime | None = None
     mentioned: frozenset[str] = frozenset()
     is_whole: bool = False  # a snapshot has ended: what comes from now on is news
+    partial: str = ""  # why lists may lack what other gateways have; empty where they lack nothing
     news: tuple[News, ...] = ()  # of the last events alone
     pulse: Pulse = Pulse()
     catalogue: Catalogue = Catalogue()
@@ -183,9 +184,10 @@ class CatalogueFailed(msgspec.Struct, frozen=True):
 
 
 class ApprovalsRead(msgspec.Struct, frozen=True):
-    """All that wait."""
+    """All that wait, but for what other gateways may have, and why."""
 
     approvals: tuple[PendingApproval, ...]
+    partial: str = ""
 
 
 class DoctorBegan(msgspec.Struct, frozen=True):
@@ -232,7 +234,10 @@ class SnapshotEnded(msgspec.Struct, frozen=True):
 
 
 class SessionsListed(msgspec.Struct, frozen=True):
+    """All that are live, but for what other gateways may have, and why."""
+
     sessions: tuple[LiveSession, ...]
+    partial: str = ""
 
 
 class Disconnected(msgspec.Struct, frozen=True):
@@ -330,6 +335,7 @@ class _Draft:
                 self.state = replace(self.state, fresh_at=event.at, is_whole=True)
             case SessionsListed():
                 self.sessions = {session.id: session for session in event.sessions}
+                self.state = replace(self.state, partial=event.partial)
             case Disconnected():
                 if not self.state.is_stale and self.state.fresh_at is not None:
                     self._tell(self.state.fresh_at, "", f"lost: {event.link.reason}")
@@ -352,7 +358,7 @@ class _Draft:
                 catalogue = replace(self.state.catalogue, trouble=event.trouble)
                 self.state = replace(self.state, catalogue=catalogue)
             case ApprovalsRead():
-                self.state = replace(self.state, approvals=event.approvals)
+                self.state = replace(self.state, approvals=event.approvals, partial=event.partial)
             case DoctorBegan() | DoctorFound() | DoctorEnded():
                 self.state = replace(self.state, doctor=_examined(self.state.doctor, event))
             case DeedsRead():

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
+from msgspec.structs import replace
 from textual import events, on
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
@@ -104,6 +105,7 @@ class Deck(App[None]):
         self._refused: dict[tuple[str, str], str] = {}
         self._trail = Trail(View.ADAPTERS)
         self._wanted_row = ""
+        self._awaited: Order | None = None  # where the command line wants to, until what it names has arrived
         self._opening: tuple[Screen[Any], AwaitMount] | None = None
         self._quit_asked = 0.0
         self._said_once: set[str] = set()
@@ -162,10 +164,25 @@ class Deck(App[None]):
         self.set_interval(1.0, self._tick)
         for complaint in self.surroundings.complaints:
             self.say(complaint, "error")
-        if opening.filter:
-            self.adapters_view.set_filter(opening.filter)
         if opening.view is not View.ADAPTERS:
-            self.obey_text(f"{'describe' if opening.view is View.DETAIL else opening.view} {opening.adapter}")
+            self._set_out(opening)
+        elif opening.filter:
+            self.adapters_view.set_filter(opening.filter)
+
+    def _set_out(self, opening: Opening) -> None:
+        word = "describe" if opening.view is View.DETAIL else opening.view
+        match parse(f"{word} {opening.adapter}"):
+            case Misunderstood(sentence):
+                self.say(sentence, "warning")
+            case Order() as order:
+                self._awaited = replace(order, filter=opening.filter or None)
+                self._arrive()
+
+    def _arrive(self) -> None:
+        """Go where the command line wants to, once what it names is there, or is known not to be."""
+        order = self._awaited
+        if order is not None and (self.state.is_whole or isinstance(resolve(order, self.state), Order)):
+            self.obey(order)
 
     def _connect(self) -> None:
         self.begin(self._connection.stay, self.state.context, group="feed")
@@ -198,6 +215,7 @@ class Deck(App[None]):
         self.state = self.state.elsewhere(context)
         self._pending.clear()
         self._refused.clear()
+        self._awaited = None
         self._connection.hurry()
         if (cache := self.surroundings.cache) and (restored := cache.restore(context)):
             self.state = reduce_all(self.state, [restored])
@@ -245,6 +263,7 @@ class Deck(App[None]):
         self.state = reduce_all(self.state, pending)
         self.events_view.hear(self.state.news)
         self.show_state()
+        self._arrive()
         if self._wanted_row and self.adapters_view.table.go_to(self._wanted_row):
             self._wanted_row = ""
 
@@ -477,6 +496,7 @@ class Deck(App[None]):
                 self.obey(order)
 
     def obey(self, order: Order) -> None:
+        self._awaited = None  # whoever goes elsewhere meanwhile is not called back
         if order.context:
             self.switch(order.context)
         match resolve(order, self.state):

@@ -90,7 +90,9 @@ class Feed:
                 opened = True
                 self._patience.reset()
                 self._deliver(StreamOpened(now))
-                self._deliver(SessionsListed(tuple(await self._client.sessions())))
+                reasons: list[str] = []
+                listed = tuple(await self._client.sessions(reasons.append))
+                self._deliver(SessionsListed(listed, "".join(reasons)))
             if isinstance(event, Synced):
                 self._deliver(SnapshotEnded(now))
             else:

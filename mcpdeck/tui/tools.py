@@ -64,13 +64,15 @@ async def read_approvals(deck: Deck) -> None:
     if not deck.is_connected:
         return
     try:
-        found = await deck.client.do(control.approvals())
+        reasons: list[str] = []
+        found = await deck.client.do(control.approvals(reasons.append))
     except (ProblemError, Unreachable):
         return  # what is wrong with the gateway is told elsewhere
-    if tuple(found) == deck.state.approvals:
+    read = ApprovalsRead(tuple(found), "".join(reasons))
+    if read == ApprovalsRead(deck.state.approvals, deck.state.partial):
         return
     known = {each.id for each in deck.state.approvals}
-    deck.apply(ApprovalsRead(tuple(found)))
+    deck.apply(read)
     for each in found:
         if each.id not in known and deck.place.view is not View.APPROVALS:
             deck.say_once(f"{approvals.sentence(each)}; :approvals decides")

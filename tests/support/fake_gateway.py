@@ -65,6 +65,7 @@ class Scene:
     tools: dict[str, Tool] = field(default_factory=dict)
     toolsets: list[Toolset] = field(default_factory=list)
     approvals: list[PendingApproval] = field(default_factory=list)
+    partial: str = ""  # why lists may lack what other gateways have
     metrics: list[str] = field(default_factory=list)  # one for each time it is asked; the last stays
 
 
@@ -321,7 +322,7 @@ class FakeGateway:
         _json(writer, 202, {"name": name})
 
     async def _sessions(self, _request: Request, writer: asyncio.StreamWriter) -> None:
-        _json(writer, 200, list(self.scene.sessions.values()))
+        _json(writer, 200, list(self.scene.sessions.values()), partial=self.scene.partial)
 
     async def _session(self, _request: Request, writer: asyncio.StreamWriter, session_id: str) -> None:
         if session_id in self.scene.sessions:
@@ -421,7 +422,7 @@ class FakeGateway:
         _json(writer, 200, self.scene.toolsets)
 
     async def _approvals(self, _request: Request, writer: asyncio.StreamWriter) -> None:
-        _json(writer, 200, self.scene.approvals)
+        _json(writer, 200, self.scene.approvals, partial=self.scene.partial)
 
     async def _decide(self, request: Request, writer: asyncio.StreamWriter, approval_id: str) -> None:
         decision = msgspec.json.decode(request.body, type=ApprovalDecision)
@@ -590,8 +591,9 @@ def _respond(writer: asyncio.StreamWriter, status: int, body: bytes, media_type:
     writer.write(head.encode() + b"\r\n" + body)
 
 
-def _json(writer: asyncio.StreamWriter, status: int, value: Any) -> None:
-    _respond(writer, status, msgspec.json.encode(value), "application/json")
+def _json(writer: asyncio.StreamWriter, status: int, value: Any, *, partial: str = "") -> None:
+    media_type = "application/json" + (f"\r\nx-mcpdeck-partial: {partial}" if partial else "")
+    _respond(writer, status, msgspec.json.encode(value), media_type)
 
 
 def _problem(

@@ -140,6 +140,18 @@ async def test_faults_are_sessions_that_met_errors() -> None:
         await deck.sees("Sessions 1 of 4", "broken-client")
 
 
+async def test_lists_say_that_they_may_lack_what_other_gateways_have() -> None:
+    scene = few()
+    scene.partial = "Redis can't be reached"
+    async with deck_on(scene) as deck:
+        await deck.type("3")
+        await deck.sees("Sessions 3   partial: Redis can't be reached")
+        await deck.type(":approvals<enter>")
+        await deck.sees("Approvals 0   partial: Redis can't be reached", "Other gateways may have some")
+        deck.gateway.scene.partial = ""
+        await deck.sees_no("partial")
+
+
 async def test_nobody_there_is_said() -> None:
     async with deck_on(scenes.empty()) as deck:
         await deck.type("3")

@@ -1,6 +1,5 @@
 """Traffic as a reader uses it: seen as it flows, one exchange in detail, kept, played again; and when things go wrong."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -484,7 +483,46 @@ async def test_streams_of_another_context_are_left_with_it() -> None:
         await deck.gateway.watched(0)
         await deck.type("4")
         await deck.sees("Whose traffic?")
-        await asyncio.sleep(0)
+
+
+async def test_traffic_and_logs_are_of_what_is_under_the_cursor_else_one_is_asked_for_a_name() -> None:
+    async with deck_on(scene()) as deck:
+        await deck.type("94")
+        await deck.sees("Whose traffic?", "Enter names an adapter")
+        await deck.type("<enter>")
+        await deck.sees(": traffic time")  # the one that Adapters has under its cursor
+        await deck.type("weather<enter>")
+        await deck.sees("Traffic of weather")
+        await deck.type(":logs<enter>")
+        await deck.until(lambda: deck.app.logs_view.adapter_names == ["weather"])
+        await deck.type("<enter>")
+        await deck.sees(": logs weather")
+        await deck.type("time<enter>")
+        await deck.until(lambda: deck.app.logs_view.adapter_names == ["time"])
+
+
+@pytest.mark.parametrize("view", [View.TRAFFIC, View.LOGS, View.DETAIL])
+async def test_deck_that_begins_at_an_adapter_waits_until_it_has_heard_of_it(view: View) -> None:
+    async with deck_on(scene(), ready=False, view=view, adapter="weather") as deck:
+        await deck.until(lambda: deck.view is view)
+        assert deck.app.place.adapter_names == ["weather"]
+
+
+async def test_deck_that_begins_at_an_adapter_that_is_not_there_says_so() -> None:
+    async with deck_on(scene(), view=View.TRAFFIC, adapter="wether") as deck:
+        await deck.sees("there is no adapter 'wether'")
+        assert deck.view is View.ADAPTERS
+
+
+async def test_where_the_command_line_wants_to_is_forgotten_once_the_reader_goes_elsewhere() -> None:
+    async with deck_on(scene(), ready=False, view=View.TRAFFIC, adapter="weather") as deck:
+        deck.gateway.fail("GET", "/whoami", Fault(503, "not yet"))
+        await deck.type("8")
+        await deck.until(lambda: deck.view is View.CONTEXTS)
+        deck.gateway.fail("GET", "/whoami", None)
+        await deck.type("<ctrl+r>")
+        await deck.until(lambda: deck.app.state.is_whole)
+        assert deck.view is View.CONTEXTS
 
 
 async def test_recorded_call_is_put_into_the_playground() -> None:

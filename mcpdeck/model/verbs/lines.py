@@ -42,6 +42,14 @@ COMMANDS: Final = (
         help="Mark the matches, or show nothing else.",
     ),
     Command(
+        id="log.choose",
+        title="Whose",
+        area="log",
+        keys=("enter",),
+        views=(View.LOGS,),
+        help="Name the adapter whose log is shown.",
+    ),
+    Command(
         id="log.next",
         title="Next match",
         area="log",

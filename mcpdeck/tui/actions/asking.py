@@ -1,8 +1,14 @@
-"""The question before something is lost. Does what was asked only after a yes."""
+"""What the reader is asked: before something is lost, and which adapter is meant. Does nothing without an answer."""
 
 from collections.abc import Callable, Sequence
 
 from mcpdeck.tui.deck import Deck
+
+
+def name_adapter(deck: Deck, word: str) -> None:
+    """Let the reader type an adapter's name after this command; the one under the cursor in Adapters stands there."""
+    name = next(iter(deck.place.adapter_names or deck.adapters_view.adapter_names), "")
+    deck.prompt.open(":", f"{word} {name}", select_from=len(word) + 1)
 
 
 def ask(

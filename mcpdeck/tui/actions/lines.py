@@ -8,6 +8,7 @@ from mcpdeck.model.formatting import plural
 from mcpdeck.model.logs import SINCE
 from mcpdeck.model.prompt import Order
 from mcpdeck.tui.actions import traffic
+from mcpdeck.tui.actions.asking import name_adapter
 from mcpdeck.tui.actions.handlers import do_plainly, does
 from mcpdeck.tui.deck import Deck
 
@@ -59,6 +60,7 @@ do_plainly(
         "log.wrap": lambda deck: deck.lines_place.toggle_wrap(),
         "log.timestamps": lambda deck: deck.lines_place.toggle_timestamps(),
         "log.highlight": lambda deck: deck.lines_place.toggle_highlight(),
+        "log.choose": lambda deck: name_adapter(deck, "logs"),
         "log.next": lambda deck: _match(deck, 1),
         "log.previous-match": lambda deck: _match(deck, -1),
         "log.mark": lambda deck: deck.lines_place.mark(),

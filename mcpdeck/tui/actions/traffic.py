@@ -16,6 +16,7 @@ from mcpdeck.model.prompt import Order
 from mcpdeck.traffic.ledger import Exchange, text_of
 from mcpdeck.traffic.parts import PartName
 from mcpdeck.traffic.wishes import Wish
+from mcpdeck.tui.actions.asking import name_adapter
 from mcpdeck.tui.actions.handlers import do_plainly, does
 from mcpdeck.tui.deck import Deck
 
@@ -79,7 +80,9 @@ def chosen(deck: Deck) -> Sequence[Exchange]:
 
 def _open(deck: Deck) -> None:
     view = deck.traffic_view
-    if view.current is not None:
+    if view.wish is None:
+        name_adapter(deck, "traffic")
+    elif view.current is not None:
         deck.go(View.EXCHANGE)
         deck.exchange_view.open(view.current, view.revealed)
 

@@ -38,6 +38,9 @@ class ApprovalsView(TablePlace[PendingApproval]):
     def rows(self, state: State) -> Sequence[PendingApproval]:
         return state.approvals
 
+    def is_partial(self) -> bool:
+        return True
+
     def is_faulty(self, row: PendingApproval) -> bool:  # noqa: ARG002
         return True
 

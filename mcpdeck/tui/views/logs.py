@@ -84,7 +84,7 @@ class LogsView(LinesPlace):
 
     def heading(self) -> list[Part]:
         if self.wish is None:
-            return [*titled("Logs"), Part("   choose an adapter first", Tone.DIM)]
+            return [*titled("Logs"), Part("   whose? Enter names an adapter", Tone.ACCENT, "log.choose")]
         parts = [*titled(self.wish.adapter), Part(" previous run" if self.wish.previous else " log", Tone.DIM)]
         if replicas := len(self.book.instances):
             parts.append(Part(f"   {plural(replicas, 'replica')}", Tone.PLAIN))

@@ -62,6 +62,9 @@ class SessionsView(TablePlace[LiveSession]):
     def rows(self, state: State) -> Sequence[LiveSession]:
         return sessions.rows(state, self.adapter)
 
+    def is_partial(self) -> bool:
+        return True
+
     def is_faulty(self, row: LiveSession) -> bool:
         return sessions.is_faulty(row)
 

@@ -67,6 +67,10 @@ class TablePlace[Item](Place):
         """More of a row than its cells, for beside the table."""
         return ()
 
+    def is_partial(self) -> bool:
+        """Whether what other gateways have may be missing."""
+        return False
+
     def heading(self) -> list[Part]:
         return titled(self.view.capitalize())
 
@@ -146,6 +150,8 @@ class TablePlace[Item](Place):
         parts = self.heading()
         parts.append(Part(f" {count(shown)}" if shown == total else f" {count(shown)} of {count(total)}", Tone.ACCENT))
         parts += self._filter_parts()
+        if reason := self._missing():
+            parts.append(Part(f"   partial: {reason}", Tone.WARN))
         if table.faults:
             parts.append(Part("   faults only", Tone.WARN, "table.faults"))
         if table.marked:
@@ -163,4 +169,8 @@ class TablePlace[Item](Place):
         elif self._state.fresh_at is None:
             empty.update(self._state.link.reason or "Connecting…")
         else:
-            empty.update(self.nothing_yet())
+            missing = f"\n\nOther gateways may have some: {reason}" if (reason := self._missing()) else ""
+            empty.update(f"{self.nothing_yet()}{missing}")
+
+    def _missing(self) -> str:
+        return self._state.partial if self.is_partial() else ""

@@ -452,7 +452,7 @@ class TrafficView(Place):
     def _nothing(self, held: int) -> str:
         wish = self.wish
         if wish is None:
-            return "Whose traffic?\n\nEnter on a session, T on an adapter, or :traffic NAME."
+            return "Whose traffic?\n\nEnter names an adapter. T shows that of an adapter or session under the cursor."
         if held:
             return "Nothing matches. Esc clears the filter."
         if self.standing.startswith("refused"):

@@ -21,7 +21,7 @@ def test_what_may_lack_something_says_why(make: object) -> None:
     partial = reply(**{"x-mcpdeck-partial": "Redis can't be reached\x1b[2J"})
     assert control.answer(ask, partial, URL) == []
     (sentence,) = told
-    assert sentence.startswith("this list may lack what other gateways have: Redis can't be reached")
+    assert sentence.startswith("Redis can't be reached")
     assert "\x1b" not in sentence
 
 
