@@ -16,13 +16,13 @@ import msgspec
 from gateway.core.access import Ownership, Principal, may_read
 from gateway.core.affinity import Sealer
 from gateway.core.errors import GatewayError
-from gateway.core.inbound import Legacy, Modern, request_id
+from gateway.core.inbound import Legacy, Modern
 from gateway.core.observed import Observed
 from gateway.core.ports import AdaptersDoor, Exchange, Go, Witness
 from gateway.core.routes import TOOLS_PATH, Routes, is_old_path
 from gateway.core.sharing import Shared
 from gateway.core.tools import DesiredToolset, Registered
-from gateway.toolrouter import replies
+from gateway.toolrouter import replies, weighing
 from gateway.toolrouter.approvals import Approvals
 from gateway.toolrouter.backstage import Backstage
 from gateway.toolrouter.calls import Caller
@@ -34,7 +34,6 @@ from gateway.toolrouter.modern import ModernFace, no_toolset
 from gateway.toolrouter.peer import ALL_KINDS, Peer
 from gateway.toolrouter.sessions import Sessions
 from gateway.toolrouter.weighing import Unfit, direct
-from gateway.wire import jsonrpc, plain
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 from gateway.wire.policies import Question, Tested
@@ -81,9 +80,10 @@ class Router:
         self._tasks: asyncio.TaskGroup | None = None
 
     def share(self, shared: Shared, *, is_strict: bool = False) -> None:
-        """There are other replicas: limits, approvals and counts are one for all. is_strict: as SharedLimits has it."""
+        """With others: limits, approvals, counts and ended sessions are one for all. is_strict: see SharedLimits."""
         self.approvals.share(shared)
         self._backstage.usage.share(shared)
+        self._sessions.share(shared)
         self._guard.share(shared, is_strict=is_strict, spawn=self._spawn)
 
     def _spawn(self, work: Callable[[], Coroutine[None, None, None]]) -> bool:
@@ -193,10 +193,8 @@ class Router:
         if principal.resource:  # the token was for /mcp, and so for what is behind it
             principal = msgspec.structs.replace(principal, resource="")
         caller = Caller(principal, _era_of(call), toolset)
-        if self.has_policies and plain.is_ambiguous(exchange.request.body):
-            sentence = "while there are policies, each key of an object comes once, and as the protocol writes it"
-            raw_id = request_id(exchange.request.body)
-            replies.rpc_error(exchange, caller.era, raw_id, jsonrpc.INVALID_REQUEST, sentence)
+        if self.has_policies and (problem := weighing.problem(exchange.request.body)):
+            replies.rpc_error(exchange, caller.era, problem.raw_id, problem.code, problem.sentence)
             return
         if self._is_settling and self._tasks is not None and not self._has_settled():
             self._tasks.create_task(self._serve_settled(exchange, caller, call), name="tools: settle")

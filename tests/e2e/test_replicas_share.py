@@ -132,6 +132,25 @@ async def test_sessions_are_seen_from_both_and_ended_from_the_other(tmp_path: Pa
         await count(both.two, 1)
 
 
+async def test_a_session_at_mcp_that_was_ended_at_one_is_refused_by_the_other(tmp_path: Path) -> None:
+    async with pair(tmp_path) as both, httpx.AsyncClient(timeout=30) as http:
+        for each in (both.one, both.two):
+            answer = await each.client.post("/tools", json={"name": ADAPTER, "adapter": ADAPTER, "toolName": "*"})
+            assert answer.status_code == 201, answer.text
+        client = McpClient(http, f"{both.one.url}/mcp")
+        assert (await client.initialize()).status_code == 200
+        there = McpClient(http, f"{both.two.url}/mcp")
+        there.session = client.session
+        assert (await there.call("who")).status_code == 200
+        ended = await http.delete(client.url, headers=client.session)
+        assert ended.status_code == 204, ended.text
+        await until(lambda: is_refused(there))
+        assert await is_refused(client)
+        fresh = McpClient(http, there.url)
+        assert (await fresh.initialize()).status_code == 200
+        assert (await fresh.call("who")).status_code == 200
+
+
 async def with_calls(house: Gateway, calls: int) -> list[dict[str, Any]]:
     return [each for each in await sessions(house) if each["calls"] == calls]
 

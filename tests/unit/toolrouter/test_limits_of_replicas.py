@@ -1,4 +1,4 @@
-"""Limits, approvals and counts of two replicas in one process."""
+"""Limits, approvals, counts and ended tool sessions of two replicas in one process."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from gateway.core.access import Principal
+from gateway.core.affinity import Sealer, new_key
 from gateway.core.errors import Forbidden, NotFound, PreconditionFailed
 from gateway.core.sharing import Apart, Quota, Spent
 from gateway.stores.shared_memory import Common, MemoryShared
 from gateway.toolrouter.approvals import Approvals
 from gateway.toolrouter.limits import Admitted, Exceeded, Limits, SharedLimits, Uncounted
+from gateway.toolrouter.sessions import Sessions
 from gateway.toolrouter.usage import Usage
 from gateway.wire.names import PrincipalId
 from gateway.wire.policies import ApprovalDecision, ApprovalTerms, Limit
@@ -119,3 +121,26 @@ async def test_counts_are_summed_and_those_of_who_is_gone_go(shared: tuple[Memor
         assert (count.calls, count.errors, count.last) == (2, 1, 20.0)
     two.lost(shared[0].name)
     assert two.of("echo").calls == 1
+
+
+async def test_a_session_at_mcp_that_is_ended_at_one_is_over_at_the_other(
+    shared: tuple[MemoryShared, MemoryShared],
+) -> None:
+    sealer = Sealer([new_key()])
+    one, two = Sessions(sealer), Sessions(sealer)
+    for each, told in zip((one, two), shared, strict=True):
+        each.share(told)
+    sealed, other = (one.open("2025-11-25", b"{}", b"{}", ANN, "") for _ in range(2))
+    known = two.find(sealed, ANN, "")
+    found = one.find(sealed, ANN, "")
+    assert known is not None
+    assert found is not None
+    one.end(found)
+    assert not two.is_live(known)
+    assert two.find(sealed, ANN, "") is None
+    assert two.find(other, ANN, "") is not None
+    later = Sessions(sealer)
+    async with shared[0]._common.replica() as third:
+        later.share(third)
+        assert later.find(sealed, ANN, "") is None, "who starts later is told as well"
+    assert list(two.rows()) == [], "it is for who ended it to tell"
