@@ -65,7 +65,7 @@ def may_call_tools(method: str, body: bytes) -> bool:
     if method != "POST":
         return False
     try:
-        return jsonrpc.decode(body).method == mcp.TOOLS_CALL or plain.is_ambiguous(body)
+        return jsonrpc.decode(body).method == mcp.TOOLS_CALL or not plain.is_plain(body)
     except msgspec.DecodeError:
         return True
 

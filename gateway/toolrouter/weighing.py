@@ -119,12 +119,9 @@ def direct(
 ) -> Weighed | Unfit:
     """A call on an adapter's own route. Its tool has the names and annotations that /mcp offers it by; else its own."""
     raw_id = _request_id(body)
-    try:
-        message = plain.decode(body)
-    except plain.Ambiguous as error:
-        return Unfit(jsonrpc.INVALID_REQUEST, f"while there are policies, {error}", raw_id)
-    except msgspec.DecodeError as error:
-        return Unfit(jsonrpc.PARSE_ERROR, f"not JSON: {error}")
+    message = _decoded(body, raw_id)
+    if isinstance(message, Unfit):
+        return message
     if not isinstance(message, dict):
         return Unfit(jsonrpc.INVALID_REQUEST, "policies weigh tool calls one by one here: send each in a request alone")
     if raw_id is None:
@@ -148,6 +145,24 @@ def direct(
         refused=refused,
         state=state if isinstance(state, str) else None,
     )
+
+
+def problem(body: bytes) -> Unfit | None:
+    """Why a message at /mcp does not go on to anybody. What is no JSON has nobody to go to."""
+    if plain.is_plain(body) or not isinstance(envelope.parse(body), dict):
+        return None
+    found = _decoded(body, _request_id(body))
+    return found if isinstance(found, Unfit) else None
+
+
+def _decoded(body: bytes, raw_id: bytes | None) -> Any:
+    """Or Unfit."""
+    try:
+        return plain.decode(body)
+    except plain.Ambiguous as error:
+        return Unfit(jsonrpc.INVALID_REQUEST, f"while there are policies, {error}", raw_id)
+    except msgspec.DecodeError as error:
+        return Unfit(jsonrpc.PARSE_ERROR, f"not JSON: {error}", raw_id)
 
 
 def state_of(params: Mapping[str, Any]) -> Any:

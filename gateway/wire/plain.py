@@ -37,15 +37,13 @@ def decode(body: bytes) -> Any:
     return found
 
 
-def is_ambiguous(body: bytes) -> bool:
-    """Of a message. What is no JSON is not: nobody takes it for anything."""
+def is_plain(body: bytes) -> bool:
+    """Whether `decode` has it. Numbers beyond all measure are for other readers to take or not."""
     try:
         decode(body)
-    except Ambiguous:
-        return True
-    except msgspec.DecodeError:
+    except (Ambiguous, msgspec.DecodeError):
         return False
-    return False
+    return True
 
 
 def _check(found: dict[str, Any], words: frozenset[str]) -> None:

@@ -14,6 +14,7 @@ from gateway.core.access import Ownership, folded
 from gateway.core.affinity import Sealer, new_key
 from gateway.core.routes import Endpoint, Route, Routes, RoutingTable
 from gateway.core.tools import DesiredPolicy, DesiredTool, DesiredToolset, Registered
+from gateway.dataplane.metrics import Counters
 from gateway.dataplane.pipeline import Pipeline
 from gateway.server import Patience, listen, serve
 from gateway.toolrouter.router import Router
@@ -40,6 +41,7 @@ class ToolsGateway:
         self.root = f"http://127.0.0.1:{port}"
         self.url = f"{self.root}/mcp"
         self.port, self.routes, self.router, self.accounts = port, routes, router, accounts
+        self.counters = Counters()  # the data plane's, once there is one
         self.keys = keys
         self.stop = asyncio.Event()
         self._routes: dict[AdapterName, Route] = {}
@@ -129,6 +131,7 @@ async def tools_gateway(
     )
     listeners = listen("127.0.0.1", 0)
     gateway = ToolsGateway(listeners[0].getsockname()[1], routes, router, accounts, keys)
+    gateway.counters = pipeline.counters
     serving = asyncio.Event()
     async with pipeline, router.serving(pipeline), asyncio.TaskGroup() as tasks:
         serves = serve(

@@ -225,3 +225,90 @@ async def test_who_may_not_use_an_adapter_learns_nothing_of_its_policies(gateway
         refused, unknown = [await called(each, "modern", "delete") for each in (eve, nowhere)]
     assert (refused.status, refused.error["code"]) == (unknown.status, unknown.error["code"])
     assert refused.error["message"].replace("'x'", "") == unknown.error["message"].replace("'none'", "")
+
+
+# what others would read otherwise
+
+TWICE = {
+    "two names": rb'"method":"tools/call","params":{META"name":"read","name":"delete"}',
+    "two names, the other way": rb'"method":"tools/call","params":{META"name":"delete","name":"read"}',
+    "an escaped name": rb'"method":"tools/call","params":{META"na\u006de":"delete","name":"read"}',
+    "two arguments": rb'"method":"tools/call","params":{META"name":"read","arguments":{"page":"a","page":"b"}}',
+    "deep in them": rb'"method":"tools/call","params":{META"name":"read","arguments":{"a":[{"b":1, "\u0062":2}]}}',
+    "two params": rb'"method":"tools/call","params":{META"name":"delete"},"params":{META"name":"read"}',
+    "a Name": rb'"method":"tools/call","params":{META"name":"read","Name":"delete"}',
+    "two methods": rb'"method":"tools/call","method":"prompts/get","params":{META"name":"delete"}',
+    "a Method": rb'"Method":"tools/call","method":"prompts/get","params":{META"name":"delete"}',
+    "two methods beside a number": rb'"method":"tools/call","method":"prompts/get","params":{META"name":"delete","n":1e999}',
+}
+META_OF = {
+    "modern": rb'"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
+    rb'"io.modelcontextprotocol/clientCapabilities":{}},',
+    "legacy": b"",
+}
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("route", ["adapter", "mcp"])
+async def test_a_call_that_others_would_read_otherwise_goes_nowhere(
+    gateway: ToolsGateway, found: Backend, era: str, route: str
+) -> None:
+    gateway.policy("p", rules=[DENY_DELETE])
+    async with tools_client(adapter(gateway) if route == "adapter" else gateway.url) as client:
+        for what, members in TWICE.items():
+            body = b'{"jsonrpc":"2.0","id":1,' + members.replace(b"META", META_OF[era]) + b"}"
+            error = await sent(client, era, body)
+            assert error["code"] == (-32700 if "number" in what else -32600), what
+        assert (await called(client, era, "read")).text == "read"
+    assert [each["name"] for each in found.calls] == ["read"]
+
+
+async def sent(client: ToolsClient, era: str, body: bytes) -> dict[str, Any]:
+    """The error that a message is answered with, whose bytes are these."""
+    headers = client.identity | {
+        "Accept": "application/json, text/event-stream",
+        "Content-Type": "application/json",
+    }
+    if era == "legacy":
+        if not client.session:
+            await client.initialize()
+        headers["Mcp-Session-Id"] = client.session
+    else:
+        headers |= {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "read"}
+    found: dict[str, Any] = (await client.http.post(client.url, content=body, headers=headers)).json()["error"]
+    return found
+
+
+async def test_without_policies_it_passes_as_ever(gateway: ToolsGateway, found: Backend) -> None:
+    body = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read","arguments":{"a":1,"a":2}}}'
+    assert '"result"' in await posted(gateway, body)
+    assert len(found.calls) == 1
+
+
+# what is counted
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_what_policies_refuse_is_counted_by_class(gateway: ToolsGateway, era: str) -> None:
+    gateway.policy("p", rules=[DENY_DELETE], limits=[{"name": "calm", "when": 'tool.name == "read"', "perMinute": 1}])
+    async with tools_client(adapter(gateway)) as client:
+        await called(client, era, "read")
+        before = list(gateway.counters.by_class)
+        for _ in range(2):  # as the first of its head, and as one more
+            assert (await called(client, era, "delete")).result["isError"]
+            assert (await called(client, era, "read")).status == 429
+    counted = [now - then for now, then in zip(gateway.counters.by_class, before, strict=True)]
+    assert counted == [0, 0, 2, 0, 2, 0]
+
+
+async def test_a_client_that_leaves_while_its_call_is_held_is_counted_too(gateway: ToolsGateway) -> None:
+    gateway.policy("p", rules=APPROVE)
+    async with tools_client(adapter(gateway)) as client:
+        async with asyncio.TaskGroup() as tasks:
+            call = tasks.create_task(called(client, "modern", "delete"))
+            await held(gateway)
+            call.cancel()
+        async with asyncio.timeout(10):
+            while gateway.router.approvals.pending(ADMIN):  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.01)
+    assert gateway.counters.by_class[0] == 1
