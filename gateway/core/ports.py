@@ -206,7 +206,7 @@ class Account(Protocol):
 
     @property
     def series(self) -> "Series | None":
-        """For the next call of the same caller, in the same session, at the same instance; None where it can't be told."""
+        """For the next call of the same caller, session and instance; None where that can't be told."""
 
     @property
     def session_id(self) -> str:

@@ -52,6 +52,8 @@ class _Collecting:
         self._body = bytearray()
         self._connection: UpstreamConnection | None = None
 
+    on_whole = None
+
     def on_connection(self, connection: UpstreamConnection) -> bool:
         self._connection = connection
         return not self.whole.done()

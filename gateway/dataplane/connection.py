@@ -4,13 +4,14 @@ import asyncio
 import logging
 import struct
 import sys
+from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 import httptools
 
 from gateway.core.errors import GatewayError, UpstreamBroke, UpstreamSlow
 from gateway.dataplane.deadlines import Deadlines
-from gateway.wire.http1 import Headers, Likeness
+from gateway.wire.http1 import Headers, Likeness, Noted
 from gateway.wire.names import InstanceName
 from gateway.wire.resources import Timeouts
 
@@ -21,8 +22,26 @@ _REPEATABLE: Final = (b"GET ", b"DELETE ")  # RFC 9110, 9.2.2
 log = logging.getLogger(__name__)
 
 
+class Known(Noted):
+    """A head that an instance answered with before, and what whoever is told of it concluded from it, as its note."""
+
+    __slots__ = ("headers", "is_good", "likeness", "status")
+
+    def __init__(self, likeness: Likeness, status: int, headers: Headers) -> None:
+        super().__init__()
+        self.likeness, self.status, self.headers = likeness, status, headers
+        self.is_good = 200 <= status < 300
+
+
 class Answer(Protocol):
     """Who is told what an instance answers. No method may wait."""
+
+    @property
+    def on_whole(self) -> Callable[[Known, bytes], None] | None:
+        """In place of on_head, on_body and on_end, of what is good and known. Its connection rests by then.
+
+        None for who wants to hear those one by one.
+        """
 
     def on_connection(self, connection: "UpstreamConnection") -> bool:
         """The request is about to go out on this one; False when nobody wants it any more."""
@@ -78,7 +97,6 @@ class UpstreamConnection(asyncio.Protocol):
         "_keep_idle",
         "_keeps",
         "_known",
-        "_known_head",
         "_length",
         "_parser",
         "_request",
@@ -102,8 +120,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_sound = True
         self._is_safe = False
         self._headers: Headers = []
-        self._known: Likeness | None = None
-        self._known_head: tuple[int, Headers] = (0, [])
+        self._known: Known | None = None
         self._is_single = False
         self._clear()
 
@@ -121,7 +138,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._clear()
         self._answer, self._request, self._timeouts = answer, request, timeouts
         self._uses += 1
-        self.deadline = self._deadlines.after(timeouts.first_byte)
+        first_byte = timeouts.first_byte
+        self.deadline = self._deadlines.next + first_byte if first_byte else 0.0  # as `after`, without asking
         if timeouts.total:
             self._ends = self._deadlines.after(timeouts.total)
             self.deadline = min(self.deadline, self._ends)
@@ -148,7 +166,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def rest(self) -> None:
         """In the pool from now on."""
-        self.deadline = self._deadlines.after(self._keep_idle)
+        self.deadline = self._deadlines.next + self._keep_idle
 
     # asyncio's side
 
@@ -163,10 +181,11 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.abort()
             return
         self._request = None
-        if self._known is not None and not self._is_dirty:
-            found = self._known.split(data)
-            if found is not None:
-                self._answer_alike(answer, found[1])
+        known = self._known
+        if known is not None and not self._is_dirty:
+            body = known.likeness.split(data)
+            if body is not None:
+                self._answer_alike(answer, known, body)
                 return
         self._is_single, self._is_dirty = not self._is_dirty, True
         try:
@@ -199,11 +218,16 @@ class UpstreamConnection(asyncio.Protocol):
             if self._head_bytes > MAX_HEAD:
                 self._fail(UpstreamBroke(f"the head of instance '{self._instance}' exceeds {MAX_HEAD} bytes"))
 
-    def _answer_alike(self, answer: Answer, body: bytes) -> None:
+    def _answer_alike(self, answer: Answer, known: Known, body: bytes) -> None:
         """An answer that differs from an earlier one in its body and its length alone."""
-        status, headers = self._known_head
+        on_whole = answer.on_whole if known.is_good else None
+        if on_whole is not None and not self.transport.get_write_buffer_size():
+            self._answer, self._ends = None, 0.0
+            self._home.take_back(self)
+            on_whole(known, body)
+            return
         self._keeps = True
-        answer.on_head(status, headers, len(body))
+        answer.on_head(known.status, known.headers, len(body))
         if self._answer is not None:
             answer.on_body(body)
             self._end(answer)
@@ -212,8 +236,8 @@ class UpstreamConnection(asyncio.Protocol):
         """After an answer that came with a single read: the next one may have the same head."""
         head = data[: data.find(b"\r\n\r\n") + 4]
         is_plain = self._is_single and self._keeps and self._is_sound and self._length == len(data) - len(head)
-        self._known = Likeness.of(head) if is_plain else None
-        self._known_head = (self._parser.get_status_code(), self._headers)
+        likeness = Likeness.of(head) if is_plain else None
+        self._known = None if likeness is None else Known(likeness, self._parser.get_status_code(), self._headers)
 
     def eof_received(self) -> None:
         """A server that closes a resting connection crosses the next request now and then. That one may go again.

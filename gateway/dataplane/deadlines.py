@@ -18,12 +18,12 @@ class Watched(Protocol):
 
 
 class Deadlines:
-    """The timer runs only while something is watched. `now` is the loop's time at the last tick."""
+    """The timer runs only while something is watched. `now` is the loop's time at the last tick, `next` at the next."""
 
-    __slots__ = ("_tick", "_timer", "_watched", "now")
+    __slots__ = ("_tick", "_timer", "_watched", "next", "now")
 
     def __init__(self, tick: float = TICK) -> None:
-        self.now = 0.0
+        self.now, self.next = 0.0, tick
         self._tick = tick
         self._watched: set[Watched] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -38,7 +38,7 @@ class Deadlines:
 
     def after(self, seconds: float) -> float:
         """The deadline that lies so many seconds ahead; none for 0."""
-        return self.now + seconds + self._tick if seconds else 0.0
+        return self.next + seconds if seconds else 0.0
 
     def close(self) -> None:
         if self._timer is not None:
@@ -49,6 +49,7 @@ class Deadlines:
     def _wind(self) -> None:
         loop = asyncio.get_running_loop()
         self.now = loop.time()
+        self.next = self.now + self._tick
         self._timer = loop.call_later(self._tick, self._look)
 
     def _look(self) -> None:

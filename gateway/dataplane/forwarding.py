@@ -81,6 +81,8 @@ class _Relayed:
         self._has_left = False
         exchange.on_leave = self._left
 
+    on_whole = None
+
     def on_connection(self, connection: UpstreamConnection) -> bool:
         if self._has_left:
             return False

@@ -11,7 +11,7 @@ from gateway.core.access import Principal
 from gateway.core.affinity import SESSION_LIFETIME, Binding, Sealer
 from gateway.core.errors import GatewayError, TooManyRequests, Unsupported, UpstreamBroke
 from gateway.core.overhearing import Listener, Tap
-from gateway.core.ports import Account, Accounts, Asking, Assertions, Exchange, Tokens
+from gateway.core.ports import Account, Accounts, Asking, Assertions, Exchange, Series, Tokens
 from gateway.core.routes import Endpoint, Route, Routes
 from gateway.dataplane.bounds import NO_BOUNDS, Bounds
 from gateway.dataplane.deadlines import Deadlines
@@ -41,6 +41,20 @@ class Target(msgspec.Struct, frozen=True):
     is_initialize: bool = False
     path: str = ""
     is_lasting: bool = False
+
+
+class Course:
+    """How requests with one head go to one instance: what is worked out once, and holds while the head does.
+
+    request_id: the client's own, b"" without one. is_plain: their answers, too, are passed on as they come.
+    series: of the account of the one before.
+    """
+
+    __slots__ = ("is_plain", "opening", "request_id", "series", "target")
+
+    def __init__(self, target: Target, opening: bytes, request_id: bytes, *, is_plain: bool) -> None:
+        self.target, self.opening, self.request_id, self.is_plain = target, opening, request_id, is_plain
+        self.series: Series | None = None
 
 
 class Stream(Protocol):
@@ -86,6 +100,7 @@ class Plane:
         self.upstream, self.deadlines, self.counters, self.bounds = upstream, deadlines, counters, bounds
         self._tokens = tokens
         self._routes, self._accounts, self._sealer = routes, accounts, sealer
+        self.is_fresh = assertions is not None
         self._assertions, self._scheme, self._clock = assertions, scheme, clock
         self.streams: set[Stream] = set()
         self.tap: Tap | None = None  # core.overhearing.Tapped
@@ -121,6 +136,15 @@ class Plane:
             request_id=request_id,
             is_stream=request.method == "GET",
         )
+
+    def opened_again(self, course: Course, exchange: Asking, request_id: bytes) -> Account | None:
+        """As `opened`, of what is neither initialize nor a stream; None where it is to be decided upon anew."""
+        series = course.series
+        account = series.opened(exchange, request_id) if series is not None else None
+        if account is not None:
+            uid, load = course.target.endpoint.uid, self._load
+            load[uid] = load.get(uid, 0) + 1
+        return account
 
     def listener(self, target: Target, exchange: Exchange, account: Account, request_id: bytes) -> Listener | None:
         """Who wants to hear of this call, and has heard of its request when this returns."""
@@ -202,6 +226,15 @@ class Plane:
 
     def request(self, target: Target, exchange: Asking, request_id: bytes, opening: bytes | None = None) -> bytes:
         """The call as its instance gets it. opening: where it is known already."""
+        return upstream_request(
+            opening if opening is not None else self.opening(target, exchange),
+            exchange.request,
+            request_id=request_id,
+            fresh=self.fresh(target) if self.is_fresh or target.route.grant is not None else b"",
+        )
+
+    def fresh(self, target: Target) -> bytes:
+        """Header lines that may be others with each request, each after a line break."""
         fresh = b""
         if self._assertions is not None:
             fresh = b"\r\nx-mcp-identity: " + self._assertions.assertion(target.principal, target.route.adapter)
@@ -210,9 +243,7 @@ class Plane:
             authorization = self._tokens.last(grant, target.principal)
             if authorization is not None:
                 fresh += b"\r\nauthorization: " + authorization
-        if opening is None:
-            opening = self.opening(target, exchange)
-        return upstream_request(opening, exchange.request, request_id=request_id, fresh=fresh)
+        return fresh
 
     def timeouts(self, route: Route, *, is_lasting: bool) -> Timeouts:
         """Of one request. What lasts has no end to be waited for."""

@@ -12,19 +12,21 @@ from gateway.core import inbound
 from gateway.core.errors import GatewayError, SessionLost, UpstreamBroke
 from gateway.core.ports import Account, Exchange
 from gateway.dataplane import replies
-from gateway.dataplane.connection import UpstreamConnection
+from gateway.dataplane.connection import Known, UpstreamConnection
 from gateway.dataplane.events import Progress
 from gateway.dataplane.heads import REQUEST_ID, client_headers, is_event_stream
 from gateway.dataplane.hello import hello_of
-from gateway.dataplane.plane import Plane, Target
+from gateway.dataplane.plane import Course, Plane, Target
 from gateway.dataplane.tap import Ear
 from gateway.wire import mcp
-from gateway.wire.http1 import Headers
+from gateway.wire.http1 import Exchange as OwnExchange
+from gateway.wire.http1 import Headers, head_lines
 from gateway.wire.mcp import Era
 
 KEEP_ALIVE: Final = 15.0  # seconds of silence after which a stream gets a comment
 _COMMENT: Final = b": keep-alive\n\n"
 _UNBUFFERED: Final = (b"x-accel-buffering", b"no")
+_NOT_PLAIN: Final = object()
 _FORGOTTEN: Final = SessionLost("its server does not know this session any more; begin anew with initialize")
 
 
@@ -39,6 +41,7 @@ class Relay:
         "_has_ended",
         "_head",
         "_is_paused",
+        "_is_plain",
         "_length",
         "_opening",
         "_parts",
@@ -53,11 +56,29 @@ class Relay:
         "deadline",
     )
 
-    def __init__(self, plane: Plane, exchange: Exchange, target: Target, opening: bytes | None = None) -> None:
+    def __init__(
+        self,
+        plane: Plane,
+        exchange: Exchange,
+        target: Target,
+        *,
+        course: Course | None = None,
+        request_id: bytes = b"",
+        account: Account | None = None,
+    ) -> None:
+        """course: as which it goes, where another one may have gone. account: plane.opened_again's, of request_id."""
         self.deadline = 0.0  # of the next keep-alive comment
-        self._plane, self._exchange, self._target, self._opening = plane, exchange, target, opening
-        self._request_id = replies.request_id_of(exchange)
-        self._account: Account = plane.opened(target, exchange, self._request_id)
+        self._plane, self._exchange, self._target = plane, exchange, target
+        self._opening: bytes | None = None
+        self._is_plain = False
+        if course is not None:
+            self._opening, self._is_plain = course.opening, course.is_plain
+        self._request_id = request_id or replies.request_id_of(exchange)
+        if account is None:
+            account = plane.opened(target, exchange, self._request_id)
+            if course is not None:
+                course.series = account.series
+        self._account: Account = account
         self._connection: UpstreamConnection | None = None
         self._status = 0
         self._head: Headers = []
@@ -77,15 +98,37 @@ class Relay:
         self._send()
 
     def _send(self) -> None:
-        target = self._target
-        request = self._plane.request(target, self._exchange, self._request_id, self._opening)
+        target, plane = self._target, self._plane
+        request = plane.request(target, self._exchange, self._request_id, self._opening)
         self._opening = None
         timeouts = target.route.timeouts
         if target.is_lasting:
-            timeouts = self._plane.timeouts(target.route, is_lasting=True)
-        self._plane.upstream.send(target.endpoint, request, self, timeouts)
+            timeouts = plane.timeouts(target.route, is_lasting=True)
+        plane.upstream.send(target.endpoint, request, self, timeouts)
 
     # the upstream's side
+
+    def on_whole(self, known: Known, body: bytes) -> None:
+        self._connection = None
+        if self._has_ended:
+            return
+        exchange, lines = self._exchange, known.note
+        if lines is None:
+            known.note = lines = _plain_lines(known)
+        if (
+            not self._is_plain
+            or self._plane.tap is not None
+            or type(exchange) is not OwnExchange
+            or not exchange.request.keep_alive
+            or type(lines) is not bytes
+        ):
+            self.on_head(known.status, known.headers, len(body))
+            self.on_body(body)
+            self.on_end()
+            return
+        self._status = known.status
+        self._close(len(body))
+        exchange.respond_alike(known.status, b"%b\r\nx-request-id: %b" % (lines, self._request_id), body)
 
     def on_connection(self, connection: UpstreamConnection) -> bool:
         if self._has_ended and not self._is_worth_sending:
@@ -381,3 +424,13 @@ class Relay:
         self._account.ended(status=self._status, bytes_in=received, bytes_out=sent, problem=self._problem)
         if self._ear is not None:
             self._ear.end(self._status, self._problem)
+
+
+def _plain_lines(known: Known) -> bytes | object:
+    """The head as each client sees it; _NOT_PLAIN where something of it hangs on the call."""
+    passed = client_headers(known.headers)
+    if any(name == REQUEST_ID or (name == b"content-type" and is_event_stream(value)) for name, value in passed):
+        return _NOT_PLAIN
+    if known.status == 204 or any(name == mcp.SESSION_HEADER for name, _ in known.headers):
+        return _NOT_PLAIN
+    return head_lines(known.status, passed)

@@ -26,10 +26,17 @@ _numbers = itertools.count()
 
 def request_id_of(exchange: Asking) -> bytes:
     """The client's X-Request-Id, or a new one."""
-    given = exchange.request.header(REQUEST_ID)
-    if given and len(given) <= _LONGEST_REQUEST_ID:
-        return given
+    return given_request_id(exchange) or new_request_id()
+
+
+def new_request_id() -> bytes:
     return b"%b-%x" % (_prefix, next(_numbers))
+
+
+def given_request_id(exchange: Asking) -> bytes:
+    """The client's X-Request-Id, b"" without one that counts."""
+    given = exchange.request.header(REQUEST_ID)
+    return given if given and len(given) <= _LONGEST_REQUEST_ID else b""
 
 
 def refuse(

@@ -345,6 +345,8 @@ class Hearing:
 
     # connection.Answer
 
+    on_whole = None
+
     def on_connection(self, connection: UpstreamConnection) -> bool:
         if not self._is_over:
             self._connection = connection

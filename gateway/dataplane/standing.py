@@ -15,7 +15,8 @@ from gateway.core.errors import Unauthenticated
 from gateway.core.inbound import Legacy, Modern
 from gateway.core.ports import Authenticator, Exchange, RecognisingAuthenticator
 from gateway.core.routes import Routes, RoutingTable
-from gateway.dataplane.plane import Plane, Target
+from gateway.dataplane import replies
+from gateway.dataplane.plane import Course, Plane, Target
 from gateway.dataplane.relay import Relay
 from gateway.wire.http1 import Noted
 from gateway.wire.mcp import Era
@@ -36,7 +37,7 @@ class Standing:
     def __init__(self, first: Target, headers: Mapping[bytes, bytes], table: RoutingTable, until: float) -> None:
         self.first, self.headers, self.table, self.until = first, headers, table, until
         self.ticket: bytes | None = None
-        self.by_instance: dict[str, tuple[Target, bytes]] = {}
+        self.by_instance: dict[str, Course] = {}
 
 
 class ToolsStanding(Noted):
@@ -76,19 +77,23 @@ class Standings:
         if first.session is None:
             endpoint = self._plane.choose(first.route)
             uid = endpoint.uid if endpoint is not None else None
-        elif self._plane.is_ended(first):
-            return False
-        known = standing.by_instance.get(uid or "")
-        if known is None or (self._counters.in_flight >= self._most and self._plane.is_busy(first.route)):
+        course = standing.by_instance.get(uid or "")
+        if course is None or (self._counters.in_flight >= self._most and self._plane.is_busy(first.route)):
             return False
         if weigh is None:
-            Relay(self._plane, exchange, *known).begin()
+            request_id = course.request_id or replies.new_request_id()
+            account = self._plane.opened_again(course, exchange, request_id)
+            if account is None and self._plane.is_ended(course.target):
+                return False
+            Relay(self._plane, exchange, course.target, course=course, request_id=request_id, account=account).begin()
+        elif self._plane.is_ended(course.target):
+            return False
         else:
-            weigh(exchange, first, partial(self._relay, known))
+            weigh(exchange, first, partial(self._relay, course))
         return True
 
-    def _relay(self, known: tuple[Target, bytes], exchange: Exchange) -> None:
-        Relay(self._plane, exchange, *known).begin()
+    def _relay(self, course: Course, exchange: Exchange) -> None:
+        Relay(self._plane, exchange, course.target, course=course).begin()
 
     def tools(self, exchange: Exchange) -> ToolsStanding | None:
         """What was concluded from the head of a request for the gateway's own server, while it holds."""
@@ -110,15 +115,17 @@ class Standings:
     def relay(self, exchange: Exchange, target: Target) -> None:
         """Pass a request on that was decided upon, and remember how."""
         request = exchange.request
-        opening, shape = self._plane.opening(target, exchange), request.shape
+        shape, request_id = request.shape, replies.given_request_id(exchange)
+        is_usual = shape is not None and request.method == "POST"
+        course = Course(target, self._plane.opening(target, exchange), request_id, is_plain=is_usual)
         is_plain = target.route.grant is None and not target.is_initialize and not target.is_lasting
         if shape is not None and is_plain:
             standing = shape.note
             if not isinstance(standing, Standing) or not self._is_same(standing, target):
                 until = self._clock() + LIFETIME
                 standing = shape.note = Standing(target, dict(request.headers), self._routes.table, until)
-            standing.by_instance[target.endpoint.uid] = (target, opening)
-        Relay(self._plane, exchange, target, opening).begin()
+            standing.by_instance[target.endpoint.uid] = course
+        Relay(self._plane, exchange, target, course=course, request_id=request_id).begin()
 
     def _holds(self, standing: Standing, exchange: Exchange, principal: Principal | None) -> bool:
         first = standing.first

@@ -33,7 +33,7 @@ class Upstream:
     def send(self, endpoint: Endpoint, request: bytes, answer: Answer, timeouts: Timeouts) -> None:
         """request: whole, as bytes. Answer is told of everything that follows, perhaps before this returns."""
         pool = self._pools.get(endpoint.uid)
-        if pool is None or not pool.leads_to(endpoint):
+        if pool is None or (pool.endpoint is not endpoint and not pool.leads_to(endpoint)):
             pool = self._pools[endpoint.uid] = Pool(self, endpoint)
         connection = pool.take()
         if connection is None:
@@ -110,14 +110,14 @@ class Pool:
 
     def leads_to(self, endpoint: Endpoint) -> bool:
         own = self.endpoint
-        return own is endpoint or (
-            (own.host, own.port, own.is_tls, own.authority)
-            == (endpoint.host, endpoint.port, endpoint.is_tls, endpoint.authority)
-        )
+        return (own.host, own.port, own.is_tls, own.authority) == (
+            endpoint.host, endpoint.port, endpoint.is_tls, endpoint.authority,
+        )  # fmt: skip
 
     def take(self) -> UpstreamConnection | None:
-        while self._idle:
-            connection = self._idle.pop()
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
             if not connection.transport.is_closing():
                 return connection
         return None

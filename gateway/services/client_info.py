@@ -49,8 +49,22 @@ class _Modern(msgspec.Struct):
     params: _ModernParams = msgspec.field(default_factory=_ModernParams)
 
 
+class _RawMeta(msgspec.Struct):
+    client: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw, name=META_CLIENT_INFO)
+    version: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw, name=META_VERSION)
+
+
+class _RawParams(msgspec.Struct):
+    meta: _RawMeta = msgspec.field(default_factory=_RawMeta, name="_meta")
+
+
+class _RawModern(msgspec.Struct):
+    params: _RawParams = msgspec.field(default_factory=_RawParams)
+
+
 _initialize = msgspec.json.Decoder(_Initialize)
 _modern = msgspec.json.Decoder(_Modern)
+_raw = msgspec.json.Decoder(_RawModern)
 
 
 def of_initialize(body: bytes, otherwise: ClientInfo = UNKNOWN) -> ClientInfo:
@@ -73,6 +87,30 @@ def of_modern(body: bytes, otherwise: ClientInfo = UNKNOWN) -> ClientInfo:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return otherwise
     return _cut(meta.client, meta.version)
+
+
+class Said:
+    """How a modern client said who it is, for its next request, which most often says it in the same bytes."""
+
+    __slots__ = ("_client", "_version")
+
+    def __init__(self, client: bytes, version: bytes) -> None:
+        self._client, self._version = client, version
+
+    @classmethod
+    def of(cls, body: bytes) -> "Said | None":
+        """None where the body does not say it, or twice."""
+        if len(body) > LARGEST or body.count(_MARK) != 1:
+            return None
+        try:
+            meta = _raw.decode(body).params.meta
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        return cls(bytes(meta.client), bytes(meta.version)) if meta.client and meta.version else None
+
+    def again(self, body: bytes) -> bool:
+        """Whether the client of this body is the same, as far as can be told without reading all of it."""
+        return self._client in body and self._version in body and len(body) <= LARGEST and body.count(_MARK) == 1
 
 
 def _cut(said: _Said, protocol: str) -> ClientInfo:

@@ -13,7 +13,7 @@ from gateway.core.ports import Asking
 from gateway.core.routes import Endpoint
 from gateway.services.audit import Recorder
 from gateway.services.called import Called, said_by
-from gateway.services.client_info import ClientInfo
+from gateway.services.client_info import ClientInfo, Said
 from gateway.services.pace import Pace
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
@@ -27,8 +27,8 @@ class Live:
 
     __slots__ = (
         "adapter", "bytes_in", "bytes_out", "calls", "client", "endpoint", "era", "errors", "id", "in_flight",
-        "is_dirty", "key", "last_error", "last_error_at", "opened_at", "pace", "principal", "session", "streams",
-        "under_way", "used_at",
+        "is_dirty", "is_kept", "key", "last_error", "last_error_at", "opened_at", "pace", "principal", "session",
+        "streams", "under_way", "used_at",
     )  # fmt: skip
 
     def __init__(
@@ -41,6 +41,7 @@ class Live:
         self.opened_at = self.used_at = now
         self.calls = self.in_flight = self.streams = self.errors = self.bytes_in = self.bytes_out = 0
         self.is_dirty = False
+        self.is_kept = True  # by its ledger, which takes this back when it lets go of it
         self.pace = Pace()
         self.under_way: dict[Call, None] = {}  # the oldest first
         self.last_error, self.last_error_at = "", 0.0
@@ -100,32 +101,38 @@ class Ledger(Protocol):
     def closed(self, live: "Live") -> None: ...
 
 
-class Call:
-    """core.ports.Account. `live` is None until a session id is known, and for a call that never gets one."""
+class Series:
+    """core.ports.Series. `live` is None until a session id is known, and for a call that never gets one."""
 
-    __slots__ = (
-        "_adapter",
-        "_asking",
-        "_client",
-        "_endpoint",
-        "_era",
-        "_is_stream",
-        "_live",
-        "_owner",
-        "_principal",
-        "_request_id",
-        "opened_at",
-    )
+    __slots__ = ("adapter", "client", "endpoint", "era", "live", "owner", "principal", "said")
 
     def __init__(
         self, owner: Ledger, live: Live | None, adapter: AdapterName, endpoint: Endpoint, principal: Principal,
-        era: Era, client: ClientInfo, is_stream: bool, now: float, asking: Asking | None,
-        request_id: bytes,
+        era: Era, client: ClientInfo, said: Said | None,
     ) -> None:  # fmt: skip
-        self._owner, self._live, self.opened_at = owner, live, now
+        self.owner, self.live, self.adapter, self.endpoint = owner, live, adapter, endpoint
+        self.principal, self.era, self.client, self.said = principal, era, client, said
+
+    def opened(self, asking: Asking, request_id: bytes) -> "Call | None":
+        live = self.live
+        if live is None or not live.is_kept:
+            return None
+        if live.session is None:
+            if self.said is None or not self.said.again(asking.request.body):
+                return None
+            live.endpoint = self.endpoint
+        return Call(self, False, self.owner.clock(), asking, request_id)
+
+
+class Call:
+    """core.ports.Account."""
+
+    __slots__ = ("_asking", "_is_stream", "_live", "_request_id", "opened_at", "series")
+
+    def __init__(self, series: Series, is_stream: bool, now: float, asking: Asking | None, request_id: bytes) -> None:
+        self.series, self.opened_at, self._is_stream = series, now, is_stream
         self._asking, self._request_id = asking, request_id
-        self._adapter, self._endpoint, self._principal, self._era = adapter, endpoint, principal, era
-        self._client, self._is_stream = client, is_stream
+        self._live = live = series.live
         if live is not None:
             self._begin(live)
 
@@ -140,22 +147,22 @@ class Call:
         else:
             live.in_flight += 1
             live.under_way[self] = None
-        self._owner.touch(live)
+        if not live.is_dirty:
+            self.series.owner.touch(live)
 
     def learned(self, session: bytes) -> None:
         if self._live is None:
-            self._live = self._owner.session(
-                session, self._adapter, self._endpoint, self._principal, self._era, self._client, self.opened_at
+            it = self.series
+            self._live = it.live = it.owner.session(
+                session, it.adapter, it.endpoint, it.principal, it.era, it.client, self.opened_at
             )
             self._begin(self._live)
 
     def ended(self, *, status: int, bytes_in: int, bytes_out: int, problem: str = "") -> None:
-        owner, live, now = self._owner, self._live, self._owner.clock()
-        if live is None:  # a server without sessions
-            live = self._live = owner.group(
-                self._adapter, self._endpoint, self._principal, self._era, self._client, now
-            )
-            self._begin(live)
+        owner, live = self.series.owner, self._live
+        now = owner.clock()
+        if live is None:
+            live = self._without_session(now)
         if self._is_stream:
             live.streams -= 1
         else:
@@ -166,32 +173,44 @@ class Call:
             durations.append(now - self.opened_at)
             if len(durations) >= Pace.MANY:
                 live.pace.fold()
-        if problem:
-            live.failed(now, problem)
-        elif status >= 400:
-            live.failed(now, f"HTTP {status}")
-        elif status == 0 and not self._is_stream:
-            live.failed(now, "no answer: it broke off, or its client left")
+        if problem or status >= 400 or status == 0:
+            self._failed(live, now, status, problem)
         live.bytes_in += bytes_in
         live.bytes_out += bytes_out
         live.used_at = now
-        owner.touch(live)
+        if not live.is_dirty:
+            owner.touch(live)
         if owner.audit is not None:
             owner.audit.record(self._called(status, bytes_in, bytes_out, now))
 
     def closed(self) -> None:
         if self._live is not None and self._live.session is not None:
-            self._owner.closed(self._live)
+            self.series.owner.closed(self._live)
+
+    def _without_session(self, now: float) -> Live:
+        """Its server has none."""
+        it = self.series
+        self._live = live = it.owner.group(it.adapter, it.endpoint, it.principal, it.era, it.client, now)
+        self._begin(live)
+        return live
+
+    def _failed(self, live: Live, now: float, status: int, problem: str) -> None:
+        if problem:
+            live.failed(now, problem)
+        elif status >= 400:
+            live.failed(now, f"HTTP {status}")
+        elif not self._is_stream:
+            live.failed(now, "no answer: it broke off, or its client left")
 
     def _called(self, status: int, bytes_in: int, bytes_out: int, now: float) -> Called:
-        asking = self._asking
+        asking, it = self._asking, self.series
         return Called(
             action="mcp.stream" if self._is_stream else "mcp.call",
             opened_at=self.opened_at,
             ended_at=now,
-            principal=self._principal,
-            target=self._adapter,
-            instance=self._endpoint.instance,
+            principal=it.principal,
+            target=it.adapter,
+            instance=it.endpoint.instance,
             verb=asking.request.method if asking is not None else "",
             said=said_by(asking.request) if asking is not None else b"",
             status=status,

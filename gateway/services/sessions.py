@@ -19,11 +19,11 @@ from gateway.core.ports import Asking, Backend, Tokens
 from gateway.core.routes import Endpoint, Route, Routes
 from gateway.core.sharing import Shared
 from gateway.services.audit import Recorder
-from gateway.services.client_info import UNKNOWN, ClientInfo, of_initialize, of_modern
+from gateway.services.client_info import UNKNOWN, ClientInfo, Said, of_initialize, of_modern
 from gateway.services.elsewhere import Elsewhere
 from gateway.services.entries import Audience
 from gateway.services.events import Hub
-from gateway.services.live import Call, Key, Live
+from gateway.services.live import Call, Key, Live, Series
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 from gateway.wire.resources import LiveSession
@@ -87,9 +87,10 @@ class Sessions:
     ) -> Call:  # fmt: skip
         now = self.clock()
         live: Live | None = None
-        client = UNKNOWN
+        client, said = UNKNOWN, None
         if era is Era.MODERN:
             client = self._modern_client(principal, adapter, body)
+            said = Said.of(body) if body is not None else None
             live = self.group(adapter, endpoint, principal, era, client, now)
         elif session is not None:
             live = self.session(session, adapter, endpoint, principal, era, UNKNOWN, now)
@@ -97,7 +98,8 @@ class Sessions:
             client = self._legacy_client(principal, adapter, body)
             if body is None:  # no initialize: none will be learned
                 live = self.group(adapter, endpoint, principal, era, client, now)
-        return Call(self, live, adapter, endpoint, principal, era, client, is_stream, now, asking, request_id)
+        series = Series(self, live, adapter, endpoint, principal, era, client, said)
+        return Call(series, is_stream, now, asking, request_id)
 
     def has_room(self, principal: Principal, most: int) -> bool:
         """Sessions that nobody has used for a while do not count: few clients say that they are gone."""
@@ -158,6 +160,7 @@ class Sessions:
     def drop(self, live: Live) -> None:
         if self._live.get(live.key) is live:
             del self._live[live.key], self._by_id[live.id]
+            live.is_kept = False
             self._count(live, -1)
             if self._elsewhere is not None:
                 self._elsewhere.tell(live.id)

@@ -3,7 +3,7 @@
 import asyncio
 
 from gateway.core.access import Principal
-from gateway.core.ports import Asking
+from gateway.core.ports import Account, Asking
 from gateway.core.routes import Endpoint
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
@@ -16,7 +16,7 @@ type Session = tuple[str, bytes]  # the instance's uid and its own id
 class Call:
     """core.ports.Account: one request, and what became of it."""
 
-    __slots__ = ("_accounts", "endpoint", "ends", "era", "initialized", "is_stream", "session")
+    __slots__ = ("accounts", "endpoint", "ends", "era", "initialized", "is_stream", "session")
 
     def __init__(
         self,
@@ -25,9 +25,10 @@ class Call:
         endpoint: Endpoint,
         era: Era,
         initialized: bytes | None,
+        *,
         is_stream: bool,
     ) -> None:
-        self._accounts = accounts
+        self.accounts = accounts
         self.session, self.endpoint, self.era = session, endpoint, era
         self.initialized, self.is_stream = initialized, is_stream
         self.ends: list[tuple[int, int, int]] = []
@@ -37,24 +38,43 @@ class Call:
         return 0.0
 
     @property
+    def series(self) -> "Series":
+        return Series(self)
+
+    @property
     def session_id(self) -> str:
         return self.session.decode() if self.session is not None else ""
 
     def learned(self, session: bytes) -> None:
         self.session = session
-        self._accounts.live[self.endpoint.uid, session] = 0
+        self.accounts.live[self.endpoint.uid, session] = 0
 
     def ended(self, *, status: int, bytes_in: int, bytes_out: int, problem: str = "") -> None:
         self.ends.append((status, bytes_in, bytes_out))
-        self._accounts.under_way -= 1
-        if self._accounts.keeps_calls:
-            self._accounts.an_end.set()
-        if self.session is not None and (self.endpoint.uid, self.session) in self._accounts.live:
-            self._accounts.live[self.endpoint.uid, self.session] += 1
+        self.accounts.under_way -= 1
+        if self.accounts.keeps_calls:
+            self.accounts.an_end.set()
+        if self.session is not None and (self.endpoint.uid, self.session) in self.accounts.live:
+            self.accounts.live[self.endpoint.uid, self.session] += 1
 
     def closed(self) -> None:
         if self.session is not None:
-            self._accounts.live.pop((self.endpoint.uid, self.session), None)
+            self.accounts.live.pop((self.endpoint.uid, self.session), None)
+
+
+class Series:
+    """core.ports.Series: calls like this one, of a session that was not ended meanwhile."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def opened(self, asking: Asking, request_id: bytes) -> Account | None:
+        call, accounts = self._call, self._call.accounts
+        session = call.session
+        if session is not None and accounts.is_ended(session, call.endpoint):
+            return None
+        body = asking.request.body if call.era is Era.MODERN else None
+        return accounts.entered(Call(accounts, session, call.endpoint, call.era, body, is_stream=False))
 
 
 class CountingAccounts:
@@ -88,7 +108,9 @@ class CountingAccounts:
         request_id: bytes = b"",
         is_stream: bool = False,
     ) -> Call:
-        call = Call(self, session, endpoint, era, body, is_stream)
+        return self.entered(Call(self, session, endpoint, era, body, is_stream=is_stream))
+
+    def entered(self, call: Call) -> Call:
         self.under_way += 1
         if self.keeps_calls:
             self.calls.append(call)

@@ -6,7 +6,7 @@ nothing of MCP: a whole request goes to a handler as an `Exchange`, which is whe
 
 from gateway.wire.http1.alike import Likeness
 from gateway.wire.http1.connection import Connection
-from gateway.wire.http1.exchange import REASONS, Exchange
+from gateway.wire.http1.exchange import REASONS, Exchange, head_lines
 from gateway.wire.http1.request import DEFAULT_LIMITS, HOST, Headers, Limits, Noted, Request
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "Limits",
     "Noted",
     "Request",
+    "head_lines",
 ]

@@ -74,10 +74,16 @@ class Exchange:
                 self._left = 0
             self.finish()
             return
+        self.respond_alike(status, head_lines(status, headers), body)
+
+    def respond_alike(self, status: int, head: bytes, body: bytes) -> None:
+        """As `respond`, to a request that is the first of a `shape` or a later one, if its connection is to be kept.
+
+        head: of `head_lines`, and whatever follows each of those lines after a line break.
+        """
         self.has_started, self.status, self.sent = True, status, len(body)
-        head = b"\r\n".join([_status_line(status), *[b": ".join(pair) for pair in headers]])
-        connection, size = self.connection, len(body)
-        connection.transport.write(b"%b\r\ncontent-length: %d\r\n%b\r\n\r\n%b" % (head, size, clock.line(), body))
+        connection = self.connection
+        connection.transport.write(b"%b\r\ncontent-length: %d\r\n%b\r\n\r\n%b" % (head, len(body), clock.line(), body))
         self.has_ended = True
         self.on_leave = self.on_pause = self.on_resume = None
         connection.exchange_ended(self)
@@ -174,6 +180,11 @@ class Clock:
 
 
 clock: Final = Clock()
+
+
+def head_lines(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """An answer's head, but for the lines that frame its body, and the date."""
+    return b"\r\n".join([_status_line(status), *[b": ".join(pair) for pair in headers]])
 
 
 @cache

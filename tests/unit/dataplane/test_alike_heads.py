@@ -102,7 +102,9 @@ async def test_whatever_follows_comes_out_as_if_it_were_parsed(
 async def test_only_digits_pass_for_a_length(digits: bytes) -> None:
     likeness = Likeness.of(HEAD % 2)
     assert likeness is not None
-    assert likeness.split(MESSAGE) == (b"2", b"{}")
+    assert likeness.split(MESSAGE) == b"{}"
+    assert likeness.split(HEAD % 12 + b"twelve bytes") == b"twelve bytes"
+    assert likeness.digits == b"12"
     assert likeness.split((HEAD % 2).replace(b": 2\r\nX-B", b": " + digits + b"\r\nX-B") + b"{}") is None
 
 

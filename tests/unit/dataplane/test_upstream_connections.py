@@ -69,6 +69,8 @@ class Recorded:
         self.error: GatewayError | None = None
         self.ended = asyncio.Event()
 
+    on_whole = None
+
     def on_connection(self, connection: UpstreamConnection) -> bool:
         self.connected.set()
         return self.is_wanted

@@ -23,7 +23,7 @@ class Account:
     """core.ports.Account, of a session that is known when a test says so."""
 
     def __init__(self, session_id: str = "s-1", opened_at: float = 100.0) -> None:
-        self.session_id, self.opened_at = session_id, opened_at
+        self.session_id, self.opened_at, self.series = session_id, opened_at, None
 
     def learned(self, session: bytes) -> None: ...
 
