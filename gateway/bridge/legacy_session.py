@@ -13,8 +13,9 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 from msgspec import Raw
 
+from gateway.bridge.holding import Holding
 from gateway.bridge.once import Once, messages_of, without_response
-from gateway.bridge.sides import Exchange, Header, Server
+from gateway.bridge.sides import Header, Server
 from gateway.core.errors import GatewayError, SessionLost, UpstreamBroke, UpstreamSlow
 from gateway.wire import envelope, jsonrpc, mcp, sse
 from gateway.wire.envelope import Message
@@ -353,26 +354,15 @@ class LegacySession:
 _NOT_AGAIN: Final = "the adapter lost the session and refused another one"
 
 
-class _Stream:
+class _Stream(Holding):
     """One GET stream. is_again: what was said since the one before it ended is lost."""
 
     def __init__(self, session: LegacySession, *, is_again: bool) -> None:
+        super().__init__()
         self.is_again = is_again
         self.event_id: str | None = None
         self.retry = RETRY
         self._session = session
-        self._exchange: Exchange | None = None
-        self._is_over = False
-
-    def keep(self, exchange: Exchange) -> None:
-        if not self._is_over:
-            self._exchange = exchange
-
-    def close(self) -> None:
-        self._is_over = True
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.close()
 
     def began(self, status: int, session: bytes | None) -> None:  # noqa: ARG002 - as Heard has it
         self._session.stream_began(self, status)
@@ -385,48 +375,38 @@ class _Stream:
         self._session.stream_said(self, event)
 
     def ended(self, problem: GatewayError | None, *, was_sent: bool = True) -> None:  # noqa: ARG002 - as Heard has it
-        self._is_over = True
+        self.is_over = True
         self._session.stream_ended(self, problem)
 
 
-class _Carrier:
+class _Carrier(Holding):
     """One request's exchange, and those that resume its stream."""
 
     def __init__(self, session: LegacySession, number: int, message: Message) -> None:
+        super().__init__()
         self.number, self.message = number, message
         self.server: Server | None = None
         self.session: bytes | None = None
         self._owner = session
-        self._exchange: Exchange | None = None
         self._status = self._resumed = 0
         self._event_id: str | None = None
         self._retry = RETRY
-        self._is_again = self._is_lost = self._is_over = False
+        self._is_again = self._is_lost = False
 
     def send(self) -> None:
         self._is_lost = False
         self._owner.send(self)
 
-    def keep(self, exchange: Exchange) -> None:
-        if not self._is_over:  # it may be before `post` returns
-            self._exchange = exchange
-
     def has_been_answered(self) -> None:
         """The exchange ends by itself; there is nothing left to resume."""
-        self._is_over = True
-
-    def close(self) -> None:
-        self._is_over = True
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.close()
+        self.is_over = True
 
     def began(self, status: int, session: bytes | None) -> None:  # noqa: ARG002 - only initialize brings a new one
         self._status = status
         self._is_lost = status == 404 and self.session is not None and not self._event_id
 
     def event(self, event: sse.Event) -> None:
-        if self._is_lost or self._is_over:
+        if self._is_lost or self.is_over:
             return
         if event.id is not None:
             self._event_id = event.id
@@ -437,8 +417,8 @@ class _Carrier:
             self._owner.received(message, self.number)
 
     def ended(self, problem: GatewayError | None, *, was_sent: bool = True) -> None:
-        self._exchange = None
-        if self._is_over:
+        self.exchange = None
+        if self.is_over:
             return
         if (self._is_lost or not was_sent) and not self._is_again:
             self._is_again = True

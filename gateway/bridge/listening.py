@@ -11,8 +11,9 @@ from msgspec import Raw
 
 from gateway.bridge import older, words
 from gateway.bridge.guest import Guest, routed
+from gateway.bridge.holding import Holding
 from gateway.bridge.once import Once
-from gateway.bridge.sides import Answer, Exchange
+from gateway.bridge.sides import Answer
 from gateway.core.errors import GatewayError
 from gateway.wire import envelope, jsonrpc, mcp
 from gateway.wire.envelope import Message
@@ -156,25 +157,16 @@ class _Waiting:
         self.written, self.answer, self.uri = written, answer, uri
 
 
-class _Listen:
+class _Listen(Holding):
     def __init__(self, owner: Listening, number: int, waiting: list[_Waiting]) -> None:
+        super().__init__()
         self.number = number
         self.waiting = waiting
         self._owner = owner
-        self._exchange: Exchange | None = None
-        self._is_over = False
 
     def begin(self, guest: Guest, body: bytes) -> None:
         heard = Once(self._ended, said=self._said)
-        exchange = guest.connect().post(body, routed(mcp.LISTEN), heard)
-        if not self._is_over:
-            self._exchange = exchange
-
-    def close(self) -> None:
-        self._is_over = True
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.close()
+        self.keep(guest.connect().post(body, routed(mcp.LISTEN), heard))
 
     def settle(self, uris: list[str] | tuple[str, ...] | None) -> list[str]:
         """Answer who waits. Gives the URIs that the server does not honour. uris: those it does, None where unknown."""
@@ -190,7 +182,7 @@ class _Listen:
         return refused
 
     def _said(self, message: Message) -> None:
-        if self._is_over:
+        if self.is_over:
             return
         if envelope.method(message) == mcp.ACKNOWLEDGED:
             params = envelope.members(message.get("params"))
@@ -199,6 +191,6 @@ class _Listen:
             self._owner.said(message)
 
     def _ended(self, response: Message | GatewayError) -> None:
-        if not self._is_over:
-            self._is_over = True
+        if not self.is_over:
+            self.is_over = True
             self._owner.lost(self, response)
