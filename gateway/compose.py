@@ -51,6 +51,7 @@ from gateway.stores.kubernetes import stores
 from gateway.stores.sqlite import open_sqlite
 from gateway.toolrouter.router import Router
 from gateway.wire.hosts import Hosts, host_name, is_loopback_name
+from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 from gateway.workers.door import Onward
 from gateway.workers.follower import Entries, Following, Reporting
@@ -135,7 +136,7 @@ async def opened(
         store, tool_store, toolset_store, backend = ground.adapters, ground.tools, ground.toolsets, ground.backend
         held.sessions = sessions = Sessions(routes, backend, hub=hub, audit=audit, tokens=tokens)
         traffic = Traffic(routes, sessions)
-        logs = await enter(open_logs(backend))
+        logs = await enter(open_logs(backend.logs))
         sealer, seals = Sealer(keys), Seals(keys)
         witness = Witness(audit)
         router = Router(routes, sealer, witness=witness, budget=settings.token_budget)
@@ -329,8 +330,10 @@ class Distant:
         exchange: Exchange,
         principal: Principal,  # noqa: ARG002 - the lead finds out itself
         adapter: AdapterName,  # noqa: ARG002
-        call: Modern | Legacy,  # noqa: ARG002
+        *,
+        era: Era,  # noqa: ARG002
         go: Go,  # noqa: ARG002
+        refused: Callable[[int], None],  # noqa: ARG002
     ) -> None:
         give_away(exchange)
 
@@ -406,6 +409,7 @@ def _shape(settings: Settings) -> Shape:
         pull_policy=settings.pull_policy,
         pull_secrets=settings.pull_secrets,
         workload_account=settings.workload_account,
+        drain=settings.pod_drain,
         allow_private_egress=_allows_private(settings),
         gateway_namespace=own_namespace(),
     )
