@@ -75,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pull_policy: str = "IfNotPresent"
     pull_secrets: tuple[str, ...] = ()
     workload_account: str = "mcpdeck-workload"
+    pod_drain: int = 30
 
 
 class _Option(msgspec.Struct, frozen=True):
@@ -133,6 +134,7 @@ OPTIONS: Final = (
     _Option("--pull-policy", "POLICY", "of adapters' images: Always, IfNotPresent (the default) or Never"),
     _Option("--pull-secret", "NAME", "of the adapters' namespace, for their images; repeat", is_many=True),
     _Option("--workload-account", "NAME", "the ServiceAccount of adapters with useWorkloadIdentity; mcpdeck-workload"),
+    _Option("--pod-drain", "SECONDS", "how long an adapter's leaving pod still serves its sessions; 30"),
     _Option("--log-level", "LEVEL", "debug, info, warning or error; info"),
 )
 
@@ -227,6 +229,13 @@ def _seconds(name: str, text: str) -> float:
     return seconds
 
 
+def _pod_drain(name: str, text: str) -> int:
+    """A kubelet sleeps for one second at least, and its probe's URL takes whole ones."""
+    if not text.isdecimal() or not 1 <= int(text) <= 3600:
+        raise Misconfigured(f"{_told(name)} {text}: wanted whole seconds, 1 to 3600")
+    return int(text)
+
+
 def _switch(name: str, text: str) -> bool:
     if text.lower() not in ("yes", "no", "true", "false"):
         raise Misconfigured(f"{_told(name)} {text}: wanted yes or no")
@@ -304,4 +313,5 @@ _PARSERS: Final[Mapping[str, Any]] = {
     "pull_policy": _pull_policy,
     "pull_secret": _words,
     "workload_account": _text,
+    "pod_drain": _pod_drain,
 }

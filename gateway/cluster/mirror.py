@@ -18,7 +18,9 @@ from gateway.cluster.objects import Kind, Object
 from gateway.core.errors import GatewayError, TooManyRequests
 
 PAGE: Final = 500  # objects in one answer to a list
-WATCH_SECONDS: Final = 290  # after which the server ends a watch, so that load spreads again
+# After which the server ends a watch, so that load spreads again: before silence counts as broken, since a watch of
+# events brings no bookmarks
+WATCH_SECONDS: Final = 110
 FIRST_DELAY: Final = 0.2
 LONGEST_DELAY: Final = 10.0
 

@@ -3,7 +3,9 @@
 import argparse
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from mcpdeck.auth.discovery import LOOPBACK
 from mcpdeck.cli import identity
 from mcpdeck.cli.exits import UNREACHABLE, Failure
 from mcpdeck.config.contexts import Contexts
@@ -24,4 +26,5 @@ def _target(words: argparse.Namespace) -> identity.Aim:
     context = contexts.chosen(name=getattr(words, "context", ""), url=getattr(words, "gateway", ""), environ=os.environ)
     if not context.url:
         raise Failure(UNREACHABLE, f"no gateway of context {context.name!r} runs on this machine", hint="mcpdeck up")
-    return identity.Aim(context.name, context.url, context.ca_file)
+    is_forwarded = context.is_forwarded and urlsplit(context.url).hostname in LOOPBACK
+    return identity.Aim(context.name, context.url, context.ca_file, is_forwarded=is_forwarded)

@@ -44,9 +44,9 @@ def keep_context(contexts: Contexts, cluster: str, url: str) -> str:
     known = {each.name: each for each in contexts.all()}
     if name in BUILT_IN or (name in known and urlsplit(known[name].url).hostname not in _LOOPBACK):
         name = f"{name}-forwarded"
-    context = known.get(name, Context(name=name, url=url))
-    if context.url != url or name not in known:
-        contexts.add(msgspec.structs.replace(context, url=url), use=False)
+    context = msgspec.structs.replace(known.get(name, Context(name=name, url=url)), url=url, is_forwarded=True)
+    if context != known.get(name):
+        contexts.add(context, use=False)
     return name
 
 

@@ -23,13 +23,14 @@ _HEAD: Final = "# Kept by `mcpdeck contexts`. You may edit it; comments are lost
 
 class Context(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """One gateway. ca_file: one more authority to trust. read_only: nothing is changed through it. protected: deleting
-    asks for the name."""
+    asks for the name. is_forwarded: its port leads into a cluster, whose gateway may have a public URL besides."""
 
     name: str
     url: str
     ca_file: str = ""
     read_only: bool = False
     protected: bool = False
+    is_forwarded: bool = msgspec.field(default=False, name="forwarded")
 
 
 class _Saved(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -39,6 +40,7 @@ class _Saved(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
     ca_file: str = ""
     read_only: bool = False
     protected: bool = False
+    is_forwarded: bool = msgspec.field(default=False, name="forwarded")
 
 
 class Contexts:

@@ -30,6 +30,7 @@ class ScriptedApi:
     def __init__(self, lists: list[Any], watches: Sequence[Sequence[Step]]) -> None:
         self.lists, self.watches = lists, [list(each) for each in watches]
         self.asked: list[str | None] = []
+        self.lasting = 0  # seconds, of the last watch
         self.progress = asyncio.Condition()
 
     async def list_page(self, kind: Kind, query: Mapping[str, str]) -> bytes:
@@ -41,6 +42,7 @@ class ScriptedApi:
 
     @asynccontextmanager
     async def stream(self, path: str, query: Mapping[str, str], *, doing: str) -> AsyncIterator["_Lines"]:
+        self.lasting = int(query["timeoutSeconds"])
         await self._tell(query["resourceVersion"])
         steps = self.watches.pop(0) if self.watches else None
         if steps and isinstance(steps[0], GatewayError):

@@ -56,6 +56,7 @@ def test_roles_are_a_list() -> None:
         (["--max-streams", "many"], "--max-streams many: wanted a whole number, 0 or more"),
         (["--drain", "soon"], "--drain soon: wanted seconds"),
         (["--drain", "inf"], "--drain inf: wanted seconds"),
+        (["--pod-drain", "0.5"], "--pod-drain 0.5: wanted whole seconds, 1 to 3600"),
         (["--backend", "docker"], "--backend docker: wanted process or kubernetes"),
         (["--allow-private-urls", "maybe"], "--allow-private-urls maybe: wanted yes or no"),
         (["--log-level", "loud"], "--log-level loud: wanted debug"),
@@ -110,6 +111,7 @@ def test_every_option_changes_a_setting() -> None:
         "pull_policy": "Always",
         "pull_secret": "x",
         "workload_account": "x",
+        "pod_drain": "1",
         "log_level": "debug",
     }
     files = {"--tls-certificate", "--tls-key"}

@@ -1,15 +1,20 @@
 """The context that `mcpdeck up --cluster` keeps: named as the cluster, and nobody else's is overwritten."""
 
+import argparse
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from mcpdeck.cli import accounts
 from mcpdeck.cli.up_cluster import keep_context
 from mcpdeck.config.contexts import Context, Contexts
+from mcpdeck.config.places import places
 from mcpdeck.config.running import Running
 from mcpdeck.errors import Misconfigured
 from mcpdeck.install.cluster import Cluster, context_of, is_context, opened
 from mcpdeck.install.forward import Forward, forwarded, is_serving
+from tests.support.command import surroundings
 
 URL = "http://127.0.0.1:8710"
 
@@ -21,14 +26,26 @@ def contexts(tmp_path: Path) -> Contexts:
 
 def test_it_is_named_as_the_cluster_and_meant_where_nothing_else_is(contexts: Contexts) -> None:
     name = keep_context(contexts, "arn:aws:eks:eu/prod", URL)
-    assert contexts.find(name) == Context(name="arn-aws-eks-eu-prod", url=URL)
+    assert contexts.find(name) == Context(name="arn-aws-eks-eu-prod", url=URL, is_forwarded=True)
     assert contexts.current() == name
 
 
 def test_another_port_is_taken_over_and_what_else_was_said_stays(contexts: Contexts) -> None:
     contexts.add(Context(name="prod", url="http://127.0.0.1:1", read_only=True), use=False)
     assert keep_context(contexts, "prod", URL) == "prod"
-    assert contexts.find("prod") == Context(name="prod", url=URL, read_only=True)
+    assert contexts.find("prod") == Context(name="prod", url=URL, read_only=True, is_forwarded=True)
+
+
+@pytest.mark.parametrize(("url", "is_trusted"), [(URL, True), ("https://mcp.example", False)])
+def test_a_gateway_behind_its_port_may_call_itself_by_another_url(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, url: str, is_trusted: bool
+) -> None:
+    for name, value in surroundings(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    kept = Contexts(places().contexts_file, Running(places().running))
+    keep_context(kept, "prod", URL)
+    kept.add(msgspec.structs.replace(kept.find("prod"), url=url), use=True)
+    assert accounts._target(argparse.Namespace()).is_forwarded == is_trusted
 
 
 @pytest.mark.parametrize("name", ["prod", "local"])

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from gateway.cluster import mirror as mirrors
+from gateway.cluster.api import STREAM_SILENCE
 from gateway.cluster.errors import ClusterUnreachable, Expired
 from gateway.cluster.mirror import Mirror
 from gateway.cluster.objects import SERVICE, Bare
@@ -134,3 +135,10 @@ async def test_what_was_deleted_does_not_come_back_by_news_from_before() -> None
         await api.until_asked(None, "10", "13")
         assert mirror.items["a"].metadata.uid == "new"
     assert told.changes == [("a", "", "10"), ("a", "10", ""), ("a", "", "13")]
+
+
+async def test_a_watch_of_nothing_new_ends_before_its_silence_counts_as_broken() -> None:
+    api = ScriptedApi([listed(10)], [])
+    async with kept(api):
+        await api.until_asked(None, "10")
+    assert 0 < api.lasting < STREAM_SILENCE
