@@ -318,24 +318,24 @@ async def test_kubectl_shows_what_the_gateway_sees(api: Api, half: ClusterHalf) 
 async def test_logs_go_on_through_a_restart_and_the_life_before_is_kept(api: Api, half: ClusterHalf) -> None:
     script = "import time\nprint('begins', flush=True)\ntime.sleep(4)\nraise SystemExit(1)"
     await put(half, image_spec("weather", "python3", "-c", script))
-    await half.sees("weather", lambda seen: bool(half.backend.instances(WEATHER)))
+    await half.sees("weather", lambda seen: bool(half.backend.logs.instances(WEATHER)))
     name = InstanceName("weather-0")
-    lines = half.backend.follow(name, (0, 0))
+    lines = half.backend.logs.follow(name, (0, 0))
     async with asyncio.timeout(PATIENCE):
         heard = [await anext(lines), await anext(lines)]
     await lines.aclose()  # type: ignore[attr-defined]
     assert [each.text for each in heard] == ["begins", "begins"]
     assert heard[0].position < heard[1].position
-    assert [each.text for each in await half.backend.read(name, tail=5, since=None, previous=True)] == ["begins"]
-    assert [each.text for each in await half.backend.read(name, tail=5, since=heard[1].at)] == ["begins"]
-    assert await half.backend.end(name) == heard[1].position
+    assert [each.text for each in await half.backend.logs.read(name, tail=5, since=None, previous=True)] == ["begins"]
+    assert [each.text for each in await half.backend.logs.read(name, tail=5, since=heard[1].at)] == ["begins"]
+    assert await half.backend.logs.end(name) == heard[1].position
 
 
 async def test_a_pod_that_starts_has_an_empty_log(half: ClusterHalf) -> None:
     await put(half, AdapterSpec(name="weather", image_name="registry.invalid/team/weather", image_version="1"))
     await half.sees("weather", lambda seen: bool(seen.instances))
-    assert await half.backend.read(InstanceName("weather-0"), tail=10, since=None) == []
-    assert half.backend.instances(WEATHER) == []
+    assert await half.backend.logs.read(InstanceName("weather-0"), tail=10, since=None) == []
+    assert half.backend.logs.instances(WEATHER) == []
 
 
 async def test_the_shape_of_a_pod_follows_the_operator(api: Api) -> None:

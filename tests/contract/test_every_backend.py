@@ -48,7 +48,7 @@ class Rig(msgspec.Struct):
 async def process(folder: Path) -> AsyncIterator[Rig]:
     held: dict[str, int] = {}
     async with local_backend(folder, load=lambda uid: held.get(uid, 0)) as backend:
-        yield Rig(backend, backend, _scripted_spec, kill, held)
+        yield Rig(backend, backend.logs, _scripted_spec, kill, held)
 
 
 def _scripted_spec(*flags: str, **fields: Any) -> AdapterSpec:

@@ -1,4 +1,4 @@
-"""ports.Backend and ports.LogSource on a cluster: objects applied, pods watched, and what follows told.
+"""ports.Backend on a cluster: objects applied, pods watched, and what follows told.
 
 Knows which adapter is served by which pods, or by a watch over a server elsewhere; the how is others' business.
 """
@@ -34,7 +34,7 @@ from gateway.cluster.objects import EVENT, POD, STATEFUL_SET, Event, Pod
 from gateway.core.desired import Desired
 from gateway.core.errors import Conflict, GatewayError
 from gateway.core.observed import NOTHING, Instance, Observed
-from gateway.core.ports import LogLine, Position, Tokens
+from gateway.core.ports import Tokens
 from gateway.core.routes import Endpoint
 from gateway.wire.names import AdapterName, InstanceName, instance_name, split_instance_name
 from gateway.wire.resources import AdapterSpec, Phase
@@ -77,7 +77,7 @@ class KubernetesBackend:
         self.applier = Applier(api, shape, self._object_changed)
         self.statuses = Statuses(api, desires, wanted=self._desired.get, observed=self.observed)
         self.queue = Queue(self._bring_about)
-        self._logs = Logs(api, self.pods.items, lambda name: list(self._by_adapter.get(name, {}).values()))
+        self.logs = Logs(api, self.pods.items, lambda name: list(self._by_adapter.get(name, {}).values()))
         self._secrets = Secrets(api)
         self._asker = Asker(
             self.pods.items,
@@ -86,7 +86,7 @@ class KubernetesBackend:
             patience=patience,
             path=self._path,
             confirm=self._confirm,
-            last_words=self._logs.last_words,
+            last_words=self.logs.last_words,
             on_news=self._pod_told,
         )
 
@@ -121,22 +121,6 @@ class KubernetesBackend:
 
     async def end_session(self, endpoint: Endpoint, session: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
         await end_session(self._caller, endpoint, session, headers, seconds=self._patience.answer)
-
-    # ports.LogSource
-
-    def instances(self, adapter: AdapterName) -> Sequence[InstanceName]:
-        return self._logs.instances(adapter)
-
-    async def read(
-        self, instance: InstanceName, *, tail: int | None, since: datetime | None, previous: bool = False
-    ) -> Sequence[LogLine]:
-        return await self._logs.read(instance, tail=tail, since=since, previous=previous)
-
-    async def end(self, instance: InstanceName) -> Position:
-        return await self._logs.end(instance)
-
-    def follow(self, instance: InstanceName, after: Position) -> AsyncIterator[LogLine]:
-        return self._logs.follow(instance, after)
 
     def close(self) -> None:
         """Watches over servers elsewhere end; what runs in the cluster goes on."""
@@ -293,7 +277,7 @@ class KubernetesBackend:
             self._by_adapter.setdefault(adapter, {})[name] = pod
             self._refusals.made(adapter, pod)
             self._consider(adapter, pod)
-        self._logs.stir(name)
+        self.logs.stir(name)
         self._stir(adapter)
 
     def _event_changed(self, _: str, event: Event | None, before: Event | None) -> None:

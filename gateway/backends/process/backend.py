@@ -1,4 +1,4 @@
-"""ports.Backend and ports.LogSource on this machine: one loop that brings what runs to what is wanted.
+"""ports.Backend on this machine: one loop that brings what runs to what is wanted.
 
 Knows which adapter is kept by whom (a crew of processes, or a watch over a server elsewhere), and no more of either.
 """
@@ -9,7 +9,6 @@ import logging
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from pathlib import Path
 
 from gateway.backends.process.crew import Crew
@@ -29,7 +28,7 @@ from gateway.backends.reach.remote import Egress, Remote, Resolve, resolve_name
 from gateway.core.desired import Desired
 from gateway.core.errors import GatewayError
 from gateway.core.observed import NOTHING, Observed
-from gateway.core.ports import LogLine, Position, Tokens
+from gateway.core.ports import Tokens
 from gateway.core.routes import Endpoint
 from gateway.wire.http1 import DEFAULT_LIMITS
 from gateway.wire.names import AdapterName, InstanceName, instance_name
@@ -58,13 +57,13 @@ class ProcessBackend:
         self._folder, self._tasks, self._caller, self._egress, self._resolve = folder, tasks, caller, egress, resolve
         self._load, self._patience = load, patience
         self._secrets = Secrets(folder.secrets, environ)
-        self._logs = Logs(folder.logs, tick=patience.tick)
+        self.logs = Logs(folder.logs, tick=patience.tick)
         self._engine = find_engine(environ)
         self._launcher = Launcher(
             folder,
             environment=scrubbed(environ, passed),
             secrets=self._secrets,
-            logs=self._logs,
+            logs=self.logs,
             engine=self._engine,
             max_body=max_body,
         )
@@ -91,7 +90,7 @@ class ProcessBackend:
         for name in [*self._crews, *self._remotes]:
             if name not in wanted or bool(wanted[name].spec.url) != (name in self._remotes):
                 self._dismiss(name)
-        for name in self._logs.adapters() - wanted.keys() - {crew.adapter for crew in self._leaving}:
+        for name in self.logs.adapters() - wanted.keys() - {crew.adapter for crew in self._leaving}:
             self._forget(name)  # it was deleted while no gateway ran
         for name, each in wanted.items():
             if each.spec.url:
@@ -117,22 +116,6 @@ class ProcessBackend:
 
     async def end_session(self, endpoint: Endpoint, session: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
         await end_session(self._caller, endpoint, session, headers, seconds=self._patience.answer)
-
-    # ports.LogSource
-
-    def instances(self, adapter: AdapterName) -> Sequence[InstanceName]:
-        return self._logs.instances(adapter)
-
-    async def read(
-        self, instance: InstanceName, *, tail: int | None, since: datetime | None, previous: bool = False
-    ) -> Sequence[LogLine]:
-        return await self._logs.read(instance, tail=tail, since=since, previous=previous)
-
-    async def end(self, instance: InstanceName) -> Position:
-        return await self._logs.end(instance)
-
-    def follow(self, instance: InstanceName, after: Position) -> AsyncIterator[LogLine]:
-        return self._logs.follow(instance, after)
 
     # its own loop
 
@@ -200,7 +183,7 @@ class ProcessBackend:
 
     def _forget(self, name: AdapterName) -> None:
         """What an adapter left on disk: the next one of that name may be another owner's."""
-        self._logs.forget(name)
+        self.logs.forget(name)
         shutil.rmtree(self._folder.work(name), ignore_errors=True)
 
     def _look_after(self, desired: Desired, *, before: Desired | None) -> None:
@@ -236,7 +219,7 @@ class ProcessBackend:
         return Life(
             name,
             launcher=self._launcher,
-            logs=self._logs,
+            logs=self.logs,
             caller=self._caller,
             patience=self._patience,
             load=self._load,

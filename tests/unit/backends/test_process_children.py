@@ -82,7 +82,7 @@ async def test_arguments_arrive_as_they_are_and_no_shell_reads_them(backend: Pro
     odd = ["$(touch x)", "a b", "", "--", "-n", "'", '"', "\n", "ü", ";"]
     await backend.apply([desired(stdio_spec("weather", sys.executable, "-c", code, *odd))])
     await until(backend, has_failed("CrashLoopBackOff"))
-    lines = await backend.read(WEATHER_0, tail=None, since=None)
+    lines = await backend.logs.read(WEATHER_0, tail=None, since=None)
     assert repr(odd) in [line.text for line in lines]
 
 
@@ -123,7 +123,7 @@ async def test_a_shared_server_is_not_initialized_by_the_gateways_question(backe
     await backend.apply([desired(spec(session=SessionPolicy(isolation=Isolation.SHARED)))])
     instance = only(await until(backend, are_ready(1)))
     assert endpoint_of(instance).eras == {"legacy"}
-    lines = await backend.read(WEATHER_0, tail=None, since=None)
+    lines = await backend.logs.read(WEATHER_0, tail=None, since=None)
     assert not any('"initialize"' in line.text for line in lines)
 
 
@@ -373,7 +373,7 @@ async def test_what_was_deleted_while_no_gateway_ran_ends_and_its_log_goes(tmp_p
     async with survivors(tmp_path, desired(spec()), count=1) as (before,), local_backend(tmp_path) as backend:
         await backend.apply([])
         async with asyncio.timeout(PATIENT):
-            async for _ in backend.follow(WEATHER_0, (0, 0)):
+            async for _ in backend.logs.follow(WEATHER_0, (0, 0)):
                 pass  # until the log is removed
         assert processes_of(before.uid) == []
 
@@ -416,10 +416,10 @@ async def test_lines_that_were_said_while_no_gateway_ran_are_kept_with_their_tim
         await client.call("echo", text="into-the-void")
         async with local_backend(tmp_path) as backend:
             async with asyncio.timeout(PATIENT):
-                async for line in backend.follow(WEATHER_0, (0, 0)):
+                async for line in backend.logs.follow(WEATHER_0, (0, 0)):
                     if "into-the-void" in line.text:
                         break
-            assert (await backend.end(WEATHER_0))[0] == 1
+            assert (await backend.logs.end(WEATHER_0))[0] == 1
 
 
 async def test_kill_9_in_the_middle_of_a_roll_out_is_rolled_on(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ async def test_an_image_becomes_a_container_that_is_ready_at_its_path(
         seen = await until(backend, are_ready(1))
         (container,) = containers(state)
         assert (endpoint_of(only(seen)).path, seen.image) == ("/serve/mcp", "example.com/weather:1")
-        assert any("runs" in line.text for line in await backend.read(only(seen).name, tail=None, since=None))
+        assert any("runs" in line.text for line in await backend.logs.read(only(seen).name, tail=None, since=None))
     assert containers(state) == []
     await gone([container["pid"]])
 

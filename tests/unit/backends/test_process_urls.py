@@ -55,7 +55,7 @@ async def test_a_url_is_ready_with_its_headers_and_has_no_log(backend: ProcessBa
     assert seen.headers == ((b"authorization", b"abc"),)
     assert "abc" not in repr(seen)
     assert endpoint_of(only(seen)).eras == {Era.LEGACY}
-    assert list(backend.instances(WEATHER)) == []
+    assert list(backend.logs.instances(WEATHER)) == []
 
 
 async def test_its_uid_is_the_same_after_the_gateways_restart(tmp_path: Path) -> None:
