@@ -69,7 +69,9 @@ class GatewayClient:
 
     async def do[Value](self, ask: Ask[Value]) -> Value:
         with translated(self.url):
-            answer = await self._http.request(ask.method, ask.path, content=ask.body, headers=ask.headers)
+            answer = await self._http.request(
+                ask.method, ask.path, content=ask.body, headers=ask.headers, timeout=_patience(ask.takes)
+            )
         return control.answer(ask, _reply(answer), self.url)
 
     async def whoami(self) -> WhoAmI:
@@ -224,9 +226,13 @@ def open_http(url: str, *, auth: httpx.Auth | None = None, ca_file: str = "") ->
         verify=trust_in(ca_file) if parts.scheme == "https" else False,
         trust_env=not is_near,
         follow_redirects=False,
-        timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+        timeout=_patience(),
         limits=httpx.Limits(max_connections=None),
     )
+
+
+def _patience(more: float = 0.0) -> httpx.Timeout:
+    return httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, read=ANSWER_SECONDS + more)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ _PARTIAL: Final = "x-mcpdeck-partial"
 class Ask[Value](msgspec.Struct, frozen=True, kw_only=True):
     """One request; `kind` is what its answer is decoded into, None where the answer says nothing.
 
+    takes: seconds that the answer may take, besides what every answer may.
     note: is told where the answer may lack what other gateways have, and why.
     """
 
@@ -33,6 +34,7 @@ class Ask[Value](msgspec.Struct, frozen=True, kw_only=True):
     body: bytes | None = None
     headers: Mapping[str, str] = {}
     note: Callable[[str], None] | None = None
+    takes: float = 0.0
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,8 +110,10 @@ def session(session_id: str) -> Ask[LiveSession]:
     return Ask(method="GET", path=path("sessions", "live", session_id), kind=LiveSession)
 
 
-def end_session(session_id: str) -> Ask[None]:
-    return Ask(method="DELETE", path=path("sessions", "live", session_id), kind=_NOTHING)
+def end_session(session_id: str, *, drain: int = 0) -> Ask[None]:
+    """drain: seconds that its calls in flight have; the answer waits for them."""
+    where = path("sessions", "live", session_id) + (f"?drain={drain}" if drain else "")
+    return Ask(method="DELETE", path=where, kind=_NOTHING, takes=drain)
 
 
 def traffic_path(*, session: str = "", adapter: str = "") -> str:

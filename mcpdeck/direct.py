@@ -55,7 +55,7 @@ def _once[Value](url: str, ask: Ask[Value], token: str | None) -> Reply:
     headers = {"accept": "application/json", "connection": "close", **ask.headers}
     if token is not None:
         headers["authorization"] = f"Bearer {token}"
-    with _answered(url, ask.method, ask.path, headers, ask.body) as answer:
+    with _answered(url, ask.method, ask.path, headers, ask.body, takes=ask.takes) as answer:
         return _read(answer)
 
 
@@ -66,10 +66,10 @@ def _read(answer: http.client.HTTPResponse) -> Reply:
 
 @contextmanager
 def _answered(
-    url: str, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    url: str, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None, *, takes: float = 0.0
 ) -> Iterator[http.client.HTTPResponse]:
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=ANSWER_SECONDS)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=ANSWER_SECONDS + takes)
     try:
         connection.request(method, parts.path.rstrip("/") + path, body, dict(headers))
         yield connection.getresponse()

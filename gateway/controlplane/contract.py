@@ -218,8 +218,10 @@ OPERATIONS: Final = (
         endpoint="sessions.end",
         summary="End a session",
         description="Its id is refused from now on, and its server is told. Calls without a session (modern clients) "
-        "have nothing to end.",
+        "have nothing to end. With `drain` it is ended once none of its calls is in flight, or after so many seconds; "
+        "until then it is served as ever, and the answer waits. Who hangs up before has ended nothing.",
         status=204,
+        parameters=(Parameter("drain", "Seconds that calls in flight have, at most 300; 0 cuts them.", "integer"),),
         refusals=(400, 404),
         action="session.end",
     ),

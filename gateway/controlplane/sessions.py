@@ -1,5 +1,6 @@
 """/sessions/live, and the sessions of one adapter or tool: decode, ask the service, encode."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from quart import Blueprint, Response, request
@@ -7,7 +8,9 @@ from quart import Blueprint, Response, request
 from gateway.controlplane import lists, replies
 from gateway.controlplane.door import principal
 from gateway.controlplane.health import Check
+from gateway.core.errors import Invalid
 from gateway.services.adapters import Adapters
+from gateway.services.draining import MOST_SECONDS, end_drained
 from gateway.services.sessions import Sessions
 from gateway.services.tools import Tools
 from gateway.wire.resources import LiveSession
@@ -45,10 +48,24 @@ def session_routes(adapters: Adapters, tools: Tools, sessions: Sessions, partial
 
     @routes.delete("/sessions/live/<session_id>")
     async def end(session_id: str) -> Response:
-        await sessions.end(principal(), session_id)
+        if seconds := _patience(request.args):
+            await end_drained(sessions, principal(), session_id, seconds=seconds)
+        else:
+            await sessions.end(principal(), session_id)
         return replies.nothing()
 
     return routes
+
+
+def _patience(query: Mapping[str, str]) -> int:
+    """Seconds that calls in flight have. Raises Invalid, also for a mistyped parameter: ignored, it would cut them."""
+    text = query.get("drain", "0")
+    if unknown := query.keys() - {"drain"}:
+        raise Invalid(f"{min(unknown)} is no parameter of ending a session; there is drain")
+    if not text.isdecimal() or len(text) > 9 or int(text) > MOST_SECONDS:
+        sentence = f"must be 0 to {MOST_SECONDS}, in seconds"
+        raise Invalid(f"drain {sentence}", errors={"drain": [sentence]})
+    return int(text)
 
 
 def _listed(found: list[LiveSession], reason: str) -> Response:

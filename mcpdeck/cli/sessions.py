@@ -3,7 +3,7 @@
 import argparse
 from contextlib import aclosing
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 from mcpdeck import control
 from mcpdeck.cli import output
@@ -14,6 +14,10 @@ from mcpdeck.cli.traffic import followed, recording_file
 
 if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
+
+
+DRAIN_SECONDS: Final = 60
+MOST_DRAIN: Final = 300
 
 
 def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
@@ -37,8 +41,18 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     line = "End sessions; their clients begin anew."
     end = verbs.add_parser("end", help=line, description=line)
     end.add_argument("ids", nargs="+", metavar="ID")
+    end.add_argument(
+        "--drain", type=_seconds, nargs="?", const=DRAIN_SECONDS, default=0, metavar="SECONDS",
+        help=f"only once the calls in flight are answered, or after so long (1 to {MOST_DRAIN}; {DRAIN_SECONDS})",
+    )  # fmt: skip
     add_consent(end)
     end.set_defaults(run=_end)
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_DRAIN:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 1 to {MOST_DRAIN}")
+    return int(text)
 
 
 def _list(words: argparse.Namespace, desk: Desk) -> int:
@@ -88,7 +102,7 @@ def _end(words: argparse.Namespace, desk: Desk) -> int:
     must_consent(words, desk, verb="End", names=words.ids, lost=str)
 
     def end(session_id: str) -> None:
-        desk.target.do(control.end_session(session_id))
+        desk.target.do(control.end_session(session_id, drain=words.drain))
         desk.printer.tell(f"{session_id} is ended")
 
     return each(desk, words.ids, end, str)

@@ -31,6 +31,7 @@ _WORDS: Final[Mapping[str, Sequence[str]]] = {
     "traffic.record": ("traffic", "record", "{target}"),
     "traffic.reveal": ("traffic", "tail", "--adapter", "{target}", "--reveal"),
     "session.end": ("sessions", "end", "{target}", "--yes"),
+    "session.drain": ("sessions", "end", "{target}", "--drain", "--yes"),
 }
 
 

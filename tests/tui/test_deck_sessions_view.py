@@ -115,6 +115,17 @@ async def test_session_is_ended_by_the_beginning_of_its_id_from_anywhere() -> No
         await deck.gateway.request("DELETE", "/sessions/live/2abcdef012345678")
 
 
+async def test_drained_session_ends_once_its_calls_are_answered_and_the_command_is_kept() -> None:
+    async with deck_on(few()) as deck:
+        await deck.type("3<down>D")
+        await deck.sees("Drain session", "Until then it goes")
+        await deck.type("<right><enter>")
+        request = await deck.gateway.request("DELETE", "/sessions/live/.*")
+        assert request.query == {"drain": "60"}
+        await deck.sees("has ended")
+        assert "--drain" in deck.app.state.deeds[-1].line
+
+
 async def test_others_sessions_are_not_ended_and_the_reader_is_told_why() -> None:
     scene = few()
     scene.whoami = WhoAmI(id="zoe", name="Zoe", roles=[], permissions=[], authentication="dev")

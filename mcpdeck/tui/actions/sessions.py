@@ -14,6 +14,7 @@ from mcpdeck.tui.actions.handlers import do_plainly, does
 from mcpdeck.tui.changes import Target, start
 from mcpdeck.tui.deck import Deck
 
+DRAIN_SECONDS: Final = 60  # as on the command line
 _LOST: Final = {
     "legacy": "Its client gets 404 with its next call, and must begin anew.",
     "modern": "What is in flight is cut. The era has no sessions to close: its client may simply call again.",
@@ -43,16 +44,25 @@ def open_adapter(deck: Deck, order: Order) -> None:
 @does("session.end")
 def end(deck: Deck, order: Order) -> None:
     found = _targets(deck, order)
+    lost = _LOST.get(found[0].era, "") if len(found) == 1 else "Their clients must begin anew."
+    _ask(deck, order, found, lost=lost, verb="End", drain=0)
 
+
+@does("session.drain")
+def drain(deck: Deck, order: Order) -> None:
+    lost = f"Once no call is in flight, or in {DRAIN_SECONDS} s. Until then it goes on as ever."
+    _ask(deck, order, _targets(deck, order), lost=lost, verb="Drain", drain=DRAIN_SECONDS)
+
+
+def _ask(deck: Deck, order: Order, found: Sequence[LiveSession], *, lost: str, verb: str, drain: int) -> None:
     def run() -> None:
         for it in found:
-            change = partial(_end, deck, it.id)
+            change = partial(_end, deck, it.id, drain)
             start(deck, order.command, Target(it.id, f"session {it.id[:8]}"), change=change, said="has ended")
 
     name = found[0].id[:8] if len(found) == 1 else plural(len(found), "session")
-    lost = _LOST.get(found[0].era, "") if len(found) == 1 else "Their clients must begin anew."
-    question = f"End {'session ' if len(found) == 1 else ''}{name}?"
-    ask(deck, question, facts=_facts(found), lost=lost, verb="End", then=run, name=name)
+    question = f"{verb} {'session ' if len(found) == 1 else ''}{name}?"
+    ask(deck, question, facts=_facts(found), lost=lost, verb=verb, then=run, name=name)
 
 
 def _facts(found: Sequence[LiveSession]) -> list[tuple[str, str]]:
@@ -65,10 +75,10 @@ def _facts(found: Sequence[LiveSession]) -> list[tuple[str, str]]:
     return [*facts, ("In flight", plural(sum(it.in_flight for it in found), "call"))]
 
 
-async def _end(deck: Deck, session_id: str) -> None:
+async def _end(deck: Deck, session_id: str, drain: int) -> None:
     from mcpdeck import control
 
-    await deck.client.do(control.end_session(session_id))
+    await deck.client.do(control.end_session(session_id, drain=drain))
 
 
 do_plainly(

@@ -289,6 +289,19 @@ async def test_sessions_are_listed_shown_and_ended(plane: ControlPlane) -> None:
     assert plane.sessions.is_ended(b"s-1", plane.routes.table.routes[WEATHER].endpoints[0])
 
 
+async def test_session_is_drained_and_a_mistyped_wish_to_drain_cuts_nothing(plane: ControlPlane) -> None:
+    await plane.deploy(READABLE)
+    await talked(plane, b"s-1")
+    (live,) = plane.sessions.visible(ADA)
+    path = f"/sessions/live/{live.id}"
+    for wrong in ("drain=soon", "drain=301", "drian=9"):
+        assert (await plane.ask("DELETE", f"{path}?{wrong}", BEA)).status == 400
+    assert not plane.sessions.is_ended(b"s-1", plane.routes.table.routes[WEATHER].endpoints[0])
+    assert (await plane.ask("DELETE", f"{path}?drain=300", EVE)).status == 403
+    assert (await plane.ask("DELETE", f"{path}?drain=300", BEA)).status == 204
+    assert plane.sessions.is_ended(b"s-1", plane.routes.table.routes[WEATHER].endpoints[0])
+
+
 async def test_sessions_come_in_pages_and_filtered(plane: ControlPlane) -> None:
     await plane.deploy(READABLE)
     await talked(plane, *(b"s-%d" % n for n in range(5)))
