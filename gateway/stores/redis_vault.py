@@ -64,7 +64,7 @@ class RedisVault:
 
     async def put(self, shelf: Shelf, name: str, value: bytes, *, word: str = "") -> None:
         place = _place(shelf, name)
-        args = [self._seal(value, place, word), int(shelf.seconds * 1000), shelf.most]
+        args: list[bytes | int] = [self._seal(value, place, word), int(shelf.seconds * 1000), shelf.most]
         await _reached(lambda: self._put(keys=[place, _listed(shelf)], args=args), tries=2)
 
     async def find(self, shelf: Shelf, name: str) -> bytes | None:

@@ -25,12 +25,13 @@ SECRETS = {"front": "s3cret", "gateway": "s3cret"}  # confidential clients at th
 
 
 class Identified:
-    """url: as clients know it, and as it calls itself. audit: its file."""
+    """url: as clients know it, and as it calls itself. audit: its file. doors: where processes listen, in order."""
 
     def __init__(self, issuer: Issuer, files: CertificateFiles, front: Forwarder, variables: Mapping[str, str]) -> None:
         self.issuer, self.files, self.variables = issuer, files, variables
         self.front = front
         self.url = front.url
+        self.doors: list[str] = []
         self.gateway: Gateway
         self.audit: Path
 
@@ -62,6 +63,7 @@ class Identified:
         async with program(argv, env=self.variables) as running:
             url = (await running.hear(r"mcpdeck gateway listening on (http://\S+)"))[1]
             self.front.point(url)
+            self.doors.append(url)
             async with self.client(ADA) as administrator:
                 self.gateway = Gateway(self.url, running, administrator)
                 yield self.gateway

@@ -7,10 +7,11 @@ import itertools
 import ssl
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import jwt
 import pytest
 from quart import Quart
 
@@ -27,10 +28,11 @@ from gateway.auth.issuers import Issuer as Trusted
 from gateway.auth.issuers import entra
 from gateway.auth.oidc import OidcAuthenticator
 from gateway.auth.routes import COOKIE, front_routes
+from gateway.auth.signing import RIPENS
 from gateway.core.access import Principal, is_bound_elsewhere
 from gateway.core.affinity import new_key
 from gateway.core.errors import Unauthenticated
-from gateway.core.sharing import Vault
+from gateway.core.sharing import Unreachable, Vault
 from mcpdeck.devissuer.app import Issuer
 from mcpdeck.devissuer.serve import AUDIENCE, TENANT, temporary_issuer
 from tests.support.oidc.tokens import Clock, CountingFetch, bearer
@@ -45,6 +47,12 @@ CIMD = "https://client.example/metadata.json"
 VERIFIER = "v" * 64
 
 
+class Replica(NamedTuple):
+    minter: Minter
+    authenticator: OidcAuthenticator
+    front: Front
+
+
 class World:
     """Fronts over a running issuer, one for each vault; one client, and what its browser does."""
 
@@ -57,12 +65,13 @@ class World:
         self.keys = [new_key()]
         self.documents = CountingFetch({CIMD: {"client_id": CIMD, "client_name": "A client", "redirect_uris": [BACK]}})
         self.fetch = fetch
-        self.minter, self.authenticator, _ = self._replica(self.away[0])
-        self.fronts = [self._replica(away)[2] for away in self.away]
+        self.minter, self.authenticator, _ = self.replica()
+        self.fronts = [self.replica(number).front for number in range(len(kept))]
         self._next = itertools.cycle(self.fronts)
         self.trust: ssl.SSLContext = fetch._trust()
 
-    def _replica(self, vault: Vault) -> tuple[Minter, OidcAuthenticator, Front]:
+    def replica(self, number: int = 0) -> "Replica":
+        """One more, at that vault."""
         minter = Minter(self.keys, GATEWAY, clock=self.clock)
         issuers: tuple[Trusted, ...] = entra(TENANT, AUDIENCE, authority=self.issuer.base)
         authenticator = OidcAuthenticator((*issuers, minter.trusted), minter.fetching(self.fetch), clock=self.clock)
@@ -70,8 +79,8 @@ class World:
         side = IssuerSide(upstream, self.fetch, redirect_uri=CALLBACK)
         clients = Clients(self.keys, self.documents)
         front = Front(GATEWAY, clients, side, authenticator=authenticator, minter=minter)
-        front.share(vault)
-        return minter, authenticator, front
+        front.share(self.away[number])
+        return Replica(minter, authenticator, front)
 
     @property
     def front(self) -> Front:
@@ -347,6 +356,132 @@ async def test_who_is_disabled_at_the_issuer_is_not_refreshed_here(world: World)
     token = (await world.tokens()).body["refresh_token"]
     world.issuer.grants.revoke_refresh_tokens()
     assert (await world.refreshed(token)).body == {"error": "invalid_grant"}
+
+
+@pytest.mark.parametrize("secret", ["", "guessed"])
+async def test_while_a_refresh_is_under_way_nobody_else_has_the_familys_turn(secret: str) -> None:
+    families = Families(MemoryVault())
+    token = await families.start(SignedIn("c", "r", "upstream"))
+    turn = await families.take(token, client_id="c")
+    assert turn is not None
+    assert await families.take(f"{token.partition('.')[0]}.{secret}", client_id="c") is None
+    assert await families.go_on(turn, turn.signed_in) is None
+
+
+@pytest.mark.parametrize("status", [401, 429, 500, 503])
+async def test_issuer_that_judges_nobody_just_now_ends_no_family(
+    world: World, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    async def post(_url: str, _form: dict[str, str], *, may_be_private: bool) -> tuple[int, bytes]:
+        assert may_be_private
+        return status, b"{}"
+
+    token = (await world.tokens()).body["refresh_token"]
+    with monkeypatch.context() as patch:
+        patch.setattr(world.fetch, "post", post)
+        reply = await world.refreshed(token)
+    assert (reply.status, reply.body["error"]) == (503, "temporarily_unavailable")
+    assert (await world.refreshed(token)).status == 200
+
+
+async def test_issuer_that_refuses_somebody_ends_the_family(world: World) -> None:
+    token = (await world.tokens()).body["refresh_token"]
+    world.issuer.grants.revoke_refresh_tokens()
+    assert (await world.refreshed(token)).status == 400
+    assert [await vault.find(FAMILIES, token.partition(".")[0]) for vault in world.vaults] == [None] * len(world.vaults)
+
+
+async def test_state_of_any_length_is_not_kept(world: World) -> None:
+    answer = await world.front.authorize(world.query(state="x" * 5000), browser="")
+    assert isinstance(answer, Redirect)
+    assert query_of(answer.url)["error"] == "invalid_request"
+    assert world.shelves == []
+
+
+async def test_without_what_replicas_share_every_step_says_later_and_goes_on_afterwards(world: World) -> None:
+    def away(*, are: bool) -> None:
+        for vault in world.away:
+            vault.away = are
+
+    away(are=True)
+    answer = await world.front.authorize(world.query(), browser="")
+    assert isinstance(answer, Redirect)
+    assert query_of(answer.url)["error"] == "temporarily_unavailable"
+    away(are=False)
+    ask = await world.asked()
+    form = {"ticket": ask.ticket, "decision": "allow"}
+    away(are=True)
+    sorry = await world.front.consent(form, browser=ask.browser)
+    assert isinstance(sorry, Sorry)
+    assert sorry.status == 503
+    away(are=False)
+    query = await world.at_issuer(await world.consented(ask))
+    away(are=True)
+    sorry = await world.front.callback(query, browser=ask.browser)
+    assert isinstance(sorry, Sorry)
+    assert sorry.status == 503
+    away(are=False)
+    answer = await world.front.callback(query, browser=ask.browser)
+    assert isinstance(answer, Redirect)
+    form = {"grant_type": "authorization_code", "client_id": CIMD, "redirect_uri": BACK, "code_verifier": VERIFIER}
+    form["code"] = query_of(answer.url)["code"]
+    away(are=True)
+    assert await _is_later(world, form)
+    away(are=False)
+    reply = await world.front.token(form)
+    assert reply.status == 200
+    refresh = {"grant_type": "refresh_token", "refresh_token": reply.body["refresh_token"], "client_id": CIMD}
+    away(are=True)
+    assert await _is_later(world, refresh)
+    assert isinstance(await world.authenticator.verify(bearer(reply.body["access_token"])), Principal)
+    away(are=False)
+    assert (await world.front.token(refresh)).status == 200
+
+
+async def _is_later(world: World, form: dict[str, str]) -> bool:
+    app = Quart(__name__)
+    app.register_blueprint(front_routes(world.front, world.minter))
+    answer = await app.test_client().post("/oauth/token", form=form)
+    said = await answer.get_json()
+    return (answer.status_code, said["error"], answer.headers["Retry-After"]) == (503, "temporarily_unavailable", "2")
+
+
+async def test_what_the_issuer_gave_is_remembered_where_it_was_minted_and_asked_for_elsewhere(world: World) -> None:
+    front = world.fronts[0]
+    form = {"grant_type": "authorization_code", "code": await world.code(), "client_id": CIMD}
+    reply = await front.token(form | {"redirect_uri": BACK, "code_verifier": VERIFIER})
+    for vault in world.away:
+        vault.away = True
+    assert await front.subject_of(reply.body["access_token"])
+    for other in world.fronts[1:]:
+        with pytest.raises(Unreachable, match="can't be had now"):
+            await other.subject_of(reply.body["access_token"])
+
+
+async def test_replicas_that_hear_of_a_rotated_key_at_different_times_believe_each_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.auth.keys.COOLDOWN", 0.0)
+    ahead, behind = world.replica(), world.replica()
+    found = await world.authenticator.verify(bearer((await world.tokens()).body["access_token"]))
+    assert isinstance(found, Principal)
+    old = ahead.minter.mint(found, client_id="c", resource=WEATHER, scope="mcp")
+    keys = [new_key(), *world.keys]
+    ahead.front.renew(keys)
+    assert ahead.minter.published() != behind.minter.published()
+    registered = ahead.front.register({"redirect_uris": [BACK]}).body["client_id"]
+    early = ahead.minter.mint(found, client_id="c", resource=WEATHER, scope="mcp")
+    for token in (old, early):
+        assert isinstance(await behind.authenticator.verify(bearer(token)), Principal)
+    behind.front.renew(keys)
+    assert ahead.minter.published() == behind.minter.published()
+    world.clock.now += RIPENS + 1
+    late = ahead.minter.mint(found, client_id="c", resource=WEATHER, scope="mcp")
+    assert jwt.get_unverified_header(late)["kid"] != jwt.get_unverified_header(early)["kid"]
+    for token in (old, early, late):
+        for each in (ahead, behind):
+            assert isinstance(await each.authenticator.verify(bearer(token)), Principal)
+    assert isinstance(await behind.front.authorize(world.query(client_id=registered), browser=""), Ask)
 
 
 async def test_what_waits_is_forgotten_in_time() -> None:
