@@ -26,9 +26,8 @@ class Modern(msgspec.Struct, frozen=True):
 
 
 class Legacy(msgspec.Struct, frozen=True):
-    """was_silent: server/discover was never answered. is_fresh: the child has not been initialized, a client may."""
+    """is_fresh: the child has not been initialized, a client may."""
 
-    was_silent: bool
     is_fresh: bool
 
 
@@ -48,7 +47,6 @@ class Probe:
     """Feed it what the child says. Each method gives a verdict as soon as there is one."""
 
     def __init__(self) -> None:
-        self.has_spoken = False
         self._has_initialized = False
 
     def discover(self) -> bytes:
@@ -68,7 +66,6 @@ class Probe:
         message = envelope.parse(line)
         if isinstance(message, Unreadable) or "method" in message:
             return None
-        self.has_spoken = True
         match envelope.number_of(message.get("id")):
             case 1:
                 return self._discovered(message)
@@ -83,12 +80,12 @@ class Probe:
             return Modern(result)
         if (supported := _modern_error(message)) is not None:
             return Modern(envelope.raw({"supportedVersions": supported}))
-        return None if self._has_initialized else Legacy(was_silent=False, is_fresh=True)
+        return None if self._has_initialized else Legacy(is_fresh=True)
 
     def _initialized(self, message: Message) -> Modern | Legacy | None:
         if _modern_error(message) is not None:
             return None  # slow, but modern: it was locked by server/discover, whose answer is on its way
-        return Legacy(was_silent=True, is_fresh=False)
+        return Legacy(is_fresh=False)
 
 
 def _modern_error(message: Message) -> list[str] | None:

@@ -121,7 +121,7 @@ class Household:
         """The verdict, and a child to go on with. Raises CannotStart."""
         child = await self._start()
         if self.era is Era.LEGACY or self._verdicts.is_silent(self._argv):
-            return eras.Legacy(was_silent=True, is_fresh=True), child
+            return eras.Legacy(is_fresh=True), child
         probe = eras.Probe()
         verdict = await _answer(child, probe, probe.discover(), self._timeouts.discover)
         if verdict is None and child.ended.is_set():

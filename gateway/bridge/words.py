@@ -12,7 +12,6 @@ from msgspec import Raw
 from gateway.wire import envelope
 from gateway.wire.envelope import Message
 
-TRUE: Final = Raw(b"true")
 RESERVED: Final = "io.modelcontextprotocol/"
 UI_EXTENSION: Final = "io.modelcontextprotocol/ui"  # MCP Apps, which clients of 2025-11-25 declare too
 

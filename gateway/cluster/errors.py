@@ -37,7 +37,6 @@ class Cause(msgspec.Struct, frozen=True):
 
 class _Details(msgspec.Struct, frozen=True, rename="camel"):
     causes: list[Cause] = []
-    retry_after_seconds: int = 0
 
 
 class Status(msgspec.Struct, frozen=True, rename="camel"):

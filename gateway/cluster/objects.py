@@ -32,7 +32,6 @@ SERVICE_ACCOUNT: Final = Kind("ServiceAccount", "serviceaccounts", "v1")
 NETWORK_POLICY: Final = Kind("NetworkPolicy", "networkpolicies", "networking.k8s.io/v1")
 DISRUPTION_BUDGET: Final = Kind("PodDisruptionBudget", "poddisruptionbudgets", "policy/v1")
 SECRET: Final = Kind("Secret", "secrets", "v1")
-ENDPOINT_SLICE: Final = Kind("EndpointSlice", "endpointslices", "discovery.k8s.io/v1")
 EVENT: Final = Kind("Event", "events", "v1")
 
 
@@ -64,7 +63,6 @@ class Metadata(_Read, frozen=True):
     managed_fields: list[ManagedFields] = []
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
-    deletion_grace_period_seconds: int = 0
 
     @property
     def owner(self) -> Owner | None:
@@ -108,7 +106,6 @@ class Terminated(_Read, frozen=True):
     exit_code: int = 0
     signal: int = 0
     started_at: datetime | None = None
-    finished_at: datetime | None = None
 
 
 class ContainerState(_Read, frozen=True):
@@ -122,7 +119,6 @@ class ContainerStatus(_Read, frozen=True):
     ready: bool = False
     restart_count: int = 0
     image: str = ""
-    container_id: str = msgspec.field(default="", name="containerID")
     state: ContainerState = ContainerState()
     last_state: ContainerState = ContainerState()
 
@@ -139,10 +135,8 @@ class PodStatus(_Read, frozen=True):
     reason: str = ""
     message: str = ""
     pod_ip: str = msgspec.field(default="", name="podIP")
-    start_time: datetime | None = None
     conditions: list[PodCondition] = []
     container_statuses: list[ContainerStatus] = []
-    init_container_statuses: list[ContainerStatus] = []
 
 
 class ContainerPort(_Read, frozen=True):
@@ -158,7 +152,6 @@ class Container(_Read, frozen=True):
 
 class PodSpec(_Read, frozen=True):
     containers: list[Container] = []
-    termination_grace_period_seconds: int = 30
 
 
 class Pod(_Read, frozen=True):

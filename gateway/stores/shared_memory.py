@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -77,7 +77,6 @@ class MemoryShared:
         self._lasting: set[str] = set()
         self.listening: dict[str, Callable[[bytes], None]] = {}
         self.serving: dict[str, Callable[[bytes], Awaitable[bytes]]] = {}
-        self._stirring: deque[tuple[str, str]] = deque()
 
     @property
     def others(self) -> list[str]:

@@ -133,7 +133,6 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     takes: Takes | None = None
     footer: int | None = None
     needs: frozenset[Need] = frozenset()
-    dangerous: bool = False
     while_typing: bool = False
 
 

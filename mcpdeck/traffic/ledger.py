@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from gateway.wire.traffic import Kind, Sender, TrafficMessage
+from gateway.wire.traffic import Kind, TrafficMessage
 
 CAPACITY: Final = 10_000
 CAPACITY_BYTES: Final = 48 * 1024 * 1024  # of payloads that are held
@@ -169,10 +169,6 @@ class Ledger:
 def name_of(message: TrafficMessage) -> str:
     """`tools/call get_forecast`, on one line."""
     return " ".join(f"{message.method or message.verb or '?'} {message.target}".split())
-
-
-def is_from_server(exchange: Exchange) -> bool:
-    return exchange.first.sender is Sender.SERVER
 
 
 def text_of(message: TrafficMessage) -> str:

@@ -14,7 +14,6 @@ from mcpdeck.tui.tab import NO_KEYRING
 
 GROUP: Final = "signing in"
 _NO_KEYRING: Final = "there is no OS keyring here: this sign-in lasts as long as the deck, and is written nowhere"
-ANEW: Final = "\n:logout forgets where you signed in before; L then asks the gateway anew"
 
 
 def sign_in(deck: Deck, method: Method | None) -> None:

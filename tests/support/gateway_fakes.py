@@ -106,11 +106,6 @@ class FakeBackend:
         async with asyncio.timeout(10), self._was_applied:
             await self._was_applied.wait_for(lambda: len(self.applied) >= times)
 
-    async def end_logs(self) -> None:
-        """Those who follow read again: the next of `log_errors` is raised."""
-        async with self._said:
-            self._said.notify_all()
-
     # Backend
 
     async def refusal(self, spec: AdapterSpec) -> GatewayError | None:

@@ -59,10 +59,6 @@ class ToolsGateway:
         self._routes[AdapterName(name)] = msgspec.structs.replace(route, endpoints=endpoints, **changes)
         self.publish_routes()
 
-    def drop_adapter(self, name: str) -> None:
-        del self._routes[AdapterName(name)]
-        self.publish_routes()
-
     def publish_routes(self) -> None:
         self.routes.table = RoutingTable(self._routes)
         self.router.heed({})

@@ -123,7 +123,6 @@ COMMANDS: Final = (
         takes=Takes.ADAPTER,
         footer=9,
         needs=_WRITES,
-        dangerous=True,
         help="With its sessions and route; asks first.",
     ),
     Command(

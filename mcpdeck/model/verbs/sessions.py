@@ -32,7 +32,6 @@ COMMANDS: Final = (
         takes=Takes.SESSION,
         footer=11,
         needs=frozenset({Need.SESSION, Need.END, Need.GATEWAY}),
-        dangerous=True,
         help="Its client must begin anew; asks first.",
     ),
     Command(
@@ -45,7 +44,6 @@ COMMANDS: Final = (
         usage="ID",
         takes=Takes.SESSION,
         needs=frozenset({Need.SESSION, Need.END, Need.GATEWAY}),
-        dangerous=True,
         help="End it once its calls are answered.",
     ),
     Command(

@@ -97,7 +97,6 @@ COMMANDS: Final = (
         keys=("ctrl+d",),
         views=TOOL_VIEWS,
         needs=_OWN,
-        dangerous=True,
         help="Take its registration back; asks first.",
     ),
     Command(

@@ -20,7 +20,7 @@ def error(request_id: int, code: int, **data: Any) -> bytes:
     return msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "error": body})
 
 
-FRESH = Legacy(was_silent=False, is_fresh=True)
+FRESH = Legacy(is_fresh=True)
 
 
 def verdict(*lines: bytes) -> Modern | Legacy | None:
@@ -68,10 +68,10 @@ def test_lines_that_answer_nothing_decide_nothing(line: bytes) -> None:
     assert verdict(line) is None
 
 
-def test_server_that_answers_initialize_only_was_silent() -> None:
+def test_server_that_answers_initialize_only_is_legacy_and_no_longer_fresh() -> None:
     probe = Probe()
     assert b'"initialize"' in probe.initialize()
-    assert probe.received(result(2, protocolVersion="2025-11-25")) == Legacy(was_silent=True, is_fresh=False)
+    assert probe.received(result(2, protocolVersion="2025-11-25")) == Legacy(is_fresh=False)
 
 
 def test_slow_modern_server_is_not_taken_for_legacy() -> None:
@@ -85,7 +85,7 @@ def test_late_refusal_of_discover_leaves_the_word_to_initialize() -> None:
     probe = Probe()
     probe.initialize()
     assert probe.received(error(1, -32601)) is None
-    assert probe.received(result(2)) == Legacy(was_silent=True, is_fresh=False)
+    assert probe.received(result(2)) == Legacy(is_fresh=False)
 
 
 # silence, remembered
