@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from gateway.wire.policies import PendingApproval
 from gateway.wire.resources import Adapter, AdapterStatus, ChangeEvent, LiveSession, WhoAmI
-from gateway.wire.tools import OfferedTool, Tool, Toolset
+from gateway.wire.tools import OfferedTool, Tool, ToolsCost, Toolset
 from mcpdeck.config.contexts import Context
 from mcpdeck.model.contexts import ContextEntry, Reach
 from mcpdeck.model.deeds import CAPACITY, Deed
@@ -54,6 +54,7 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
     offers: tuple[OfferedTool, ...] = ()
     tools: tuple[Tool, ...] = ()
     toolsets: tuple[Toolset, ...] = ()
+    costs: tuple[ToolsCost, ...] = ()  # of the lists of /mcp ("") and of toolsets
     at: datetime | None = None
     trouble: str = ""  # why it could not be read just now
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.wire.tools import OfferedTool, Tool, ToolsetSpec
+from gateway.wire.tools import OfferedTool, Tool, ToolsCost, ToolsetSpec
 from mcpdeck.model.filters import Fields
 from mcpdeck.model.formatting import age, count, moment, plural
 from mcpdeck.model.plain import one_line
@@ -15,8 +15,6 @@ from mcpdeck.model.state import State
 from mcpdeck.model.table import Column, TableSpec
 from mcpdeck.model.words import UNICODE, Cell, Glyphs, Sign, Tone
 from mcpdeck.model.yaml_lines import toned
-
-BUDGET: Final = 20_000  # tokens of a list before a warning; a tenth of a model's usual window
 
 OFFERED: Final = Sign("●", "[OK]", "Offered", Tone.OK)
 DRIFTED: Final = Sign("▲", "[!!]", "Drifted", Tone.WARN)
@@ -142,10 +140,10 @@ def unused(found: Sequence[ToolRow]) -> int:
     return sum(1 for row in found if row.offer and row.is_offered and not row.offer.calls)
 
 
-def budget_of(state: State, toolset: str) -> int:
-    """A toolset's own, where it has one."""
-    chosen = next((each for each in state.catalogue.toolsets if each.name == toolset), None)
-    return chosen.token_budget if chosen is not None and chosen.token_budget else BUDGET
+def cost_of(state: State, toolset: str) -> ToolsCost:
+    """As the gateway has it, budget included; without its word, of what is offered, and no budget."""
+    known = next((each for each in state.catalogue.costs if each.toolset == toolset), None)
+    return known or ToolsCost(toolset=toolset, tokens=tokens_of(rows(state, toolset)))
 
 
 def last_called(row: ToolRow) -> datetime:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.wire.tools import ToolsCost
 from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.model import approvals
 from mcpdeck.model.commands import TOOL_VIEWS, View
@@ -36,13 +37,30 @@ async def read_tools(deck: Deck) -> None:
         offers = await deck.client.do(control.offers())
         registered = await deck.client.do(control.tools())
         toolsets = await deck.client.do(control.toolsets())
+        costs = await _costs(deck)
     except (ProblemError, Unreachable) as error:
         deck.apply(CatalogueFailed(str(error)))
         return
-    now = deck.surroundings.clock()
-    deck.apply(
-        CatalogueRead(Catalogue(offers=tuple(offers), tools=tuple(registered), toolsets=tuple(toolsets), at=now))
+    found = Catalogue(
+        offers=tuple(offers),
+        tools=tuple(registered),
+        toolsets=tuple(toolsets),
+        costs=costs,
+        at=deck.surroundings.clock(),
     )
+    deck.apply(CatalogueRead(found))
+
+
+async def _costs(deck: Deck) -> tuple[ToolsCost, ...]:
+    """None of a gateway that does not tell them."""
+    from mcpdeck import control
+
+    try:
+        return tuple(await deck.client.do(control.costs()))
+    except ProblemError as error:
+        if error.problem.status != 404:
+            raise
+        return ()
 
 
 def watch_approvals(deck: Deck) -> None:

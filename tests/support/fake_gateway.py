@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from gateway.toolrouter.cost import of_list
+from gateway.toolrouter.toolsets import holds
 from gateway.wire import sse
 from gateway.wire.audit import AuditRecord
 from gateway.wire.policies import ApprovalDecision, PendingApproval
@@ -65,6 +67,7 @@ class Scene:
     tools: dict[str, Tool] = field(default_factory=dict)
     toolsets: list[Toolset] = field(default_factory=list)
     approvals: list[PendingApproval] = field(default_factory=list)
+    budget: int = 20_000  # tokens of a list, where its toolset does not say
     partial: str = ""  # why lists may lack what other gateways have
     metrics: list[str] = field(default_factory=list)  # one for each time it is asked; the last stays
 
@@ -391,6 +394,14 @@ class FakeGateway:
     async def _offers(self, _request: Request, writer: asyncio.StreamWriter) -> None:
         _json(writer, 200, self.scene.offers)
 
+    async def _costs(self, _request: Request, writer: asyncio.StreamWriter) -> None:
+        offered = [each for each in self.scene.offers if not each.quarantine and not each.drift]
+        found = [of_list("", [each.tokens for each in offered], self.scene.budget)]
+        for toolset in self.scene.toolsets:
+            held = [each.tokens for each in offered if holds(toolset, each.name, each.source, each.original)]
+            found.append(of_list(toolset.name, held, toolset.token_budget or self.scene.budget))
+        _json(writer, 200, found)
+
     async def _tools(self, _request: Request, writer: asyncio.StreamWriter) -> None:
         _json(writer, 200, list(self.scene.tools.values()))
 
@@ -521,6 +532,7 @@ _ROUTES: dict[tuple[str, str], _Answer] = {
     ("GET", "/events"): FakeGateway._follow_events,
     ("GET", "/readyz"): FakeGateway._readyz,
     ("GET", "/offers"): FakeGateway._offers,
+    ("GET", "/offers/cost"): FakeGateway._costs,
     ("GET", "/tools"): FakeGateway._tools,
     ("POST", "/tools"): FakeGateway._register,
     ("PUT", f"/tools/{_NAME}"): lambda self, request, writer, _name: self._register(request, writer),

@@ -35,6 +35,29 @@ async def test_toolset_narrows_and_its_budget_is_warned_of() -> None:
         await deck.sees("there is no toolset 'nothing'; there are triage")
 
 
+async def test_budget_is_the_gateways() -> None:
+    scene = tooling()
+    scene.budget = 100
+    async with deck_on(scene, size=(120, 40)) as deck:
+        await deck.type("2")
+        await deck.sees("tokens, over 100")
+
+
+async def test_list_of_a_gateway_without_a_budget_is_over_none() -> None:
+    scene = tooling()
+    scene.budget = 0
+    async with deck_on(scene, size=(120, 40)) as deck:
+        await deck.type("2")
+        await deck.sees(" tokens  2 never called")
+
+
+async def test_gateway_that_does_not_tell_its_costs_offers_its_tools_all_the_same() -> None:
+    async with deck_on(tooling(), size=(120, 40)) as deck:
+        deck.gateway.faults["GET", "/offers/cost"] = Fault(404, "there is nothing here")
+        await deck.type("2")
+        await deck.sees("book_room", " tokens  2 never called")
+
+
 async def test_never_called_is_one_key() -> None:
     async with deck_on(tooling(), size=(120, 40)) as deck:
         await deck.type("2")

@@ -83,9 +83,10 @@ class ToolsView(TablePlace[ToolRow]):
         parts = titled("Tools")
         if self.toolset:
             parts.append(Part(f" of toolset {self.toolset}", Tone.STRONG, "tool.toolset"))
-        tokens, budget = tools.tokens_of(found), tools.budget_of(state, self.toolset)
+        cost = tools.cost_of(state, self.toolset)
+        tokens, budget = cost.tokens, cost.budget
         is_wide = self.size.width >= WIDE
-        if tokens > budget:
+        if budget and tokens > budget:
             more = ": a toolset with discovery is short" if is_wide else ""
             parts.append(Part(f"  {count(tokens)} tokens, over {count(budget)}{more}", Tone.WARN))
         elif tokens:

@@ -9,12 +9,12 @@ import pytest
 
 from gateway.core.access import Principal
 from gateway.core.outlook import Outlook
-from gateway.core.ports import Exchange
 from gateway.stores.shared_memory import Common
 from gateway.toolrouter.calls import Caller
 from gateway.toolrouter.carried import Carried, Ticket
 from gateway.toolrouter.weighing import Weighed
 from gateway.wire import sse
+from gateway.wire.http1 import Exchange
 from gateway.wire.mcp import Era
 from gateway.wire.names import PrincipalId
 from gateway.wire.policies import ApprovalDecision, Facts, PendingApproval
