@@ -316,7 +316,10 @@ class Pipeline:
         try:
             await self._plane.fetch_token(route, principal, exchange)
         except GatewayError as error:
-            self._refuse(exchange, error, principal=principal)
+            if self._elsewhere is None or not isinstance(error, Unauthenticated):
+                self._refuse(exchange, error, principal=principal)
+            elif not exchange.has_ended:  # the lead signed the caller in, and knows the issuer's token
+                self._send_on(exchange)
         else:
             if not exchange.has_ended:
                 then()

@@ -119,6 +119,23 @@ async def test_caller_who_signed_in_through_the_front_is_spoken_for_as_well(tmp_
     assert {claims["sub"] for claims in crm.shown} == {"ada"}
 
 
+async def test_caller_of_the_front_is_spoken_for_whichever_worker_is_called(tmp_path: Path) -> None:
+    crm = Crm()
+    options = ("--workers", "2")
+    async with identified(tmp_path / "data", *options, front=True, **VARIABLES) as house, answering(crm) as server:
+        crm.issuer = house.issuer
+        url = f"http://127.0.0.1:{server.port}/mcp"
+        mine = await house.deploy("crm", url=url, authorization=authorization(house, "token-exchange"))
+        _, _, memory = await called(mine, house.trust, name="find", arguments={})
+        assert memory.tokens is not None
+        answers = []
+        for _ in range(12):  # each on a connection of its own, which goes to any worker
+            async with house.bare(authorization=f"Bearer {memory.tokens.access_token}") as client:
+                body = jsonrpc.request(2, "tools/call", {"name": "find"})
+                answers.append(await client.post("/adapters/crm/mcp", content=body, headers=HEADERS))
+    assert [answer.status_code for answer in answers] == [200] * 12
+
+
 async def test_token_endpoint_that_is_no_issuers_gets_no_callers_token(tmp_path: Path) -> None:
     async with identified(tmp_path / "data", **VARIABLES) as house:
         foreign = authorization(house, "token-exchange", tokenUrl="https://evil.example/token")
