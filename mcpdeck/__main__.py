@@ -22,7 +22,13 @@ def show_deck(desk: Desk, words: argparse.Namespace) -> int:
     return app.run(
         context=desk.target.context,
         connect=desk.connect,
-        identity=KeptIdentity(desk.places.accounts_file, os.environ, ca_file=desk.contexts.ca_file, is_far=is_tab()),
+        identity=KeptIdentity(
+            desk.places.accounts_file,
+            os.environ,
+            ca_file=desk.contexts.ca_file,
+            is_forwarded=desk.contexts.is_forwarded,
+            is_far=is_tab(),
+        ),
         contexts=desk.contexts,
         places=desk.places,
         view=words.view,

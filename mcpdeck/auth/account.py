@@ -10,6 +10,7 @@ import msgspec
 from mcpdeck.auth.errors import AuthError
 
 TOKEN_VARIABLE: Final = "MCPDECK_TOKEN"  # noqa: S105 - its name, not a token
+_IMPLIED: Final = frozenset({"openid", "profile", "offline_access"})
 
 
 class Method(StrEnum):
@@ -54,7 +55,8 @@ class Account(
 
     @property
     def scopes(self) -> list[str]:
-        return self.scope.split()
+        """Without those that MSAL asks for by itself, and refuses to be given."""
+        return [each for each in self.scope.split() if each not in _IMPLIED]
 
 
 class Accounts:

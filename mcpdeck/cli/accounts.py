@@ -3,9 +3,7 @@
 import argparse
 import os
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from mcpdeck.auth.discovery import LOOPBACK
 from mcpdeck.cli import identity
 from mcpdeck.cli.exits import UNREACHABLE, Failure
 from mcpdeck.config.contexts import Contexts
@@ -26,5 +24,4 @@ def _target(words: argparse.Namespace) -> identity.Aim:
     context = contexts.chosen(name=getattr(words, "context", ""), url=getattr(words, "gateway", ""), environ=os.environ)
     if not context.url:
         raise Failure(UNREACHABLE, f"no gateway of context {context.name!r} runs on this machine", hint="mcpdeck up")
-    is_forwarded = context.is_forwarded and urlsplit(context.url).hostname in LOOPBACK
-    return identity.Aim(context.name, context.url, context.ca_file, is_forwarded=is_forwarded)
+    return identity.Aim(context.name, context.url, context.ca_file, is_forwarded=contexts.is_forwarded(context.name))

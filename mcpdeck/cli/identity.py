@@ -14,7 +14,7 @@ import msgspec
 
 from mcpdeck.auth.account import TOKEN_VARIABLE, Account, Accounts, Method, origin_of
 from mcpdeck.auth.errors import AuthError, NothingPublished, SignInNeeded
-from mcpdeck.cli.exits import OK, SIGN_IN, UNREACHABLE, USAGE
+from mcpdeck.cli.exits import FORBIDDEN, OK, SIGN_IN, UNREACHABLE, USAGE
 
 if TYPE_CHECKING:
     import httpx
@@ -23,8 +23,8 @@ DEV: Final = "dev"  # what /whoami calls an authentication that believes whoever
 
 NO_KEYRING: Final = (
     "no OS keyring here, and tokens are never put on disk in clear unasked: this sign-in would end with this command.\n"
-    "Give --token-file PATH (a file that only you can read), set MCPDECK_TOKEN, or use --method azure-cli,\n"
-    "managed-identity or workload-identity."
+    "Give mcpdeck login --token-file PATH (a file that only you can read), set MCPDECK_TOKEN, or use\n"
+    "--method azure-cli, managed-identity or workload-identity."
 )
 
 
@@ -175,9 +175,20 @@ async def _asked(aim: Aim, auth: "httpx.Auth | None") -> Any:
     if answer.status_code == 401:
         raise SignInNeeded(f"{origin} wants you signed in; run: mcpdeck login")
     if answer.status_code != 200:
-        _tell(f"{origin}/whoami answered {answer.status_code}")
-        return UNREACHABLE
+        _tell(f"{origin}/whoami answered {answer.status_code}{_why(answer.content)}")
+        return FORBIDDEN if answer.status_code == 403 else UNREACHABLE
     return answer.json()
+
+
+def _why(body: bytes) -> str:
+    """What a problem document says, for the end of a sentence; "" for anything else."""
+    from mcpdeck.model.plain import one_line
+
+    try:
+        detail = msgspec.json.decode(body, type=dict[str, Any]).get("detail", "")
+    except msgspec.DecodeError:
+        return ""
+    return f": {one_line(str(detail))}" if detail else ""
 
 
 def _believes_everyone(aim: Aim) -> bool:

@@ -126,7 +126,7 @@ def _who(desk: Desk, name: str, url: str) -> str:
                 raise
             who = target.do(whoami())
     except (ProblemError, SignInNeeded) as error:
-        again = "mcpdeck up --cluster in a terminal signs you in, or set MCPDECK_TOKEN"
+        again = f"mcpdeck login --context {name} (in another terminal), or set MCPDECK_TOKEN"
         return f"it wants to know you: {again}" if _asks(error) else f"it does not serve you: {error}"
     except (Unreachable, AuthError) as error:
         return f"it does not answer yet: {error}"

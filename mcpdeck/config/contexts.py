@@ -14,6 +14,7 @@ from mcpdeck.errors import Misconfigured
 
 LOCAL: Final = "local"
 DEMO: Final = "demo"
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 BUILT_IN: Final = (LOCAL, DEMO)  # the gateways of `mcpdeck up` and `mcpdeck demo`, where they run
 CONTEXT_VARIABLE: Final = "MCPDECK_CONTEXT"
 URL_VARIABLE: Final = "MCPDECK_URL"
@@ -75,6 +76,11 @@ class Contexts:
         """Empty for a gateway that is known by its URL alone. Raises Misconfigured."""
         _, saved = self._read()
         return saved[name].ca_file if name in saved else ""
+
+    def is_forwarded(self, name: str) -> bool:
+        """Whether a port of this machine leads there that `mcpdeck up --cluster` keeps. Raises Misconfigured."""
+        _, saved = self._read()
+        return name in saved and saved[name].is_forwarded and urlsplit(saved[name].url).hostname in _LOOPBACK
 
     def chosen(self, *, name: str, url: str, environ: Mapping[str, str]) -> Context:
         """The one that is meant: by flag, else by variable, else the current one. Raises Misconfigured.

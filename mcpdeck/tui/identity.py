@@ -72,12 +72,18 @@ class KeptIdentity:
     """By mcpdeck.auth: accounts in a file, tokens in the OS keyring, or in this process where there is none."""
 
     def __init__(
-        self, accounts: Path, environ: Mapping[str, str], *, ca_file: Callable[[str], str], is_far: bool = False
+        self,
+        accounts: Path,
+        environ: Mapping[str, str],
+        *,
+        ca_file: Callable[[str], str],
+        is_forwarded: Callable[[str], bool] = lambda _context: False,
+        is_far: bool = False,
     ) -> None:
         """is_far: the reader sits elsewhere, and a window that opened here would open before somebody else."""
         self._accounts = Accounts(accounts)
         self._environ = environ
-        self._ca_file = ca_file  # of a context
+        self._ca_file, self._is_forwarded = ca_file, is_forwarded  # of a context
         self._is_far = is_far
 
     @property
@@ -106,7 +112,8 @@ class KeptIdentity:
         from mcpdeck.auth.login import Wish, account_of
 
         ca_file = self._ca_file(context)
-        return account_of(context, url, Wish(method=method, ca_file=ca_file), discover(url, ca_file=ca_file))
+        offer = discover(url, ca_file=ca_file, is_forwarded=self._is_forwarded(context))
+        return account_of(context, url, Wish(method=method, ca_file=ca_file), offer)
 
     def sign_in(self, account: Account, tell: Callable[[str], None]) -> SignedIn:
         from mcpdeck.auth.session import sign_in_of

@@ -100,6 +100,23 @@ def test_whoami_explains_why_a_verb_is_grey_and_shows_no_escape() -> None:
     assert "see, use  everything" in admin
 
 
+def test_scopes_that_the_library_asks_for_by_itself_are_not_asked_for_twice() -> None:
+    account = Account(context="prod", gateway=GATEWAY, scope="openid mcp.use offline_access profile")
+    assert account.scopes == ["mcp.use"]
+
+
+@pytest.mark.parametrize(
+    ("body", "end"),
+    [
+        (b'{"detail": "the token lacks the scope x\\u001b[31m"}', ": the token lacks the scope x"),
+        (b"<html>", ""),
+        (b"[]", ""),
+    ],
+)
+def test_refusal_of_whoami_is_told_with_its_reason(body: bytes, end: str) -> None:
+    assert identity._why(body) == end
+
+
 def run(path: Path, *words: str, environ: dict[str, str] | None = None) -> tuple[int, str, str]:
     """The command in a process without a keyring."""
     env = {

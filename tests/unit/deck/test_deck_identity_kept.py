@@ -82,6 +82,22 @@ def test_authority_that_the_context_names_now_counts(tmp_path: Path) -> None:
     assert identity(tmp_path).plan("prod", URL, None).account.ca_file == "/gone.pem"
 
 
+def test_gateway_behind_a_clusters_port_may_call_itself_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def discover(_url: str, *, is_forwarded: bool, **_rest: object) -> Offer:
+        asked.append(is_forwarded)
+        return OFFER
+
+    monkeypatch.setattr(discovery, "discover", discover)
+    here = KeptIdentity(tmp_path / "a", {}, ca_file=lambda _context: "", is_forwarded=lambda context: context == "led")
+    here.plan("led", URL, None)
+    here.plan("other", URL, None)
+    assert asked == [True, False]
+
+
 @pytest.mark.usefixtures("rest")
 def test_without_a_window_for_a_browser_the_way_is_a_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(browsers, "opens_window", lambda: False)
