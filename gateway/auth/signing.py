@@ -34,7 +34,7 @@ class Rotating[Key]:
     ) -> None:
         self._derive, self._clock = derive, clock
         self._keys = {each: derive(each) for each in shared}
-        self._current, self._ripe_at = shared[0], float("-inf")
+        self._signing, self._ripe_at = shared[0], float("-inf")
 
     @property
     def known(self) -> Sequence[Key]:
@@ -43,17 +43,19 @@ class Rotating[Key]:
     @property
     def current(self) -> Key:
         """To sign with."""
-        first = next(iter(self._keys))
-        return self._keys[first if self._clock() >= self._ripe_at else self._current]
+        return self._keys[self._secret()]
 
     def renew(self, shared: Sequence[bytes]) -> None:
-        before, is_ripe = next(iter(self._keys)), self._clock() >= self._ripe_at
-        if shared[0] not in self._keys:
-            self._current = before if is_ripe else self._current
+        """Until the first of them is ripe, one goes on that was there before; where there is none, it is ripe now."""
+        before = self._keys
+        there = (each for each in (self._secret(), *shared) if each in before and each in shared)
+        self._signing = next(there, shared[0])
+        if shared[0] not in before:
             self._ripe_at = self._clock() + RIPENS
-        if self._current not in shared:
-            self._ripe_at = float("-inf")
-        self._keys = {each: self._keys.get(each) or self._derive(each) for each in shared}
+        self._keys = {each: before[each] if each in before else self._derive(each) for each in shared}
+
+    def _secret(self) -> bytes:
+        return next(iter(self._keys)) if self._clock() >= self._ripe_at else self._signing
 
 
 def signing_key(shared: bytes, purpose: bytes) -> SigningKey:

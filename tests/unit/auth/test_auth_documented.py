@@ -165,7 +165,7 @@ async def test_documented_snippet_verifies_what_an_adapter_is_told(tmp_path: Pat
 def test_every_test_that_stands_against_an_attack_is_there() -> None:
     table = IDENTITY[IDENTITY.index("## Attacks") :]
     named = set(re.findall(r"`(test_\w+)`", table))
-    folders = [ROOT / "tests" / each for each in ("unit", "e2e")]
+    folders = [ROOT / "tests" / each for each in ("unit", "contract", "e2e")]
     written = {
         name
         for folder in folders
