@@ -126,7 +126,27 @@ async def _asked(prompt: str) -> str:
     """One line. The prompt goes where messages go, so that data stays alone on stdout."""
     sys.stderr.write(prompt)
     sys.stderr.flush()
-    line = await asyncio.to_thread(sys.stdin.readline)
+    line = await _line()
     if not line:
         raise EOFError
-    return str(line).rstrip("\n")
+    return line.rstrip("\n")
+
+
+async def _line() -> str:
+    """A terminal hands over whole lines. Waits in no thread, which could not be left when Ctrl-C ends the call."""
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Future[str] = loop.create_future()
+
+    def read() -> None:
+        loop.remove_reader(sys.stdin)
+        if not typed.done():
+            typed.set_result(sys.stdin.readline())
+
+    try:
+        loop.add_reader(sys.stdin, read)
+    except NotImplementedError:  # the loop of Windows waits for sockets alone
+        return await asyncio.to_thread(sys.stdin.readline)
+    try:
+        return await typed
+    finally:
+        loop.remove_reader(sys.stdin)
