@@ -199,9 +199,15 @@ def _forbidden(command: Command, situation: Situation) -> str:
         return _not_ones_own_tool(state, situation)
     if Need.WRITE in command.needs and adapter is not None and not may_write(state, adapter):
         return f"{adapter.name} belongs to {adapter.created_by}; only they or {WRITER_ROLE} may change it"
-    if Need.END in command.needs and session is not None and not may_end(state, session):
+    return _unending(state, session) if Need.END in command.needs and session is not None else ""
+
+
+def _unending(state: State, session: LiveSession) -> str:
+    if not may_end(state, session):
         owner = session.principal_name or session.principal
         return f"the session is {owner}'s; only they, {session.adapter}'s owner or {WRITER_ROLE} may end it"
+    if session.era == "modern":
+        return "a modern client has no session, each call stands by itself; the adapter's roles keep it out"
     return ""
 
 

@@ -188,4 +188,5 @@ def _bars(
         if not it.ready:
             yield Cell(glyphs.no[0], Tone.BAD)
         else:
-            yield Cell(glyphs.bars[ceil(steps * rate / most)], Tone.ACCENT if rate else Tone.DIM)
+            share = rate / most  # first: 7 * most / most may be more than 7
+            yield Cell(glyphs.bars[ceil(steps * share)], Tone.ACCENT if rate else Tone.DIM)

@@ -53,6 +53,9 @@ def text_result(text: str, *, is_error: bool = False, structured: Any = None) ->
     return result if structured is None else result | {"structuredContent": structured}
 
 
-def tool(name: str, description: str, required: tuple[str, ...] = (), /, **properties: Any) -> dict[str, Any]:
+def tool(
+    name: str, description: str, required: tuple[str, ...] = (), *, writes: bool = False, **properties: Any
+) -> dict[str, Any]:
     schema = {"type": "object", "properties": properties, "required": list(required)}
-    return {"name": name, "description": description, "inputSchema": schema, "annotations": {"readOnlyHint": True}}
+    said = {"readOnlyHint": False, "destructiveHint": False} if writes else {"readOnlyHint": True}
+    return {"name": name, "description": description, "inputSchema": schema, "annotations": said}

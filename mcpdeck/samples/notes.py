@@ -12,7 +12,7 @@ VERSION = "2025-11-25"
 VERSIONS = (VERSION, "2025-06-18", "2025-03-26")
 HERE = ("127.0.0.1", "localhost")
 TOOLS = [
-    tool("add_note", "Keep a note.", ("text",), text={"type": "string"}),
+    tool("add_note", "Keep a note.", ("text",), writes=True, text={"type": "string"}),
     tool("list_notes", "All notes, the newest first."),
     tool("search_notes", "Notes that hold a word.", ("word",), word={"type": "string"}),
 ]

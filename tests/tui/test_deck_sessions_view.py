@@ -101,7 +101,7 @@ async def test_ending_a_session_asks_with_cancel_focused_and_names_who_it_is() -
 
 async def test_marked_sessions_end_together() -> None:
     async with deck_on(few()) as deck:
-        await deck.type("3<space><space><ctrl+d>")
+        await deck.type("3j<space><space><ctrl+d>")
         await deck.sees("End 2 sessions?")
         await deck.type("<tab><enter>")
         await deck.sees("Sessions 1")
@@ -138,8 +138,14 @@ async def test_others_sessions_are_not_ended_and_the_reader_is_told_why() -> Non
 async def test_session_that_is_gone_meanwhile_is_told() -> None:
     async with deck_on(few()) as deck:
         deck.gateway.fail("DELETE", "/sessions/live/.*", Fault(404, "no such session"))
-        await deck.type("3<ctrl+d><right><enter>")
+        await deck.type("3j<ctrl+d><right><enter>")
         await deck.sees("no such session; it is gone")
+
+
+async def test_modern_client_has_no_session_to_end_and_that_is_said_before_anything_is_asked() -> None:
+    async with deck_on(few()) as deck:
+        await deck.type("3<ctrl+d>")
+        await deck.sees("a modern client has no session")
 
 
 async def test_faults_are_sessions_that_met_errors() -> None:

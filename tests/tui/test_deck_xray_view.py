@@ -54,7 +54,7 @@ async def test_ctrl_d_ends_a_session_and_deletes_an_adapter_and_asks_before() ->
         await deck.type("<ctrl+d>")
         await deck.sees("Delete weather?")
         await deck.type("<esc>")
-        session = next(it for it in table.shown if it.session)
+        session = next(it for it in table.shown if it.session and deck.app.state.sessions[it.session].era == "legacy")
         assert table.go_to(session.key)
         await deck.type("<ctrl+d>")
         await deck.sees("End session")

@@ -15,10 +15,7 @@ from mcpdeck.tui.changes import Target, start
 from mcpdeck.tui.deck import Deck
 
 DRAIN_SECONDS: Final = 60  # as on the command line
-_LOST: Final = {
-    "legacy": "Its client gets 404 with its next call, and must begin anew.",
-    "modern": "What is in flight is cut. The era has no sessions to close: its client may simply call again.",
-}
+_LOST: Final = "Its client gets 404 with its next call, and must begin anew."
 
 
 def _targets(deck: Deck, order: Order) -> Sequence[LiveSession]:
@@ -41,17 +38,22 @@ def open_adapter(deck: Deck, order: Order) -> None:
         deck.go(View.DETAIL)
 
 
+def _endable(deck: Deck, order: Order) -> Sequence[LiveSession]:
+    """Of what is marked; calls without a session among it keep the others from nothing."""
+    return [it for it in _targets(deck, order) if it.era != "modern"]
+
+
 @does("session.end")
 def end(deck: Deck, order: Order) -> None:
-    found = _targets(deck, order)
-    lost = _LOST.get(found[0].era, "") if len(found) == 1 else "Their clients must begin anew."
+    found = _endable(deck, order)
+    lost = _LOST if len(found) == 1 else "Their clients must begin anew."
     _ask(deck, order, found, lost=lost, verb="End", drain=0)
 
 
 @does("session.drain")
 def drain(deck: Deck, order: Order) -> None:
     lost = f"Once no call is in flight, or in {DRAIN_SECONDS} s. Until then it goes on as ever."
-    _ask(deck, order, _targets(deck, order), lost=lost, verb="Drain", drain=DRAIN_SECONDS)
+    _ask(deck, order, _endable(deck, order), lost=lost, verb="Drain", drain=DRAIN_SECONDS)
 
 
 def _ask(deck: Deck, order: Order, found: Sequence[LiveSession], *, lost: str, verb: str, drain: int) -> None:

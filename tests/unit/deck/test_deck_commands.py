@@ -213,7 +213,7 @@ def test_session_is_named_by_the_beginning_of_its_id() -> None:
 def test_session_is_ended_by_its_user_its_adapters_owner_or_an_admin(
     principal: str, adapter: str, sentence: str
 ) -> None:
-    session = scenes.session(0, adapter, f"{adapter}-0", principal=principal, principal_name=principal.capitalize())
+    session = scenes.session(1, adapter, f"{adapter}-0", principal=principal, principal_name=principal.capitalize())
     situation = Situation(state=LIVE, view=View.SESSIONS, session=session)
     assert obstacle(BY_ID["session.end"], situation) == sentence
 

@@ -87,6 +87,17 @@ def test_replicas_are_bars_beside_the_busiest_and_one_that_is_not_ready_is_told(
     assert "✖" in drawn.partition("Replicas")[2]  # of search
 
 
+def test_busiest_replica_fills_its_bar_whatever_its_rate() -> None:
+    team = scenes.team()
+    state = State(adapters=team.adapters, statuses=team.statuses)
+    before = {it.id: it for it in team.sessions.values()}
+    busy = next(it for it in team.sessions.values() if (it.adapter, it.instance) == ("weather", "weather-1"))
+    now = before | {busy.id: replace(busy, calls=busy.calls + 7)}
+    for thousandths in range(2000, 2100):  # for some of these rates 7 * rate / rate is more than 7
+        pulse = taken(taken(Pulse(), NOW, metrics(1), before), NOW + thousandths / 1000 * SECOND, metrics(8), now)
+        assert "▁█▁" in text(state, pulse, 118)
+
+
 @pytest.mark.parametrize("text", ["", "<html>no</html>", "go_goroutines 7\n"])
 def test_what_is_not_a_gateways_is_none(text: str) -> None:
     assert parse_metrics(text) is None
