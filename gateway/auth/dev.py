@@ -17,17 +17,32 @@ ROLES_HEADER: Final = b"x-dev-roles"
 DEFAULT_USER: Final = "dev"
 DEFAULT_ROLES: Final = ("mcp.dev",)
 ISSUER: Final = "dev"
+MOST_TICKETS: Final = 1024
 
 
 class DevAuthenticator:
-    """core.ports.Authenticator. roles: of who sends no `X-Dev-Roles`."""
+    """core.ports.RecognisingAuthenticator. roles: of who sends no `X-Dev-Roles`."""
 
     def __init__(self, roles: Iterable[str] = DEFAULT_ROLES) -> None:
         self._roles = ",".join(roles).encode()
+        self._tickets: dict[bytes, Principal] = {}
 
     def known(self, headers: Mapping[bytes, bytes]) -> Principal | Unauthenticated | None:
         user = headers.get(USER_HEADER, b"")
         return _principal(user, headers.get(NAME_HEADER, b""), headers.get(ROLES_HEADER, self._roles))
+
+    def ticket(self, headers: Mapping[bytes, bytes]) -> bytes | None:
+        known = self.known(headers)
+        if not isinstance(known, Principal):
+            return None
+        ticket = b"\0".join(headers.get(name, b"") for name in (USER_HEADER, NAME_HEADER, ROLES_HEADER))
+        if len(self._tickets) >= MOST_TICKETS:
+            self._tickets.clear()
+        self._tickets[ticket] = known
+        return ticket
+
+    def recognised(self, ticket: bytes) -> Principal | None:
+        return self._tickets.get(ticket)
 
     async def verify(self, headers: Mapping[bytes, bytes]) -> Principal | Unauthenticated:
         known = self.known(headers)

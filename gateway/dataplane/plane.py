@@ -100,7 +100,6 @@ class Plane:
         self.upstream, self.deadlines, self.counters, self.bounds = upstream, deadlines, counters, bounds
         self._tokens = tokens
         self._routes, self._accounts, self._sealer = routes, accounts, sealer
-        self.is_fresh = assertions is not None
         self._assertions, self._scheme, self._clock = assertions, scheme, clock
         self.streams: set[Stream] = set()
         self.tap: Tap | None = None  # core.overhearing.Tapped
@@ -108,7 +107,7 @@ class Plane:
         self.rescue: Rescue | None = None
         self.on_end: Callable[[Target], None] | None = None  # a session ended whose adapter resurrects
         self.refuse: Callable[[Exchange, GatewayError, Principal], None]
-        self._load: dict[str, int] = {}
+        self.load: dict[str, int] = {}  # requests in hand, by an instance's uid
         self._lasting: dict[PrincipalId, int] = {}  # streams that last
 
     def choose(self, route: Route, tried: tuple[str, ...] = ()) -> Endpoint | None:
@@ -116,12 +115,12 @@ class Plane:
         ready = self._routes.table.ready(route.adapter)
         if tried:
             ready = tuple(each for each in ready if each.uid not in tried)
-        return affinity.choose(ready, self._load)
+        return affinity.choose(ready, self.load)
 
     def opened(self, target: Target, exchange: Asking, request_id: bytes) -> Account:
         """One more call in hand; `done` takes it off again."""
         uid = target.endpoint.uid
-        self._load[uid] = self._load.get(uid, 0) + 1
+        self.load[uid] = self.load.get(uid, 0) + 1
         if target.is_lasting:
             self.stream_came(target.principal)
         request = exchange.request
@@ -142,7 +141,7 @@ class Plane:
         series = course.series
         account = series.opened(exchange, request_id) if series is not None else None
         if account is not None:
-            uid, load = course.target.endpoint.uid, self._load
+            uid, load = course.target.endpoint.uid, self.load
             load[uid] = load.get(uid, 0) + 1
         return account
 
@@ -167,11 +166,11 @@ class Plane:
 
     def done(self, target: Target) -> None:
         uid = target.endpoint.uid
-        rest = self._load[uid] - 1
+        rest = self.load[uid] - 1
         if rest:
-            self._load[uid] = rest
+            self.load[uid] = rest
         else:
-            del self._load[uid]
+            del self.load[uid]
         if target.is_lasting:
             self.stream_went(target.principal)
 
@@ -190,7 +189,7 @@ class Plane:
         most = self.bounds.requests
         if not most or self.counters.in_flight < most:  # of all adapters together: most often that settles it
             return False
-        return sum(self._load.get(each.uid, 0) for each in route.endpoints) >= most
+        return sum(self.load.get(each.uid, 0) for each in route.endpoints) >= most
 
     def excess(
         self, principal: Principal, route: Route | None, *, is_lasting: bool, is_initialize: bool = False
@@ -226,14 +225,13 @@ class Plane:
 
     def request(self, target: Target, exchange: Asking, request_id: bytes, opening: bytes | None = None) -> bytes:
         """The call as its instance gets it. opening: where it is known already."""
-        return upstream_request(
-            opening if opening is not None else self.opening(target, exchange),
-            exchange.request,
-            request_id=request_id,
-            fresh=self.fresh(target) if self.is_fresh or target.route.grant is not None else b"",
-        )
+        if opening is None:
+            opening = self.opening(target, exchange)
+        is_fresh = self._assertions is not None or target.route.grant is not None
+        fresh = self._fresh(target) if is_fresh else b""
+        return upstream_request(opening, exchange.request, request_id=request_id, fresh=fresh)
 
-    def fresh(self, target: Target) -> bytes:
+    def _fresh(self, target: Target) -> bytes:
         """Header lines that may be others with each request, each after a line break."""
         fresh = b""
         if self._assertions is not None:

@@ -128,7 +128,7 @@ class Relay:
             return
         self._status = known.status
         self._close(len(body))
-        exchange.respond_alike(known.status, b"%b\r\nx-request-id: %b" % (lines, self._request_id), body)
+        exchange.respond_alike(known.status, lines, self._request_id, body)
 
     def on_connection(self, connection: UpstreamConnection) -> bool:
         if self._has_ended and not self._is_worth_sending:
@@ -417,7 +417,10 @@ class Relay:
         counters.in_flight -= 1
         counters.bytes_in += received
         counters.bytes_out += sent
-        counters.answered(self._status)
+        if 200 <= self._status < 300:
+            counters.by_class[2] += 1
+        else:
+            counters.answered(self._status)
         if self._progress is not None:
             plane.end_stream(self)
         plane.done(self._target)
@@ -427,10 +430,10 @@ class Relay:
 
 
 def _plain_lines(known: Known) -> bytes | object:
-    """The head as each client sees it; _NOT_PLAIN where something of it hangs on the call."""
+    """The head as each client sees it, up to the request's id; _NOT_PLAIN where more of it hangs on the call."""
     passed = client_headers(known.headers)
     if any(name == REQUEST_ID or (name == b"content-type" and is_event_stream(value)) for name, value in passed):
         return _NOT_PLAIN
     if known.status == 204 or any(name == mcp.SESSION_HEADER for name, _ in known.headers):
         return _NOT_PLAIN
-    return head_lines(known.status, passed)
+    return head_lines(known.status, passed) + b"\r\nx-request-id: "

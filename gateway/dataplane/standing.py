@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from gateway.core import inbound
+from gateway.core import affinity, inbound
 from gateway.core.access import Principal
 from gateway.core.errors import Unauthenticated
 from gateway.core.inbound import Legacy, Modern
 from gateway.core.ports import Authenticator, Exchange, RecognisingAuthenticator
-from gateway.core.routes import Routes, RoutingTable
+from gateway.core.routes import Endpoint, Routes, RoutingTable
 from gateway.dataplane import replies
 from gateway.dataplane.plane import Course, Plane, Target
 from gateway.dataplane.relay import Relay
@@ -23,6 +23,7 @@ from gateway.wire.mcp import Era
 
 type Weigh = Callable[[Exchange, Target, Callable[[Exchange], None]], None]
 
+_INITIALIZE: Final = b'"initialize"'  # without it a body is none; with it, it is decided upon
 LIFETIME: Final = 60.0  # seconds; a session's expiry and whatever else moves with the clock is looked at again then
 
 
@@ -32,10 +33,11 @@ class Standing:
     ticket: what its caller is recognised by; asked for when it is first needed.
     """
 
-    __slots__ = ("by_instance", "first", "headers", "table", "ticket", "until")
+    __slots__ = ("by_instance", "first", "headers", "ready", "table", "ticket", "until")
 
     def __init__(self, first: Target, headers: Mapping[bytes, bytes], table: RoutingTable, until: float) -> None:
         self.first, self.headers, self.table, self.until = first, headers, table, until
+        self.ready = table.ready(first.route.adapter)
         self.ticket: bytes | None = None
         self.by_instance: dict[str, Course] = {}
 
@@ -72,24 +74,27 @@ class Standings:
         standing = shape.note if shape is not None else None
         if not isinstance(standing, Standing) or not self._holds(standing, exchange, principal):
             return False
-        first = standing.first
-        uid: str | None = first.endpoint.uid
+        first, plane = standing.first, self._plane
+        endpoint: Endpoint | None = first.endpoint
         if first.session is None:
-            endpoint = self._plane.choose(first.route)
-            uid = endpoint.uid if endpoint is not None else None
-        course = standing.by_instance.get(uid or "")
-        if course is None or (self._counters.in_flight >= self._most and self._plane.is_busy(first.route)):
+            endpoint = affinity.choose(standing.ready, plane.load)
+        course = standing.by_instance.get(endpoint.uid) if endpoint is not None else None
+        if course is None or (self._counters.in_flight >= self._most and plane.is_busy(first.route)):
             return False
         if weigh is None:
-            request_id = course.request_id or replies.new_request_id()
-            account = self._plane.opened_again(course, exchange, request_id)
-            if account is None and self._plane.is_ended(course.target):
-                return False
-            Relay(self._plane, exchange, course.target, course=course, request_id=request_id, account=account).begin()
-        elif self._plane.is_ended(course.target):
+            return self._relay_again(course, exchange)
+        if plane.is_ended(course.target):
             return False
-        else:
-            weigh(exchange, first, partial(self._relay, course))
+        weigh(exchange, first, partial(self._relay, course))
+        return True
+
+    def _relay_again(self, course: Course, exchange: Exchange) -> bool:
+        """False where its session was ended meanwhile."""
+        plane, target, request_id = self._plane, course.target, course.request_id or replies.new_request_id()
+        account = plane.opened_again(course, exchange, request_id)
+        if account is None and plane.is_ended(target):
+            return False
+        Relay(plane, exchange, target, course=course, request_id=request_id, account=account).begin()
         return True
 
     def _relay(self, course: Course, exchange: Exchange) -> None:
@@ -133,7 +138,7 @@ class Standings:
             standing.table is self._routes.table
             and self._clock() < standing.until
             and (principal or self._caller(standing)) is first.principal
-            and (first.era is Era.MODERN or not inbound.is_initialize(exchange.request.body))
+            and (first.era is Era.MODERN or _INITIALIZE not in exchange.request.body)
         )
 
     def _caller(self, standing: Standing | ToolsStanding) -> Principal | Unauthenticated | None:

@@ -35,6 +35,7 @@ class Upstream:
         pool = self._pools.get(endpoint.uid)
         if pool is None or (pool.endpoint is not endpoint and not pool.leads_to(endpoint)):
             pool = self._pools[endpoint.uid] = Pool(self, endpoint)
+        pool.endpoint = endpoint  # most often the same; else it is so from the next table on
         connection = pool.take()
         if connection is None:
             self.connect(pool, request, answer, timeouts)

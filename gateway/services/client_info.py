@@ -9,6 +9,7 @@ from gateway.wire.mcp import META_CLIENT_INFO, META_VERSION
 LONGEST: Final = 256  # characters of a name or version that are kept
 LARGEST: Final = 64 * 1024  # bytes of a body that is looked into
 _MARK: Final = META_CLIENT_INFO.encode()
+_LONGEST_TAIL: Final = 1024
 
 
 class ClientInfo(msgspec.Struct, frozen=True):
@@ -51,7 +52,6 @@ class _Modern(msgspec.Struct):
 
 class _RawMeta(msgspec.Struct):
     client: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw, name=META_CLIENT_INFO)
-    version: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw, name=META_VERSION)
 
 
 class _RawParams(msgspec.Struct):
@@ -92,10 +92,10 @@ def of_modern(body: bytes, otherwise: ClientInfo = UNKNOWN) -> ClientInfo:
 class Said:
     """How a modern client said who it is, for its next request, which most often says it in the same bytes."""
 
-    __slots__ = ("_client", "_version")
+    __slots__ = ("_client", "_tail")
 
-    def __init__(self, client: bytes, version: bytes) -> None:
-        self._client, self._version = client, version
+    def __init__(self, client: bytes, tail: bytes) -> None:
+        self._client, self._tail = client, tail
 
     @classmethod
     def of(cls, body: bytes) -> "Said | None":
@@ -103,14 +103,17 @@ class Said:
         if len(body) > LARGEST or body.count(_MARK) != 1:
             return None
         try:
-            meta = _raw.decode(body).params.meta
+            client = bytes(_raw.decode(body).params.meta.client)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        return cls(bytes(meta.client), bytes(meta.version)) if meta.client and meta.version else None
+        tail = body[body.index(_MARK) :]
+        return cls(client, tail if len(tail) <= _LONGEST_TAIL else client) if client else None
 
     def again(self, body: bytes) -> bool:
         """Whether the client of this body is the same, as far as can be told without reading all of it."""
-        return self._client in body and self._version in body and len(body) <= LARGEST and body.count(_MARK) == 1
+        if body.endswith(self._tail):  # most often `_meta` comes last
+            return body.find(_MARK) == len(body) - len(self._tail)
+        return self._client in body and len(body) <= LARGEST and body.count(_MARK) == 1
 
 
 def _cut(said: _Said, protocol: str) -> ClientInfo:

@@ -74,16 +74,18 @@ class Exchange:
                 self._left = 0
             self.finish()
             return
-        self.respond_alike(status, head_lines(status, headers), body)
+        self.respond_alike(status, head_lines(status, headers), b"", body)
 
-    def respond_alike(self, status: int, head: bytes, body: bytes) -> None:
+    def respond_alike(self, status: int, head: bytes, last: bytes, body: bytes) -> None:
         """As `respond`, to a request that is the first of a `shape` or a later one, if its connection is to be kept.
 
-        head: of `head_lines`, and whatever follows each of those lines after a line break.
+        head: of `head_lines`, and after a line break the name of one more, whose value is last.
         """
         self.has_started, self.status, self.sent = True, status, len(body)
         connection = self.connection
-        connection.transport.write(b"%b\r\ncontent-length: %d\r\n%b\r\n\r\n%b" % (head, len(body), clock.line(), body))
+        connection.transport.write(
+            b"%b%b\r\ncontent-length: %d\r\n%b\r\n\r\n%b" % (head, last, len(body), clock.line(), body)
+        )
         self.has_ended = True
         self.on_leave = self.on_pause = self.on_resume = None
         connection.exchange_ended(self)
@@ -173,9 +175,10 @@ class Clock:
         self._line = b""
 
     def line(self) -> bytes:
-        second = int(time.time())
-        if second != self._second:
-            self._second, self._line = second, b"date: " + formatdate(second, usegmt=True).encode()
+        now = time.time()
+        if not self._second <= now < self._second + 1:
+            self._second = second = int(now)
+            self._line = b"date: " + formatdate(second, usegmt=True).encode()
         return self._line
 
 
