@@ -6,7 +6,7 @@ does not hold then, one that denies or asks for approval denies.
 
 import copy
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.wire.policies import Decided, Effect, Facts, Limit, Mode, PolicySpec, Rule, Verdict
@@ -55,13 +55,29 @@ class Expression:
         return holds if isinstance(holds, bool) else None
 
 
+class Remembering:
+    """A condition on one caller's calls of one tool. What it says of one that has nothing it reads, it says of all."""
+
+    def __init__(self, expression: Expression, facts: dict[str, Any]) -> None:
+        self.reads, self._expression = expression.reads, expression
+        self._otherwise = expression.holds(facts | {"args": {}})
+
+    def holds(self, facts: dict[str, Any]) -> bool | str:
+        if self.reads is not None and self.reads.isdisjoint(facts["args"]):
+            return self._otherwise
+        return self._expression.holds(facts)
+
+
+type Condition = Expression | Remembering
+
+
 class CompiledPolicy:
     """Raises ValueError, with what is wrong by field, when an expression is none."""
 
     def __init__(self, spec: PolicySpec) -> None:
         self.spec = spec
-        self.conditions: list[tuple[Rule, Expression]] = []
-        self.bounds: list[tuple[Limit, Expression]] = []
+        self.conditions: list[tuple[Rule, Condition]] = []
+        self.bounds: list[tuple[Limit, Condition]] = []
         problems: dict[str, list[str]] = {}
         for number, rule in enumerate(spec.rules):
             if (expression := _expression(rule.when, f"rules.{number}.when", problems)) is not None:
@@ -82,19 +98,10 @@ class CompiledPolicy:
     def narrowed(self, facts: Facts) -> "CompiledPolicy":
         """The same for calls of which all but the arguments is known: without what does not hang on those."""
         seen = seen_by_rules(facts)
-        del seen["args"]
         narrow = copy.copy(self)
-        narrow.conditions, narrow.bounds = [], []
-        for rule, expression in self.conditions:
-            settled = expression.settled(seen)
-            if settled is not False:
-                narrow.conditions.append((rule, _ALWAYS if settled else expression))
-            if settled:
-                break
-        for limit, expression in self.bounds:
-            settled = expression.settled(seen)
-            if settled is not False:
-                narrow.bounds.append((limit, _ALWAYS if settled else expression))
+        narrow.conditions, narrow.bounds = list(_open(self.conditions, seen)), list(_open(self.bounds, seen))
+        ends = next((at for at, (_, each) in enumerate(narrow.conditions, 1) if each is _ALWAYS), None)
+        narrow.conditions = narrow.conditions[:ends]
         return narrow
 
     def concerns(self, facts: Facts) -> bool:
@@ -126,6 +133,16 @@ class CompiledPolicy:
 
 
 _ALWAYS: Final = Expression("true")
+
+
+def _open[T](conditioned: Sequence[tuple[T, Condition]], seen: dict[str, Any]) -> Iterator[tuple[T, Condition]]:
+    """Those that may hold, by their arguments."""
+    known = {name: value for name, value in seen.items() if name != "args"}
+    for each, condition in conditioned:
+        if not isinstance(condition, Expression):
+            yield each, condition
+        elif (settled := condition.settled(known)) is not False:
+            yield each, _ALWAYS if settled else Remembering(condition, seen)
 
 
 class Faulty(ValueError):
