@@ -4,7 +4,6 @@ from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from mcpdeck.model import adapters
@@ -14,30 +13,18 @@ from mcpdeck.model.state import State
 from mcpdeck.model.words import Cell, Glyphs, Tone
 from mcpdeck.model.yaml_lines import to_yaml, toned
 from mcpdeck.tui.bindings import bindings_of
-from mcpdeck.tui.views.place import Place, titled
-from mcpdeck.tui.widgets.part_line import TitleLine
-from mcpdeck.tui.widgets.sheet import Sheet
+from mcpdeck.tui.views.place import titled
+from mcpdeck.tui.views.sheet_place import SheetPlace
 
 
-class DetailView(Place):
+class DetailView(SheetPlace):
     view = View.DETAIL
     BINDINGS: ClassVar[list[BindingType]] = bindings_of(View.DETAIL)
 
     def __init__(self, *, glyphs: Glyphs, clock: Callable[[], datetime]) -> None:
-        super().__init__(id=View.DETAIL)
-        self._glyphs = glyphs
-        self._clock = clock
-        self._state = State()
+        super().__init__(glyphs=glyphs, clock=clock)
         self._adapter = ""
         self.as_yaml = False
-
-    def compose(self) -> ComposeResult:
-        yield TitleLine(classes="-first -last")
-        yield Sheet()
-
-    @property
-    def sheet(self) -> Sheet:
-        return self.query_one(Sheet)
 
     @property
     def adapter_names(self) -> Sequence[str]:
@@ -63,18 +50,6 @@ class DetailView(Place):
 
     def toggle_yaml(self) -> None:
         self.open(self._adapter, as_yaml=not self.as_yaml)
-
-    def focus_content(self) -> None:
-        self.screen.set_focus(self.sheet)
-
-    def apply_filter(self, text: str) -> None:
-        self.sheet.mark(text)
-        self._draw()
-
-    def show_state(self, state: State) -> None:
-        self._state = state
-        if self.display:
-            self._draw()
 
     def _draw(self) -> None:
         row = adapters.row(self._state, self._adapter)

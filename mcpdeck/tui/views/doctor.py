@@ -1,56 +1,25 @@
 """What may be wrong between here and an adapter, as it is found. Changes nothing, and asks nothing by itself."""
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from mcpdeck.model import findings
 from mcpdeck.model.commands import View
 from mcpdeck.model.shell import Part
-from mcpdeck.model.state import State
-from mcpdeck.model.words import Glyphs, Tone
+from mcpdeck.model.words import Tone
 from mcpdeck.tui.bindings import bindings_of
-from mcpdeck.tui.views.place import Place, titled
-from mcpdeck.tui.widgets.part_line import TitleLine
-from mcpdeck.tui.widgets.sheet import Sheet
+from mcpdeck.tui.views.place import titled
+from mcpdeck.tui.views.sheet_place import SheetPlace
 
 
-class DoctorView(Place):
+class DoctorView(SheetPlace):
     view = View.DOCTOR
     BINDINGS: ClassVar[list[BindingType]] = bindings_of(View.DOCTOR)
-
-    def __init__(self, *, glyphs: Glyphs, clock: Callable[[], datetime]) -> None:
-        super().__init__(id=View.DOCTOR)
-        self._glyphs = glyphs
-        self._clock = clock
-        self._state = State()
-
-    def compose(self) -> ComposeResult:
-        yield TitleLine(classes="-first -last")
-        yield Sheet()
-
-    @property
-    def sheet(self) -> Sheet:
-        return self.query_one(Sheet)
 
     @property
     def crumb(self) -> str:
         return "doctor"
-
-    def focus_content(self) -> None:
-        self.screen.set_focus(self.sheet)
-
-    def apply_filter(self, text: str) -> None:
-        self.sheet.mark(text)
-        self._draw()
-
-    def show_state(self, state: State) -> None:
-        self._state = state
-        if self.display:
-            self._draw()
 
     def on_resize(self) -> None:
         if self.display:

@@ -1,52 +1,21 @@
 """How busy the gateway is. Changes nothing, and asks nothing by itself."""
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from mcpdeck.model.commands import View
 from mcpdeck.model.pulse_lines import pulse_lines
 from mcpdeck.model.shell import Part
-from mcpdeck.model.state import State
-from mcpdeck.model.words import Glyphs, Tone
+from mcpdeck.model.words import Tone
 from mcpdeck.tui.bindings import bindings_of
-from mcpdeck.tui.views.place import Place, titled
-from mcpdeck.tui.widgets.part_line import TitleLine
-from mcpdeck.tui.widgets.sheet import Sheet
+from mcpdeck.tui.views.place import titled
+from mcpdeck.tui.views.sheet_place import SheetPlace
 
 
-class PulseView(Place):
+class PulseView(SheetPlace):
     view = View.PULSE
     BINDINGS: ClassVar[list[BindingType]] = bindings_of(View.PULSE)
-
-    def __init__(self, *, glyphs: Glyphs, clock: Callable[[], datetime]) -> None:
-        super().__init__(id=View.PULSE)
-        self._glyphs = glyphs
-        self._clock = clock
-        self._state = State()
-
-    def compose(self) -> ComposeResult:
-        yield TitleLine(classes="-first -last")
-        yield Sheet()
-
-    @property
-    def sheet(self) -> Sheet:
-        return self.query_one(Sheet)
-
-    def focus_content(self) -> None:
-        self.screen.set_focus(self.sheet)
-
-    def apply_filter(self, text: str) -> None:
-        self.sheet.mark(text)
-        self._draw()
-
-    def show_state(self, state: State) -> None:
-        self._state = state
-        if self.display:
-            self._draw()
 
     def on_resize(self) -> None:
         if self.display:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from gateway.wire.resources import LiveSession
@@ -14,29 +13,17 @@ from mcpdeck.model.shell import Part
 from mcpdeck.model.state import State
 from mcpdeck.model.words import Cell, Glyphs, Tone
 from mcpdeck.tui.bindings import bindings_of
-from mcpdeck.tui.views.place import Place, titled
-from mcpdeck.tui.widgets.part_line import TitleLine
-from mcpdeck.tui.widgets.sheet import Sheet
+from mcpdeck.tui.views.place import titled
+from mcpdeck.tui.views.sheet_place import SheetPlace
 
 
-class SessionView(Place):
+class SessionView(SheetPlace):
     view = View.SESSION
     BINDINGS: ClassVar[list[BindingType]] = bindings_of(View.SESSION)
 
     def __init__(self, *, glyphs: Glyphs, clock: Callable[[], datetime]) -> None:
-        super().__init__(id=View.SESSION)
-        self._glyphs = glyphs
-        self._clock = clock
-        self._state = State()
+        super().__init__(glyphs=glyphs, clock=clock)
         self._last: LiveSession | None = None  # as it was when it was last heard of
-
-    def compose(self) -> ComposeResult:
-        yield TitleLine(classes="-first -last")
-        yield Sheet()
-
-    @property
-    def sheet(self) -> Sheet:
-        return self.query_one(Sheet)
 
     @property
     def session_ids(self) -> Sequence[str]:
@@ -63,18 +50,6 @@ class SessionView(Place):
         self._last = state.sessions[session_id]
         self.show_state(state)
         self.sheet.scroll_home(animate=False)
-
-    def focus_content(self) -> None:
-        self.screen.set_focus(self.sheet)
-
-    def apply_filter(self, text: str) -> None:
-        self.sheet.mark(text)
-        self._draw()
-
-    def show_state(self, state: State) -> None:
-        self._state = state
-        if self.display or self._last:
-            self._draw()
 
     def tick(self) -> None:
         self._draw()

@@ -4,7 +4,6 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from mcpdeck.model import tools
@@ -14,32 +13,21 @@ from mcpdeck.model.state import State
 from mcpdeck.model.tools import ToolRow
 from mcpdeck.model.words import Cell, Glyphs, Tone
 from mcpdeck.tui.bindings import bindings_of
-from mcpdeck.tui.views.place import Place, titled
-from mcpdeck.tui.widgets.part_line import TitleLine
-from mcpdeck.tui.widgets.sheet import Sheet
+from mcpdeck.tui.views.place import titled
+from mcpdeck.tui.views.sheet_place import SheetPlace
 
 
-class ToolView(Place):
+class ToolView(SheetPlace):
     """Its definition comes later than the rest: `told` hands it over, or says why there is none."""
 
     view = View.TOOL
     BINDINGS: ClassVar[list[BindingType]] = bindings_of(View.TOOL)
 
     def __init__(self, *, glyphs: Glyphs, clock: Callable[[], datetime]) -> None:
-        super().__init__(id=View.TOOL)
-        self._glyphs = glyphs
-        self._clock = clock
+        super().__init__(glyphs=glyphs, clock=clock)
         self._last: ToolRow | None = None  # as it was when it was last read
         self._definition: Mapping[str, Any] | None = None
         self._trouble = ""
-
-    def compose(self) -> ComposeResult:
-        yield TitleLine(classes="-first -last")
-        yield Sheet()
-
-    @property
-    def sheet(self) -> Sheet:
-        return self.query_one(Sheet)
 
     @property
     def tool_rows(self) -> Sequence[ToolRow]:
@@ -74,13 +62,6 @@ class ToolView(Place):
         if self._last is not None and self._last.key == key:
             self._definition, self._trouble = definition, trouble
             self._draw()
-
-    def focus_content(self) -> None:
-        self.screen.set_focus(self.sheet)
-
-    def apply_filter(self, text: str) -> None:
-        self.sheet.mark(text)
-        self._draw()
 
     def show_state(self, state: State) -> None:
         if self.display and self._last is not None:
