@@ -1,14 +1,19 @@
 """What one tools/call costs the gateway in Python alone: the whole path of bytes, with no socket and no kernel.
 
-    python -m tests.bench.call_cost [--modern] [--profile]
+    python -m tests.bench.call_cost [--modern] [--profile | --steps]
 
-The best of many rounds, so that it says the same on a busy machine; for seeing what a change gains or costs.
+The best of many short rounds, so that it says the same on a busy machine; for seeing what a change gains or costs.
 """
 
 import argparse
 import asyncio
 import cProfile
+import sys
 import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from types import FrameType
 from typing import Any, cast
 
 from gateway.core.affinity import Binding, Sealer, new_key
@@ -21,7 +26,7 @@ from tests.bench.lane_bench import PORTS, STUB, pipeline, table
 
 BODY = b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello-7"}}}'
 ANSWER = b'{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"hello-7"}],"isError":false}}'
-ROUNDS, CALLS = 40, 2000
+ROUNDS, CALLS = 2000, 40
 
 
 class Transport:
@@ -29,9 +34,11 @@ class Transport:
 
     def __init__(self) -> None:
         self.written = 0
+        self.last = b""
 
     def write(self, data: bytes) -> None:
         self.written += len(data)
+        self.last = data
 
     def get_extra_info(self, name: str) -> Any:
         return ("127.0.0.1", 40000) if name == "peername" else None
@@ -70,37 +77,70 @@ def request(session: bytes) -> bytes:
     return head.encode() + BODY
 
 
-async def main(*, is_modern: bool, is_profiled: bool) -> None:
+@asynccontextmanager
+async def way(*, is_modern: bool) -> AsyncIterator[Callable[[], bytes]]:
+    """What sends one call through the gateway, and returns what its client gets. The same connection's, again and again."""
     sealer = Sealer([new_key()])
     async with pipeline(sealer) as serving:
-        upstreams = [_connection(serving, number) for number in range(len(PORTS))]
-        lane = Lane(serving.serve, lambda _transport, _received: None).connect()
-        lane.connection_made(cast("asyncio.Transport", Transport()))
+        first, second = (_connection(serving, number) for number in range(len(PORTS)))
+        client, lane = Transport(), Lane(serving.serve, lambda _transport, _received: None).connect()
+        lane.connection_made(cast("asyncio.Transport", client))
         sealed = sealer.seal(Binding("uid-9100", b"s-9100-1", int(time.time()) + 900), STUB, PrincipalId("dev"))
         asked = modern_request() if is_modern else request(sealed)
         answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
             len(ANSWER),
             ANSWER,
         )
+        transport = cast("Transport", first.transport)
+
+        def call() -> bytes:
+            before = transport.written
+            lane.data_received(asked)
+            (first if transport.written != before else second).data_received(answer)
+            return client.last
+
+        yield call
+
+
+def steps(call: Callable[[], bytes], calls: int = 100) -> Counter[str]:
+    """Which Python functions a call enters, and how often in so many calls."""
+    found: Counter[str] = Counter()
+
+    def entered(frame: FrameType, event: str, _argument: Any) -> None:
+        if event == "call" and "/tests/" not in frame.f_code.co_filename:
+            found[frame.f_code.co_qualname] += 1
+
+    sys.setprofile(entered)
+    try:
+        for _ in range(calls):
+            call()
+    finally:
+        sys.setprofile(None)
+    return found
+
+
+async def main(*, is_modern: bool, is_profiled: bool, is_counted: bool) -> None:
+    async with way(is_modern=is_modern) as call:
+        call()
+        if is_counted:
+            found = steps(call)
+            print(*(f"{count / 100:6.2f} {name}" for name, count in found.most_common()), sep="\n")
+            print(f"{found.total() / 100:.2f} functions per call")
+            return
         profile = cProfile.Profile() if is_profiled else None
         if profile is not None:
             profile.enable()
-        best = min(_round(lane.data_received, asked, upstreams, answer) for _ in range(ROUNDS))
+        best = min(_round(call) for _ in range(ROUNDS))
         if profile is not None:
             profile.disable()
             profile.print_stats("tottime")
-        assert serving.counters.by_class[2] == ROUNDS * CALLS
         print(f"{best * 1e6 / CALLS:.2f} us per call")
 
 
-def _round(ask: Any, asked: bytes, upstreams: list[UpstreamConnection], answer: bytes) -> float:
+def _round(call: Callable[[], bytes]) -> float:
     began = time.perf_counter()
-    first, second = upstreams
-    transport = cast("Transport", first.transport)
     for _ in range(CALLS):
-        before = transport.written
-        ask(asked)
-        (first if transport.written != before else second).data_received(answer)
+        call()
     return time.perf_counter() - began
 
 
@@ -117,6 +157,7 @@ def _connection(serving: Pipeline, number: int) -> UpstreamConnection:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--steps", action="store_true", help="count the functions that a call enters, and no time")
     parser.add_argument("--modern", action="store_true", help="a request of 2026-07-28, without a session")
     given = parser.parse_args()
-    asyncio.run(main(is_modern=given.modern, is_profiled=given.profile))
+    asyncio.run(main(is_modern=given.modern, is_profiled=given.profile, is_counted=given.steps))

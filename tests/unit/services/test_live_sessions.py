@@ -16,6 +16,7 @@ from gateway.services.audit import open_audit
 from gateway.services.events import Hub
 from gateway.services.sessions import GROUP_IDLE, SESSION_IDLE, Sessions
 from gateway.wire.audit import AuditRecord, read_line
+from gateway.wire.http1 import Request
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName, InstanceName, PrincipalId
 from gateway.wire.resources import LiveSession
@@ -387,3 +388,45 @@ async def test_idle_ones_go_by_themselves(desk: Desk, monkeypatch: pytest.Monkey
         running = group.create_task(desk.subject.run())
         assert (await reader.change()).type == "deleted"
         running.cancel()
+
+
+class Asked:
+    """core.ports.Asking, of which a series sees the body."""
+
+    peer = "127.0.0.1"
+
+    def __init__(self, body: bytes = b"{}") -> None:
+        self.request = Request()
+        self.request.body = body
+
+
+async def test_the_next_call_of_a_session_is_entered_without_being_looked_for() -> None:
+    desk = Desk()
+    series = desk.subject.opened(b"s-1", WEATHER, ONE, BEA, Era.LEGACY, None).series
+    again = series.opened(Asked(), b"r-2")
+    assert again is not None
+    assert [session.in_flight for session in desk.subject.visible(BEA)] == [2]
+    again.ended(status=200, bytes_in=1, bytes_out=2)
+    (session,) = desk.subject.visible(BEA)
+    assert (session.calls, session.in_flight, session.bytes_out) == (1, 1, 2)
+
+
+async def test_no_next_call_of_a_session_that_is_gone() -> None:
+    desk = Desk()
+    series = desk.subject.opened(b"s-1", WEATHER, ONE, BEA, Era.LEGACY, None).series
+    desk.subject.ended_elsewhere(b"s-1", ONE.uid)
+    assert series.opened(Asked(), b"r-2") is None
+    assert desk.subject.opened(None, WEATHER, ONE, BEA, Era.LEGACY, INITIALIZE).series.opened(Asked(), b"r") is None
+
+
+async def test_next_calls_of_a_modern_client_are_its_own_while_they_say_the_same_name() -> None:
+    desk = Desk()
+    series = desk.subject.opened(None, WEATHER, ONE, BEA, Era.MODERN, modern()).series
+    other_place = modern().replace(b'"_meta"', b'"a":1,"_meta"').replace(b"}}}", b'},"progressToken":2}}')
+    for body in (modern(), modern().replace(b'"id":1', b'"id":12'), other_place):
+        assert series.opened(Asked(body), b"r") is not None
+    (group,) = desk.subject.visible(BEA)
+    assert group.in_flight == 4
+    beside = modern("codex").replace(b'"id"', b'"x":' + modern() + b',"id"')
+    for body in (modern("codex"), b"{}", modern() + modern(), beside):
+        assert series.opened(Asked(body), b"r") is None
