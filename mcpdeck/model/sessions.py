@@ -148,8 +148,8 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[LiveSession]:
             order=lambda it: it.adapter,
         ),
         Column(
-            id="instance", title="INSTANCE", minimum=10, maximum=32, priority=5, flexible=True,
-            cell=lambda it, _now: Cell(it.instance, Tone.DIM),
+            id="instance", title="INST", minimum=4, maximum=32, priority=5, flexible=True,
+            cell=lambda it, _now: Cell(it.instance.removeprefix(f"{it.adapter}-"), Tone.DIM),
             order=lambda it: it.instance,
         ),
         Column(

@@ -31,7 +31,7 @@ def few() -> Scene:
 async def test_every_live_session_is_seen_with_who_and_where(scene: Scene) -> None:
     async with deck_on(scene, size=(120, 40)) as deck:
         await deck.type("3")
-        await deck.sees("Sessions 80", "claude-code 2.1.4", "Ada Lovelace", "legacy", "modern", "weather-2")
+        await deck.sees("Sessions 80", "claude-code 2.1.4", "Ada Lovelace", "legacy", "modern", "INST")
 
 
 async def test_session_that_comes_and_goes_is_seen() -> None:

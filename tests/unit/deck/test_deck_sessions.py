@@ -84,6 +84,12 @@ def test_what_a_client_calls_itself_stays_in_its_row() -> None:
     assert sessions.client(session) == "two lines 1 2"
 
 
+def test_adapters_name_is_not_told_twice_in_a_row() -> None:
+    column = next(each for each in sessions.table().columns if each.id == "instance")
+    named = [scenes.session(0, "weather", name) for name in ("weather-2", "eu-1")]
+    assert [column.cell(each, NOW).text for each in named] == ["2", "eu-1"]
+
+
 def test_only_one_adapters_sessions_are_its_own() -> None:
     assert {it.adapter for it in sessions.rows(TEAM, "weather")} == {"weather"}
     assert len(sessions.rows(TEAM, "weather")) == 12
