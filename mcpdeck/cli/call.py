@@ -86,6 +86,7 @@ async def _called(
 ) -> "tuple[Request, dict[str, Any]]":
     from mcpdeck.mcp.peer import call, tools
     from mcpdeck.model.playground import Request
+    from mcpdeck.model.promised import misfit
 
     def hear(message: dict[str, Any]) -> None:
         params = message.get("params") or {}
@@ -107,7 +108,10 @@ async def _called(
         before = dict(kept.params.get("arguments") or {}) if kept is not None else {}
         arguments = before | given | {name: typed(tool, name, text) for name, text in words.arg}
         sent = Request(endpoint=words.adapter, method="tools/call", params={"name": name, "arguments": arguments})
-        return sent, await call(peer, tool, arguments, hear=hear)
+        result = await call(peer, tool, arguments, hear=hear)
+        if note := misfit(tool, result):
+            desk.printer.tell(f"{name} {note}")
+        return sent, result
 
 
 def _answer(words: argparse.Namespace, desk: Desk) -> Any:

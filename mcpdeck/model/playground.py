@@ -162,6 +162,12 @@ def subject_of(request: Request, known: Sequence[Subject]) -> tuple[Subject, dic
     return found, dict(arguments) if isinstance(arguments, Mapping) else {}
 
 
+def named(request: Request, endpoint: str) -> str:
+    """What a request is of, seen from an endpoint: `refund`, `refund at crm`."""
+    elsewhere = "" if request.endpoint == endpoint else f" at {request.endpoint}"
+    return one_line(f"{request.params.get('name') or request.params.get('uri') or request.method}{elsewhere}")
+
+
 def _expressions(template: str) -> list[tuple[str, list[str]]]:
     return [
         (operator, [name.rstrip("*").partition(":")[0].strip() for name in names.split(",")])
@@ -259,7 +265,7 @@ SIGNS: Final[Mapping[Stage, Sign]] = {
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A call under way, or over. heard: notifications, the last ones; told: why it came to nothing.
+    """A call under way, or over. heard: notifications, the last ones; told: why it came to nothing; note: on a result.
 
     progress and total are the server's own numbers; share of them, if both are known, is what a bar shows.
     """
@@ -273,6 +279,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     heard: tuple[dict[str, Any], ...] = ()
     result: dict[str, Any] | None = None
     told: str = ""
+    note: str = ""
     data: Any = None  # of a JSON-RPC error
 
     @property
@@ -301,9 +308,9 @@ def _float(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def finished(run: Run, result: Mapping[str, Any], seconds: float) -> Run:
+def finished(run: Run, result: Mapping[str, Any], seconds: float, *, note: str = "") -> Run:
     stage = Stage.TOOL_ERROR if result.get("isError") is True else Stage.DONE
-    return msgspec.structs.replace(run, stage=stage, result=dict(result), seconds=seconds)
+    return msgspec.structs.replace(run, stage=stage, result=dict(result), seconds=seconds, note=note)
 
 
 def bar(run: Run, glyphs: Glyphs) -> str:
@@ -329,6 +336,8 @@ def lines(run: Run, glyphs: Glyphs = UNICODE, folded: Collection[str] = frozense
         yield _line(*_heard(each, glyphs))
     if run.told:
         yield from (_line(Cell(line, sign.tone)) for line in run.told.splitlines())
+    if run.note:
+        yield _line(Cell(run.note, Tone.WARN))
     if run.data is not None:
         yield from lines_of(run.data, folded=folded, glyphs=glyphs, name="data", path="data")
     if run.result is not None:

@@ -117,7 +117,7 @@ async def _call(deck: Deck, request: Request, subject: Subject) -> None:
     if peer is None:
         deck.say(f"{request.endpoint} is not connected; R tries again", "warning")
         return
-    view.begun(request)
+    view.begun(request, subject)
     began = loop.time()
     try:
         result = await _sent(peer, request, subject, deck)
@@ -132,7 +132,13 @@ async def _call(deck: Deck, request: Request, subject: Subject) -> None:
         _look_after(deck, error)
     else:
         if view.run is not None:
-            _end(deck, finished(view.run, result, loop.time() - began))
+            _end(deck, finished(view.run, result, loop.time() - began, note=_note(subject, result)))
+
+
+def _note(subject: Subject, result: dict[str, Any]) -> str:
+    from mcpdeck.model.promised import misfit
+
+    return misfit(subject.definition, result) if subject.kind is Kind.TOOL else ""
 
 
 async def _sent(peer: "Peer", request: Request, subject: Subject, deck: Deck) -> dict[str, Any]:
@@ -158,15 +164,18 @@ def _failed(run: Run | None, error: Exception, began: float) -> Run | None:
         case McpError():
             return _over(run, Stage.ERROR, began=began, told=str(error), data=error.data)
         case ProblemError():
-            advice = {401: "\nL signs in.", 403: "\nAsk for a role that may.", 429: "\nIt is too much at once."}
-            more = advice.get(error.problem.status, "")
-            return _over(run, Stage.BROKEN, began=began, told=f"{error}{more}")
-        case Refused(status=403):
-            return _over(run, Stage.BROKEN, began=began, told=f"{error}\nAsk for a role that may.")
-        case Refused() | Unreachable():
+            return _over(run, Stage.BROKEN, began=began, told=_with_advice(error, error.problem.status))
+        case Refused():
+            return _over(run, Stage.BROKEN, began=began, told=_with_advice(error, error.status))
+        case Unreachable():
             return _over(run, Stage.BROKEN, began=began, told=str(error))
         case _:
             return None
+
+
+def _with_advice(error: Exception, status: int) -> str:
+    advice = {401: "L signs in.", 403: "Ask for a role that may.", 429: "It is too much at once."}
+    return "\n".join([str(error), *([advice[status]] if status in advice else [])])
 
 
 def _look_after(deck: Deck, error: Exception) -> None:

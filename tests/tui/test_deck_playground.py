@@ -9,7 +9,7 @@ from mcpdeck.calls import CallBook
 from mcpdeck.model.commands import View
 from mcpdeck.model.playground import Stage
 from tests.support.deck import Driver, deck_on
-from tests.support.fake_gateway import Fault
+from tests.support.fake_gateway import Fault, Scene
 from tests.support.tool_scenes import PIXEL, Indexing, tooling
 
 EVIL = "gone\x1b]0;PWNED\x07 \u202e away"
@@ -247,3 +247,114 @@ async def test_nothing_that_a_server_says_reaches_the_terminal_or_is_markup() ->
         await deck.sees("✓ Done")
         for word in ("\x1b", "\u202e", "PWNED"):
             assert word not in deck.text
+
+
+def completions(deck: Driver) -> list[dict[str, Any]]:
+    sent = [msgspec.json.decode(each.body) for each in deck.gateway.seen("POST", "/mcp")]
+    return [each["params"] for each in sent if each.get("method") == "completion/complete"]
+
+
+def completing() -> Scene:
+    scene = tooling()
+    server = scene.servers["/mcp"]
+    server.capabilities["completions"] = {}
+    server.results["completion/complete"] = {"completion": {"values": ["ground", "green \x1b]0;PWNED\x07floor"]}}
+    return scene
+
+
+async def test_what_is_typed_is_completed_by_the_server_that_knows() -> None:
+    async with deck_on(completing(), size=(120, 40)) as deck:
+        await opened(deck, "room://")
+        await deck.type("<enter>gr")
+        await deck.sees("ground", "green")
+        await deck.type("<right><tab>a")
+        await deck.until(lambda: deck.app.playground_view.draft.entries["floor"] == "ground")
+        await deck.until(lambda: completions(deck)[-1]["argument"] == {"name": "name", "value": "a"})
+        first, *_, last = completions(deck)
+        assert first["ref"] == {"type": "ref/resource", "uri": "room://{floor}/{name}"}
+        assert first["argument"] == {"name": "floor", "value": "gr"}, "a key that another follows asks nothing"
+        assert "context" not in first
+        assert last["context"] == {"arguments": {"floor": "ground"}}
+        assert "PWNED" not in deck.text
+
+
+async def test_a_server_that_completes_nothing_is_not_asked_again() -> None:
+    scene = completing()
+    del scene.servers["/mcp"].results["completion/complete"]
+    async with deck_on(scene, size=(120, 40)) as deck:
+        await opened(deck, "summary")
+        await deck.type("<enter>to")
+        await deck.until(lambda: len(completions(deck)) == 1)
+        await deck.until(lambda: "prompt:summary" in deck.app.playground_view._uncompleted)
+        await deck.type("day<ctrl+j>")
+        await deck.sees("✓ Done", "Tell me of today.")
+        assert len(completions(deck)) == 1
+
+
+async def test_a_server_that_offers_no_completions_is_not_asked() -> None:
+    async with deck_on(tooling(), size=(120, 40)) as deck:
+        await opened(deck, "summary")
+        await deck.type("<enter>today<ctrl+j>")
+        await deck.sees("✓ Done")
+        assert completions(deck) == []
+
+
+async def test_a_result_that_breaks_its_tools_promise_is_told() -> None:
+    scene = tooling()
+    schema = {"type": "object", "properties": {"hits": {"type": "integer"}}, "required": ["hits"]}
+    scene.servers["/mcp"].tools.append({"name": "counted", "inputSchema": {"type": "object"}, "outputSchema": schema})
+    scene.servers["/mcp"].answer = lambda _name, _arguments: {"content": [], "structuredContent": {"hits": "many"}}
+    async with deck_on(scene, size=(120, 40)) as deck:
+        await opened(deck, "counted")
+        await deck.type("<ctrl+j>")
+        await deck.sees("✓ Done", 'does not fit its output schema: hits: "many"', 'is not of type "integer"')
+
+
+async def test_a_result_says_whose_it_is_while_something_else_is_looked_at() -> None:
+    async with deck_on(tooling(), size=(120, 40)) as deck:
+        await opened(deck, "refund")
+        await deck.type("<ctrl+j>")
+        await deck.sees("no such order")
+        assert "Result of" not in deck.text
+        deck.app.playground_view.set_filter("floor")
+        await deck.sees("Result of refund")
+        deck.app.playground_view.set_filter("refund")
+        await deck.sees_no("Result of refund")
+
+
+async def test_who_is_signed_out_meanwhile_is_told_how_to_come_back() -> None:
+    async with deck_on(tooling(), size=(120, 40)) as deck:
+        await opened(deck, "floor_plan")
+        deck.gateway.fail("POST", "/mcp", Fault(401, "the token has expired"))
+        await deck.type("<ctrl+j>")
+        await deck.sees("✖ No answer", "401", "L signs in.")
+        await deck.until(lambda: deck.app.is_connected)
+        await deck.type("<ctrl+j>")
+        await deck.sees("✓ Done")
+
+
+async def test_arguments_go_through_the_editor_and_results_to_the_pager() -> None:
+    edited: list[str] = []
+    paged: list[str] = []
+
+    def edit(_app: Any, text: str) -> str | None:
+        edited.append(text)
+        return {1: '{"room": "Green", "people": 4}', 2: "{no", 3: None}[len(edited)]
+
+    own = {"edit_json": edit, "page_text": lambda _app, text: paged.append(text)}
+    async with deck_on(tooling(), size=(120, 40), surroundings=own) as deck:
+        await opened(deck, "book_room")
+        await deck.type("<f3>")
+        await deck.sees("there is no result yet")
+        await deck.type("<enter>Blue<f4>")
+        assert msgspec.json.decode(edited[0])["room"] == "Blue"
+        assert deck.app.playground_view.draft.entries["room"] == "Green"
+        await deck.type("<ctrl+j>")
+        await deck.sees("Green is yours.")
+        await deck.type("<f3>")
+        assert msgspec.json.decode(paged[0])["structuredContent"]["people"] == 4
+        await deck.type("<f4>")
+        await deck.sees("no JSON object yet")
+        assert deck.app.playground_view.draft.text == "{no"
+        await deck.type("<f4>")
+        assert deck.app.playground_view.draft.text == "{no", "who leaves the editor without saving changes nothing"

@@ -11,9 +11,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
+from textual.suggester import Suggester
 from textual.widgets import Input, Label, TextArea
 
-from mcpdeck.model import playground
+from mcpdeck.model import completing, playground
 from mcpdeck.model.commands import View
 from mcpdeck.model.folding import FoldLine, foldable
 from mcpdeck.model.formatting import count, plural
@@ -25,6 +26,7 @@ from mcpdeck.model.table import Sort
 from mcpdeck.model.words import Cell, Glyphs, Tone
 from mcpdeck.tui.bindings import bindings_of
 from mcpdeck.tui.views.place import Place, titled
+from mcpdeck.tui.widgets.completer import Completer
 from mcpdeck.tui.widgets.fold_view import FoldView
 from mcpdeck.tui.widgets.part_line import PartLine, TitleLine
 from mcpdeck.tui.widgets.row_table import RowTable
@@ -87,6 +89,8 @@ class PlaygroundView(Place):
         self._state = State()
         self._drafts: dict[str, Draft] = {}
         self._built = ""  # the subject whose form stands there
+        self._uncompleted: set[str] = set()  # subjects of which the server would complete nothing
+        self._ran = ("", "")  # the endpoint and the subject of the last call
         self._asked_for: Request | None = None  # to be put there once the lists are read
         self._folded: set[str] = set()
         self._draw_due = False
@@ -211,6 +215,7 @@ class PlaygroundView(Place):
         self.opening()
         self.endpoint = endpoint
         self._drafts.clear()
+        self._uncompleted.clear()
         self.subjects = ()
         self.table.show(())
         self.post_message(self.Wanted())
@@ -311,7 +316,8 @@ class PlaygroundView(Place):
 
     # A call
 
-    def begun(self, request: Request) -> None:
+    def begun(self, request: Request, subject: Subject) -> None:
+        self._ran = (request.endpoint, subject.key)
         self.run, self.began, self._folded = Run(request=request), asyncio.get_running_loop().time(), set()
         self.draw(is_new=True)
 
@@ -453,13 +459,36 @@ class PlaygroundView(Place):
         if is_json:
             self.json.text = draft.text
         else:
-            self.form.show(draft.fields, draft.entries)
+            self.form.show(draft.fields, draft.entries, suggester=self._suggester)
         word = "JSON" if is_json else "form" if draft.fields else "takes nothing"
         title = Part(subject.title or subject.name, Tone.STRONG)
         needs = [Part("  * needed", Tone.DIM)] if any(field.required for field in draft.fields) and not is_json else []
-        self.query_one("#call-head", PartLine).show([title, *needs], [Part(f"{word} ", Tone.DIM, "call.turn")])
-        if self.run is None:
-            self.draw()
+        self.query_one("#call-head", PartLine).show([title, *needs], [Part(f" {word} ", Tone.DIM, "call.turn")])
+        self.draw()
+
+    def _suggester(self, name: str) -> Suggester | None:
+        """What proposes how an argument goes on, where the server does."""
+        info, subject = self.info, self.subject
+        if info is None or completing.CAPABILITY not in info.capabilities or not completing.is_completed(subject):
+            return None
+        return Completer(lambda value: self._proposals(subject, name, value))
+
+    async def _proposals(self, subject: Subject, name: str, value: str) -> list[str]:
+        from mcpdeck.errors import ProblemError, Unreachable
+        from mcpdeck.mcp.exchange import McpError, Refused
+
+        peer = self.peer
+        if peer is None or subject.key in self._uncompleted:
+            return []
+        params = completing.params_of(subject, name, value, self.draft.entries)
+        try:
+            found = completing.proposed(await peer.request(completing.METHOD, params))
+        except (McpError, Refused, ProblemError, Unreachable):  # it is a courtesy; a call tells what is wrong
+            self._uncompleted.add(subject.key)
+            return []
+        if self._built == subject.key:
+            self.form.propose(name, [each for each in found if each != value])
+        return found
 
     @on(SchemaFields.Changed)
     def _typed(self) -> None:
@@ -476,10 +505,12 @@ class PlaygroundView(Place):
         label.update(sentence)
         label.display = bool(sentence)
 
-    def draw(self, *, is_new: bool = False) -> None:
-        """What came of the last call, or what to do for a first one."""
+    def _draw_head(self) -> None:
+        """Whose result it is, where the cursor is on something else, and how long it takes."""
         run = self.run
         head = [Part(" Result", Tone.STRONG)]
+        if run is not None and self._ran != (self.endpoint, self.subject.key):
+            head.append(Part(f" of {playground.named(run.request, self.endpoint)}", Tone.WARN))
         if run is not None and run.stage is Stage.RUNNING:
             seconds = max(0.0, asyncio.get_running_loop().time() - self.began)
             head.append(Part(f"  {seconds:.0f}s", Tone.BUSY))
@@ -489,6 +520,11 @@ class PlaygroundView(Place):
             self.query_one("#call-result", PartLine).show(head, [Part(" A answers ", Tone.ACCENT, "call.answer")])
         else:
             self.query_one("#call-result", PartLine).show(head)
+
+    def draw(self, *, is_new: bool = False) -> None:
+        """What came of the last call, or what to do for a first one."""
+        self._draw_head()
+        run = self.run
         if run is None:
             lines = [FoldLine(tuple(cells)) for cells in playground.welcome()]
         else:

@@ -1,6 +1,6 @@
 """A form of one control per field of a schema. Knows what is typed; decides nothing about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Final
 
 from textual import on
@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
+from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input, Label, Select, Static
 
@@ -15,6 +16,7 @@ from mcpdeck.model.plain import one_line
 from mcpdeck.model.schema_form import LEFT_OUT, Errors, Field, Kind
 
 LONGEST_TOLD: Final = 240  # characters of a description that a field shows
+PROPOSED: Final = 6  # values that are told under a field
 
 
 class YesNo(Static, can_focus=True):
@@ -64,11 +66,22 @@ class SchemaFields(VerticalScroll):
         self._titled = False
         self._controls: dict[str, Input | Select[str] | YesNo] = {}
         self._errors: dict[str, Label] = {}
+        self._proposals: dict[str, Label] = {}
 
-    def show(self, fields: Sequence[Field], entries: Mapping[str, str], *, titled: bool = False) -> None:
-        """titled: by the title that a schema gives, else by the name that a call gives."""
+    def show(
+        self,
+        fields: Sequence[Field],
+        entries: Mapping[str, str],
+        *,
+        titled: bool = False,
+        suggester: Callable[[str], Suggester | None] = lambda _name: None,
+    ) -> None:
+        """titled: by the title that a schema gives, else by the name that a call gives. suggester: of a field."""
         self._fields, self._titled = fields, titled
-        self._controls = {field.name: _control(field, entries.get(field.name, LEFT_OUT)) for field in fields}
+        self._controls = {
+            field.name: _control(field, entries.get(field.name, LEFT_OUT), suggester(field.name)) for field in fields
+        }
+        self._proposals = {field.name: Label("", classes="schema-told", markup=False) for field in fields}
         self._errors = {field.name: Label("", classes="error field-error", markup=False) for field in fields}
         self.remove_children()
         self.mount_all([self._row(field) for field in fields])
@@ -83,7 +96,9 @@ class SchemaFields(VerticalScroll):
         row = Horizontal(label, self._controls[field.name], classes="field-row")
         told = field.description[:LONGEST_TOLD]
         more = [Label(told, classes="schema-told", markup=False)] if told else []
-        return Vertical(row, *more, error, classes="schema-field")
+        proposals = self._proposals[field.name]
+        proposals.display = False
+        return Vertical(row, *more, proposals, error, classes="schema-field")
 
     @property
     def entries(self) -> dict[str, str]:
@@ -92,6 +107,14 @@ class SchemaFields(VerticalScroll):
     @property
     def first(self) -> Widget | None:
         return next(iter(self._controls.values()), None)
+
+    def propose(self, name: str, values: Sequence[str]) -> None:
+        """What a field may hold, the first few. How one goes on from what is typed is the suggester's to show."""
+        label = self._proposals.get(name)
+        if label is not None:
+            more = "  …" if len(values) > PROPOSED else ""
+            label.update(f"{'  '.join(values[:PROPOSED])}{more}")
+            label.display = bool(values)
 
     def tell(self, errors: Errors) -> None:
         """Each under its field."""
@@ -114,7 +137,7 @@ class SchemaFields(VerticalScroll):
             self.post_message(self.Changed())
 
 
-def _control(field: Field, text: str) -> Input | Select[str] | YesNo:
+def _control(field: Field, text: str, suggester: Suggester | None) -> Input | Select[str] | YesNo:
     match field.kind:
         case Kind.SWITCH:
             return YesNo(value=text == "true")
@@ -123,7 +146,7 @@ def _control(field: Field, text: str) -> Input | Select[str] | YesNo:
             is_one = text in {option.value for option in field.options}
             return Select(options, value=text if is_one else Select.NULL, compact=True, prompt="left out")
         case _:
-            return Input(text, compact=True, placeholder=field.hint)
+            return Input(text, compact=True, placeholder=field.hint, suggester=suggester)
 
 
 def _said(control: Input | Select[str] | YesNo) -> str:
