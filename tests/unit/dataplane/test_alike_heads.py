@@ -11,7 +11,7 @@ from gateway.core.routes import RoutingTable
 from gateway.wire.http1 import Connection, Exchange, Likeness, Limits
 from gateway.wire.names import PrincipalId
 from tests.support.mcp_scripts import CALL, INITIALIZE, MODERN, answers, instance_in, legacy_server
-from tests.support.scripted_upstream import scripted_upstream
+from tests.support.scripted_upstream import Asked, scripted_upstream
 from tests.support.served import X, served
 
 HEAD = b"POST /adapters/x/mcp?a=1 HTTP/1.1\r\nHost: localhost\r\nX-A: 1\r\ncontent-Length: %d\r\nX-B: 2\r\n\r\n"
@@ -211,4 +211,30 @@ async def test_answers_that_differ_in_their_head_are_told_apart() -> None:
                     reply = await client.ask(CALL)
                     assert (reply.status, reply.body) == (int(status[:3]), body)
                     assert reply.headers.get("etag") == (more[0][-1] if more else None)
+        assert upstream.connections == 1
+
+
+async def test_each_answer_with_a_known_head_has_its_own_ids() -> None:
+    """Some servers name the session in each answer, and the client must never see their name for it."""
+
+    async def naming(asked: Asked) -> None:
+        await asked.json(b'{"jsonrpc":"2.0","id":7,"result":{}}', *([f"Mcp-Session-Id: {name}"] if name else []))
+
+    name = "s-x-0"
+    async with (
+        scripted_upstream(naming) as upstream,
+        served(upstream.endpoint) as gateway,
+        gateway.client() as client,
+    ):
+        sealed = (await client.ask(INITIALIZE)).headers["mcp-session-id"]
+        assert sealed != name
+        for _ in range(5):
+            assert (await client.ask(CALL, headers={"Mcp-Session-Id": sealed})).headers["mcp-session-id"] == sealed
+        name = ""
+        replies = [await client.ask(CALL, headers={"Mcp-Session-Id": sealed}) for _ in range(5)]
+        assert len({reply.headers["x-request-id"] for reply in replies}) == 5
+        assert not any("mcp-session-id" in reply.headers for reply in replies)
+        given = {"Mcp-Session-Id": sealed, "X-Request-Id": "mine"}
+        assert {(await client.ask(CALL, headers=given)).headers["x-request-id"] for _ in range(5)} == {"mine"}
+        assert upstream.asked[-1].value("x-request-id") == "mine"
         assert upstream.connections == 1
