@@ -86,6 +86,8 @@ class LogsView(LinesPlace):
         if self.wish is None:
             return [*titled("Logs"), Part("   whose? Enter names an adapter", Tone.ACCENT, "log.choose")]
         parts = [*titled(self.wish.adapter), Part(" previous run" if self.wish.previous else " log", Tone.DIM)]
+        if self.wish.previous and self.standing == "complete" and not len(self.book):
+            parts.append(Part("   there was none, or nothing of it is kept", Tone.WARN))
         if replicas := len(self.book.instances):
             parts.append(Part(f"   {plural(replicas, 'replica')}", Tone.PLAIN))
         return parts
