@@ -191,13 +191,12 @@ class Reader:
     # httptools' side
 
     def on_url(self, url: bytes) -> None:
-        if self._request is not None:
-            self._request.target += url
+        assert self._request is not None  # noqa: S101 - it is fed heads, and bodies that end where they say
+        self._request.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        assert self._request is not None  # noqa: S101 - as above
         name = _names.get(name) or _lower(name)
-        if self._request is None:
-            return
         value = value.rstrip(b" \t")  # llhttp takes off what stands before a value only (RFC 9110, 5.5)
         pair = (name, value)
         if name in _SHARED and len(value) <= _SHARED_LENGTH:
