@@ -159,7 +159,7 @@ class Tokens(Protocol):
     async def authorization(self, grant: Grant, principal: Principal, *, token: str) -> bytes:
         """The same with time to ask. token: the caller's own, "" where it has none; it goes to the issuer at most.
 
-        Raises Forbidden, Unauthenticated, Unsupported, UpstreamBroke.
+        Raises Forbidden, NothingReady, Unauthenticated, Unsupported, UpstreamBroke.
         """
 
     def refused(self, grant: Grant, principal: Principal) -> None:

@@ -77,6 +77,12 @@ class Pair:
         async with browser() as http:
             return await http.post(f"{door}/oauth/token", data=form)
 
+    async def publishes(self, door: str, keys: int) -> None:
+        """A gateway looks at its file every few seconds."""
+        async with asyncio.timeout(30), browser() as http:
+            while len((await http.get(f"{door}/oauth/keys")).json()["keys"]) != keys:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.2)
+
     async def is_believed(self, door: str, token: str) -> bool:
         """There is no such adapter, which only somebody who is known is told."""
         async with browser() as http:
@@ -163,6 +169,26 @@ async def test_replicas_publish_the_same_keys_and_a_restart_signs_nobody_out(tmp
             anew = both.house.doors[-1]
             assert await both.is_believed(anew, tokens["access_token"])
             assert (await both.refreshed(anew, tokens["refresh_token"])).status_code == 200
+
+
+async def test_key_that_is_exchanged_while_both_serve_signs_nobody_out(tmp_path: Path) -> None:
+    async with pair(tmp_path) as both:
+        tokens = await both.signed_in()
+        for name in ("one", "two"):
+            (tmp_path / name / "seal.keys").with_name("next").write_bytes(
+                b"bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmU=\n" + (tmp_path / name / "seal.keys").read_bytes()
+            )
+            (tmp_path / name / "next").chmod(0o600)
+        (tmp_path / "one" / "next").replace(tmp_path / "one" / "seal.keys")
+        await both.publishes(both.one, 2)
+        ahead = await both.refreshed(both.one, tokens["refresh_token"])
+        assert ahead.status_code == 200, ahead.text
+        assert await both.is_believed(both.two, ahead.json()["access_token"])
+        later = await both.refreshed(both.two, ahead.json()["refresh_token"])
+        assert (later.status_code, later.json()["error"]) == (503, "temporarily_unavailable")
+        (tmp_path / "two" / "next").replace(tmp_path / "two" / "seal.keys")
+        await both.publishes(both.two, 2)
+        assert (await both.refreshed(both.two, ahead.json()["refresh_token"])).status_code == 200
 
 
 async def test_without_redis_nobody_signs_in_and_who_has_a_token_goes_on(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from gateway.auth.front.memory import MemoryVault
 from gateway.auth.front.tokens import LIFETIME
 from gateway.core.sharing import Shelf, Vault
 
-MAX_KEPT: Final = 50_000
+MAX_KEPT: Final = 20_000
 BEHIND: Final = Shelf("behind", LIFETIME, MAX_KEPT)
 
 

@@ -21,6 +21,7 @@ REGISTERED: Final = "dcr."
 MAX_REDIRECTS: Final = 10
 MAX_URI: Final = 512
 MAX_NAME: Final = 80
+MAX_ID: Final = 2048  # of a registered client: it comes back with every request
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -57,7 +58,10 @@ class Clients:
         """Raises ClientRefused."""
         name, uris = _said(wanted)
         body = _encoded(msgspec.json.encode([name, uris]))
-        return Client(f"{REGISTERED}{body}.{_mac(self._keys.current, body)}", name, uris)
+        client_id = f"{REGISTERED}{body}.{_mac(self._keys.current, body)}"
+        if len(client_id) > MAX_ID:
+            raise ClientRefused("redirect_uris: they are too long together; wanted some 1,400 characters at most")
+        return Client(client_id, name, uris)
 
     async def find(self, client_id: str) -> Client:
         """Raises ClientRefused."""

@@ -9,7 +9,7 @@ from gateway.auth.front.written import read, written
 from gateway.core.sharing import Shelf, Vault
 
 LIFETIME: Final = 8 * 3600.0  # seconds after signing in, however often refreshed: a working day
-MAX_FAMILIES: Final = 50_000
+MAX_FAMILIES: Final = 20_000
 FAMILIES: Final = Shelf("family", LIFETIME, MAX_FAMILIES)
 
 

@@ -31,8 +31,7 @@ from gateway.core.sharing import Apart, Unreachable, Vault
 
 SCOPE: Final = "mcp"
 CODE_LIFETIME: Final = 60.0  # seconds
-MAX_CHALLENGE: Final = 128  # characters (RFC 7636)
-MAX_STATE: Final = 4096  # characters of a client's state, which is kept while somebody signs in
+MAX_WANTED: Final = 4096  # characters of what a client asked for, which are kept while somebody signs in
 LATER: Final = "temporarily_unavailable"
 
 log = logging.getLogger(__name__)
@@ -74,6 +73,10 @@ class Wanted(msgspec.Struct, frozen=True):
     challenge: str
     resource: str
     state: str
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, msgspec.structs.astuple(self)))
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -174,9 +177,9 @@ class Front:
         wanted = Wanted(client.id, redirect_uri, query.get("code_challenge", ""), resource, query.get("state", ""))
         if query.get("response_type") != "code" or query.get("code_challenge_method") != "S256" or not wanted.challenge:
             return self._back(wanted, error="invalid_request", error_description="wanted code with PKCE S256")
-        if len(wanted.state) > MAX_STATE or len(wanted.challenge) > MAX_CHALLENGE:
+        if wanted.size > MAX_WANTED:
             wanted = msgspec.structs.replace(wanted, state="")
-            return self._back(wanted, error="invalid_request", error_description="state or code_challenge is too long")
+            return self._back(wanted, error="invalid_request", error_description="wanted shorter parameters")
         if not self._is_ours(resource):
             return self._back(wanted, error="invalid_target", error_description="resource is not served here")
         browser = browser or secrets.token_urlsafe(32)

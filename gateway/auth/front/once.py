@@ -7,7 +7,7 @@ from gateway.auth.front.written import read, written
 from gateway.core.sharing import Shelf, Vault
 
 LIFETIME: Final = 600.0  # seconds; the security practices allow ten minutes for state
-MAX_WAITING: Final = 10_000
+MAX_WAITING: Final = 5000  # of one name, with some 4 KB each: nobody needs an account to fill a shelf
 
 
 class Once[Value]:

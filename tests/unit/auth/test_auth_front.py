@@ -391,8 +391,9 @@ async def test_issuer_that_refuses_somebody_ends_the_family(world: World) -> Non
     assert [await vault.find(FAMILIES, token.partition(".")[0]) for vault in world.vaults] == [None] * len(world.vaults)
 
 
-async def test_state_of_any_length_is_not_kept(world: World) -> None:
-    answer = await world.front.authorize(world.query(state="x" * 5000), browser="")
+@pytest.mark.parametrize("name", ["state", "code_challenge", "resource"])
+async def test_parameters_of_any_length_are_not_kept(world: World, name: str) -> None:
+    answer = await world.front.authorize(world.query(**{name: f"{GATEWAY}/adapters/{'x' * 13000}/mcp"}), browser="")
     assert isinstance(answer, Redirect)
     assert query_of(answer.url)["error"] == "invalid_request"
     assert world.shelves == []
@@ -541,7 +542,16 @@ def test_redirect_uri_that_could_hurt_is_not_registered(uri: Any) -> None:
         Clients([new_key()], CountingFetch({})).register({"redirect_uris": [uri]})
 
 
-@pytest.mark.parametrize("wanted", [{}, {"redirect_uris": []}, {"redirect_uris": [BACK] * 11}, {"redirect_uris": BACK}])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {},
+        {"redirect_uris": []},
+        {"redirect_uris": [BACK] * 11},
+        {"redirect_uris": [f"{BACK}/{'x' * 400}"] * 4},
+        {"redirect_uris": BACK},
+    ],
+)
 async def test_registration_without_usable_redirect_uris_is_refused(world: World, wanted: Any) -> None:
     assert world.front.register(wanted).body["error"] == "invalid_client_metadata"
 
