@@ -13,7 +13,7 @@ from gateway.core.ports import Asking
 from gateway.core.routes import Endpoint
 from gateway.services.audit import Recorder
 from gateway.services.called import Called, said_by
-from gateway.services.client_info import ClientInfo, Said
+from gateway.services.client_info import UNKNOWN, ClientInfo, Said, of_modern
 from gateway.services.pace import Pace
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
@@ -108,20 +108,30 @@ class Series:
 
     def __init__(
         self, owner: Ledger, live: Live | None, adapter: AdapterName, endpoint: Endpoint, principal: Principal,
-        era: Era, client: ClientInfo, said: Said | None,
+        era: Era, client: ClientInfo,
     ) -> None:  # fmt: skip
         self.owner, self.live, self.adapter, self.endpoint = owner, live, adapter, endpoint
-        self.principal, self.era, self.client, self.said = principal, era, client, said
+        self.principal, self.era, self.client = principal, era, client
+        self.said: Said | None = None
 
     def opened(self, asking: Asking, request_id: bytes) -> "Call | None":
         live = self.live
         if live is None or not live.is_kept:
             return None
         if live.session is None:
-            if self.said is None or not self.said.again(asking.request.body):
+            if not self._is_said_again(asking.request.body):
                 return None
             live.endpoint = self.endpoint
         return Call(self, False, self.owner.clock(), asking, request_id)
+
+    def _is_said_again(self, body: bytes) -> bool:
+        """Whether it is the same program that calls. How it says so is learned from the second call."""
+        if self.said is not None:
+            return self.said.again(body)
+        if self.client is UNKNOWN or of_modern(body) != self.client:
+            return False
+        self.said = Said.of(body)
+        return True
 
 
 class Call:

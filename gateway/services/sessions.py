@@ -19,7 +19,7 @@ from gateway.core.ports import Asking, Backend, Tokens
 from gateway.core.routes import Endpoint, Route, Routes
 from gateway.core.sharing import Shared
 from gateway.services.audit import Recorder
-from gateway.services.client_info import UNKNOWN, ClientInfo, Said, of_initialize, of_modern
+from gateway.services.client_info import UNKNOWN, ClientInfo, of_initialize, of_modern
 from gateway.services.elsewhere import Elsewhere
 from gateway.services.entries import Audience
 from gateway.services.events import Hub
@@ -87,10 +87,9 @@ class Sessions:
     ) -> Call:  # fmt: skip
         now = self.clock()
         live: Live | None = None
-        client, said = UNKNOWN, None
+        client = UNKNOWN
         if era is Era.MODERN:
             client = self._modern_client(principal, adapter, body)
-            said = Said.of(body) if body is not None else None
             live = self.group(adapter, endpoint, principal, era, client, now)
         elif session is not None:
             live = self.session(session, adapter, endpoint, principal, era, UNKNOWN, now)
@@ -98,7 +97,7 @@ class Sessions:
             client = self._legacy_client(principal, adapter, body)
             if body is None:  # no initialize: none will be learned
                 live = self.group(adapter, endpoint, principal, era, client, now)
-        series = Series(self, live, adapter, endpoint, principal, era, client, said)
+        series = Series(self, live, adapter, endpoint, principal, era, client)
         return Call(series, is_stream, now, asking, request_id)
 
     def has_room(self, principal: Principal, most: int) -> bool:
