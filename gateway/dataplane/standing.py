@@ -98,7 +98,9 @@ class Standings:
         return True
 
     def _relay(self, course: Course, exchange: Exchange) -> None:
-        Relay(self._plane, exchange, course.target, course=course).begin()
+        """Once policies let it. Of a session that was ended while they were asked, its instance says so."""
+        if not self._relay_again(course, exchange):
+            Relay(self._plane, exchange, course.target, course=course).begin()
 
     def tools(self, exchange: Exchange) -> ToolsStanding | None:
         """What was concluded from the head of a request for the gateway's own server, while it holds."""
