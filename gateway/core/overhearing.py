@@ -6,6 +6,8 @@ Stands apart from `ports` since it costs the data plane one attribute while nobo
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
 from gateway.core.access import Principal
 from gateway.core.ports import Account, Asking
 from gateway.core.routes import Endpoint
@@ -13,6 +15,18 @@ from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 
 type Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Talk(msgspec.Struct, frozen=True, kw_only=True):
+    """An exchange that may be listened to: whose it is, and where it goes."""
+
+    account: Account
+    adapter: AdapterName
+    endpoint: Endpoint
+    principal: Principal
+    era: Era
+    asking: Asking
+    request_id: bytes
 
 
 class Listener(Protocol):
@@ -35,17 +49,7 @@ class Listener(Protocol):
 class Tap(Protocol):
     """Somebody listens, though perhaps not to this adapter."""
 
-    def listen(
-        self,
-        account: Account,
-        adapter: AdapterName,
-        endpoint: Endpoint,
-        principal: Principal,
-        era: Era,
-        *,
-        asking: Asking,
-        request_id: bytes,
-    ) -> Listener | None:
+    def listen(self, talk: Talk) -> Listener | None:
         """None where nobody wants to hear of this exchange."""
 
 

@@ -10,7 +10,7 @@ from gateway.core import affinity
 from gateway.core.access import Principal
 from gateway.core.affinity import SESSION_LIFETIME, Binding, Sealer
 from gateway.core.errors import GatewayError, TooManyRequests, Unsupported, UpstreamBroke
-from gateway.core.overhearing import Listener, Tap
+from gateway.core.overhearing import Listener, Talk, Tap
 from gateway.core.ports import Account, Accounts, Asking, Assertions, Exchange, Series, Tokens
 from gateway.core.routes import Endpoint, Route, Routes
 from gateway.dataplane.bounds import NO_BOUNDS, Bounds
@@ -150,13 +150,15 @@ class Plane:
         if self.tap is None or target.route.is_tool:
             return None
         listener = self.tap.listen(
-            account,
-            target.route.adapter,
-            target.endpoint,
-            target.principal,
-            target.era,
-            asking=exchange,
-            request_id=request_id,
+            Talk(
+                account=account,
+                adapter=target.route.adapter,
+                endpoint=target.endpoint,
+                principal=target.principal,
+                era=target.era,
+                asking=exchange,
+                request_id=request_id,
+            )
         )
         if listener is None:
             return None

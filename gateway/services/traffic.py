@@ -13,9 +13,8 @@ from typing import Final
 from gateway.core.access import Ownership, Principal, may_write
 from gateway.core.errors import Forbidden, NotFound
 from gateway.core.observed import Observed
-from gateway.core.overhearing import Listener, Tapped
-from gateway.core.ports import Account, Asking
-from gateway.core.routes import Endpoint, Routes
+from gateway.core.overhearing import Listener, Talk, Tapped
+from gateway.core.routes import Routes
 from gateway.core.sharing import Shared
 from gateway.services.entries import Audience, chunked
 from gateway.services.sessions import Sessions
@@ -25,7 +24,6 @@ from gateway.services.traffic_pairing import Conversation, States
 from gateway.services.traffic_readers import Reader, Wish, event
 from gateway.services.traffic_recorder import Recorder
 from gateway.wire import sse
-from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 
 KEEP_ALIVE: Final = 15.0  # seconds between comments on a silent stream
@@ -77,22 +75,10 @@ class Traffic:
 
     # core.overhearing.Tap
 
-    def listen(
-        self,
-        account: Account,
-        adapter: AdapterName,
-        endpoint: Endpoint,
-        principal: Principal,
-        era: Era,
-        *,
-        asking: Asking,
-        request_id: bytes,
-    ) -> Listener | None:
+    def listen(self, talk: Talk) -> Listener | None:
         """A session that is not known yet may turn out to be one that is watched."""
-        is_wanted = adapter in self._whole or (adapter in self._some and account.session_id in self._watched)
-        if not is_wanted:
-            return None
-        return Overheard(self, account, adapter, endpoint, principal, era, asking=asking, request_id=request_id)
+        is_watched = talk.adapter in self._some and talk.account.session_id in self._watched
+        return Overheard(self, talk) if is_watched or talk.adapter in self._whole else None
 
     # traffic_exchange.Desk
 

@@ -10,16 +10,11 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from gateway.core.access import Principal
-from gateway.core.overhearing import Headers
-from gateway.core.ports import Account, Asking
-from gateway.core.routes import Endpoint
+from gateway.core.overhearing import Headers, Talk
 from gateway.services import traffic_secrets
 from gateway.services.traffic_pairing import Asked, Book, Conversation, Said, States, read, value_of
 from gateway.wire import envelope
 from gateway.wire.envelope import Unreadable
-from gateway.wire.mcp import Era
-from gateway.wire.names import AdapterName
 from gateway.wire.traffic import Kind, Sender, TrafficMessage
 
 MOST_IN_BATCH: Final = 100
@@ -63,11 +58,8 @@ class _Piece(msgspec.Struct, frozen=True):
 class Overheard:
     """Messages wait here while nobody knows the session: `initialize` has one only once it is answered."""
 
-    def __init__(
-        self, desk: Desk, account: Account, adapter: AdapterName, endpoint: Endpoint, principal: Principal, era: Era,
-        *, asking: Asking, request_id: bytes,
-    ) -> None:  # fmt: skip
-        self._desk, self._account, self._request = desk, account, asking.request
+    def __init__(self, desk: Desk, talk: Talk) -> None:
+        self._desk, self._account, self._request = desk, talk.account, talk.asking.request
         self._open = Book(MOST_IN_BATCH)  # the client's requests of this exchange
         self._first: Asked | None = None  # what the client asked first, for what comes in its course
         self._has_answered = False
@@ -75,12 +67,12 @@ class Overheard:
         self._status = 0
         self._headers: dict[str, str] = {}  # of the answer, until they are told
         self._common: dict[str, Any] = {
-            "adapter": adapter,
-            "instance": endpoint.instance,
-            "principal": principal.id,
-            "era": era.value,
-            "verb": asking.request.method,
-            "request_id": request_id.decode("latin-1"),
+            "adapter": talk.adapter,
+            "instance": talk.endpoint.instance,
+            "principal": talk.principal.id,
+            "era": talk.era.value,
+            "verb": self._request.method,
+            "request_id": talk.request_id.decode("latin-1"),
         }
 
     # core.overhearing.Listener

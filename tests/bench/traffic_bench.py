@@ -15,6 +15,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from gateway.core.access import Principal
+from gateway.core.overhearing import Talk
 from gateway.core.routes import Endpoint, Routes
 from gateway.dataplane.spoken import Asked
 from gateway.services import traffic_secrets
@@ -81,7 +82,16 @@ def a_call_watched() -> float:
     def call() -> None:
         asking = Asked(request, "127.0.0.1")
         account = sessions.opened(b"s", ADAPTER, ENDPOINT, BEA, Era.LEGACY, None, asking=asking, request_id=b"r")
-        listener = traffic.listen(account, ADAPTER, ENDPOINT, BEA, Era.LEGACY, asking=asking, request_id=b"r")
+        talk = Talk(
+            account=account,
+            adapter=ADAPTER,
+            endpoint=ENDPOINT,
+            principal=BEA,
+            era=Era.LEGACY,
+            asking=asking,
+            request_id=b"r",
+        )
+        listener = traffic.listen(talk)
         assert listener is not None
         listener.asked()
         listener.answering(200, ((b"content-type", b"application/json"),))

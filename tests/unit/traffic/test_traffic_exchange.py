@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.core.overhearing import Talk
 from gateway.core.routes import Endpoint
 from gateway.services.traffic_exchange import Overheard
 from gateway.services.traffic_pairing import Asked, Book, Conversation, States, read
@@ -68,9 +69,16 @@ class Desk:
         """Several messages are a batch."""
         body = msgspec.json.encode(messages[0] if len(messages) == 1 else messages) if messages else b""
         account = account or Account(opened_at=self.now)
-        overheard = Overheard(
-            self, account, AdapterName("weather"), ENDPOINT, BEA, era, asking=Asking(body, verb), request_id=b"r-1"
+        talk = Talk(
+            account=account,
+            adapter=AdapterName("weather"),
+            endpoint=ENDPOINT,
+            principal=BEA,
+            era=era,
+            asking=Asking(body, verb),
+            request_id=b"r-1",
         )
+        overheard = Overheard(self, talk)
         overheard.asked()
         return overheard
 

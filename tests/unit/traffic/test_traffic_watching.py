@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core.errors import Forbidden, NotFound
 from gateway.core.observed import NOTHING
-from gateway.core.overhearing import Tap
+from gateway.core.overhearing import Talk, Tap
 from gateway.core.routes import Endpoint, Route, Routes, RoutingTable
 from gateway.dataplane.spoken import Asked
 from gateway.services import traffic as module
@@ -102,9 +102,16 @@ async def test_of_an_adapter_only_the_sessions_that_are_watched_are_listened_to(
 
     def is_heard(session: bytes) -> bool:
         account = desk.sessions.opened(session, WEATHER, ENDPOINT, BEA, Era.LEGACY, None)
-        asking = Asked(Request(), "127.0.0.1")
-        listener = desk.traffic.listen(account, WEATHER, ENDPOINT, BEA, Era.LEGACY, asking=asking, request_id=b"r")
-        return listener is not None
+        talk = Talk(
+            account=account,
+            adapter=WEATHER,
+            endpoint=ENDPOINT,
+            principal=BEA,
+            era=Era.LEGACY,
+            asking=Asked(Request(), "127.0.0.1"),
+            request_id=b"r",
+        )
+        return desk.traffic.listen(talk) is not None
 
     assert is_heard(b"s-1")
     assert not is_heard(b"s-2")
