@@ -66,6 +66,13 @@ def in_pager(app: App[Any], text: str) -> None:
         editor.page(text)
 
 
+def on_the_desktop(path: Path) -> bool:
+    """False where there is none, or it has nothing for this."""
+    from mcpdeck.opener import open_file
+
+    return open_file(path)
+
+
 async def over_the_network(context: Context) -> float:
     """Seconds until its gateway's answer. Raises Unreachable."""
     from mcpdeck.reach import reach
@@ -96,6 +103,7 @@ class Surroundings:
     edit_text: Callable[[App[Any], str], str | None] = in_editor
     edit_json: Callable[[App[Any], str], str | None] = json_in_editor
     page_text: Callable[[App[Any], str], None] = in_pager
+    open_file: Callable[[Path], bool] = on_the_desktop
 
 
 @dataclass(kw_only=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from textual.widgets import Input
 
 from mcpdeck.calls import CallBook
 from mcpdeck.model.commands import View
@@ -43,6 +44,17 @@ async def test_form_is_made_of_the_schema_and_sends_what_it_says() -> None:
         await deck.type("<enter>Blue<tab>12<ctrl+j>")
         await deck.sees("✓ Done", "Blue is yours.", "structuredContent", "note: null")
         assert called(deck) == [{"room": "Blue", "people": 12, "floor": "first", "catering": False}]
+
+
+async def test_what_is_typed_in_one_go_with_the_key_that_runs_is_sent() -> None:
+    async with deck_on(tooling(), size=(120, 40)) as deck:
+        await opened(deck, "summary")
+        await deck.type("<enter>")
+        field = deck.app.playground_view.form.query(Input).first()
+        with deck.app.playground_view.prevent(Input.Changed):  # the news of it is on its way
+            field.value = "today"
+        await deck.type("<ctrl+j>")
+        await deck.sees("✓ Done", "Tell me of today.")
 
 
 async def test_what_is_not_right_is_told_under_its_field_and_nothing_is_sent() -> None:
@@ -167,6 +179,32 @@ async def test_images_and_links_are_described_and_kept_as_files(tmp_path: Path) 
         await deck.until(lambda: len(kept(tmp_path)) == 2)
         [picture] = [path for path in kept(tmp_path) if path.suffix == ".png"]
         assert picture.read_bytes() == base64.b64decode(PIXEL)
+
+
+async def test_pictures_open_on_the_desktop_where_there_is_one() -> None:
+    import base64
+
+    opened_files: list[Path] = []
+
+    def open_file(path: Path) -> bool:
+        opened_files.append(path)
+        return len(opened_files) == 1
+
+    async with deck_on(tooling(), size=(120, 40), surroundings={"open_file": open_file}) as deck:
+        await opened(deck, "floor_plan")
+        await deck.type("o")
+        await deck.sees("there is no result yet")
+        await deck.type("<ctrl+j>")
+        await deck.sees("image, image/png")
+        await deck.type("o")
+        await deck.until(lambda: opened_files)
+        [picture] = opened_files
+        assert (picture.suffix, picture.read_bytes()) == (".png", base64.b64decode(PIXEL))
+        await deck.type("o")
+        await deck.sees("there is no desktop here")
+        for path in opened_files:
+            path.unlink()
+            path.parent.rmdir()
 
 
 async def test_calls_are_remembered_kept_and_taken_up_again(tmp_path: Path) -> None:

@@ -122,6 +122,14 @@ COMMANDS: Final = (
         help="Images, sounds, the result: as files.",
     ),
     Command(
+        id="call.open",
+        title="Open",
+        area="call",
+        keys=("o",),
+        views=_HERE,
+        help="Its pictures and sounds, on this desktop.",
+    ),
+    Command(
         id="call.copy",
         title="Copy result",
         area="call",

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 import shlex
+import tempfile
 from collections.abc import Mapping, Sequence
 from mimetypes import guess_extension
 from pathlib import Path
@@ -328,6 +329,45 @@ def _files(folder: Path, stem: str, result: Mapping[str, Any]) -> list[Path]:
     return written
 
 
+def _open(deck: Deck) -> None:
+    """Not in a browser tab: its reader sits before another machine."""
+    run = deck.playground_view.run
+    if deck.is_web:
+        deck.say("it would open where the deck runs; W keeps it as a file", "warning")
+    elif run is None or run.result is None:
+        deck.say("there is no result yet")
+    else:
+        deck.begin(_show, deck, run.result, group="keep")
+
+
+async def _show(deck: Deck, result: Mapping[str, Any]) -> None:
+    try:
+        shown = await asyncio.to_thread(_shown, result)
+    except (OSError, binascii.Error, ValueError) as error:
+        deck.say(f"not opened: {error}", "error")
+        return
+    if not shown:
+        deck.say("there is no picture and no sound in it; W keeps files")
+    elif not all([deck.surroundings.open_file(path) for path in shown]):  # noqa: C419  (each is opened)
+        deck.say("there is no desktop here that opens files; W keeps them", "warning")
+
+
+def _shown(result: Mapping[str, Any]) -> list[Path]:
+    """In a folder that is for this user alone. It stays: whoever shows them may read them later."""
+    from mcpdeck.opener import SUFFIXES
+
+    blocks = [(SUFFIXES.get(playground.media_type(block)), playground.data_of(block))
+              for block in playground.blocks_of(result)]  # fmt: skip
+    wanted = [(suffix, base64.b64decode(data, validate=True)) for suffix, data in blocks if suffix and data]
+    if not wanted:
+        return []
+    folder = Path(tempfile.mkdtemp(prefix="mcpdeck-"))
+    paths = [folder / f"{number}{suffix}" for number, (suffix, _) in enumerate(wanted, 1)]
+    for path, (_, content) in zip(paths, wanted, strict=True):
+        path.write_bytes(content)
+    return paths
+
+
 do_plainly(
     {
         "call.run": _run,
@@ -345,6 +385,7 @@ do_plainly(
         "call.edit": _edit,
         "call.pager": _page,
         "call.keep": _keep_files,
+        "call.open": _open,
         "call.copy": _copy,
         "call.copy-command": _copy_command,
         "call.fold": lambda deck: deck.playground_view.toggle_fold(),

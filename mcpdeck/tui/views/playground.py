@@ -181,7 +181,9 @@ class PlaygroundView(Place):
         self._build()
         draft = self.draft
         if draft.as_json:
+            draft.text = self.json.text
             return self._from_json(draft.text)
+        draft.entries |= self.form.texts
         arguments, errors = arguments_of(draft.fields, draft.entries, extra=draft.extra)
         self.form.tell(errors)
         self._tell_error("")

@@ -105,6 +105,11 @@ class SchemaFields(VerticalScroll):
         return {name: _said(control) for name, control in self._controls.items()}
 
     @property
+    def texts(self) -> dict[str, str]:
+        """What stands in the lines, told of or not: a key may come before the news of the one before it."""
+        return {name: control.value for name, control in self._controls.items() if isinstance(control, Input)}
+
+    @property
     def first(self) -> Widget | None:
         return next(iter(self._controls.values()), None)
 
