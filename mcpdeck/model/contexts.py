@@ -106,12 +106,12 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[ContextRow]:
             order=lambda row: sign_of(row.entry.reach).word,
         ),
         Column(
-            id="user", title="USER", minimum=8, maximum=30, priority=2,
+            id="user", title="USER", minimum=12, maximum=30, priority=4,
             cell=lambda row, _now: Cell(row.entry.user),
             order=lambda row: row.entry.user,
         ),
         Column(
-            id="care", title="CARE", minimum=9, maximum=20, priority=1,
+            id="care", title="CARE", minimum=20, maximum=20, priority=1,
             cell=lambda row, _now: Cell(care(row.entry.context), Tone.WARN),
             order=lambda row: care(row.entry.context),
         ),

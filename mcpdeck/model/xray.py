@@ -137,7 +137,7 @@ class _Grower:
         is_open = self._is_open(key, usual=self._look.root == name) and holds > 0
         why = status.reason if status else ""
         ready = f"{status.ready_replicas if status else 0} of {adapter.replica_count} ready"
-        told = ", ".join(filter(None, [ready, plural(self._counts[name], "session"), why]))
+        told = ", ".join(filter(None, [why, ready, plural(self._counts[name], "session")]))
         yield Node(
             key=key, kind=Kind.ADAPTER, name=name, sign=sign_of(status.phase if status else None), told=told,
             tone=Tone.BAD if status and status.phase in FAULTY else Tone.DIM, depth=key.count("/"), holds=holds,

@@ -25,10 +25,9 @@ class PageScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -page"):
             yield Label(self._title, classes="dialog-title", markup=False)
-            yield Sheet()
+            yield Sheet(fits=True)
 
     def on_mount(self) -> None:
         sheet = self.query_one(Sheet)
-        sheet.wrap = True
         sheet.show(self._page)
         self.set_focus(sheet)

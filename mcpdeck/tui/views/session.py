@@ -19,6 +19,7 @@ from mcpdeck.tui.views.sheet_place import SheetPlace
 
 class SessionView(SheetPlace):
     view = View.SESSION
+    fits = True
     BINDINGS: ClassVar[list[BindingType]] = bindings_of(View.SESSION)
 
     def __init__(self, *, glyphs: Glyphs, clock: Callable[[], datetime]) -> None:

@@ -16,6 +16,8 @@ from mcpdeck.tui.widgets.sheet import Sheet
 class SheetPlace(Place):
     """A subclass draws its title and its sheet. What the reader filters by is marked, not left out."""
 
+    fits = False  # long lines go on below
+
     def __init__(self, *, glyphs: Glyphs, clock: Callable[[], datetime]) -> None:
         super().__init__(id=self.view)
         self._glyphs = glyphs
@@ -24,7 +26,7 @@ class SheetPlace(Place):
 
     def compose(self) -> ComposeResult:
         yield TitleLine(classes="-first -last")
-        yield Sheet()
+        yield Sheet(fits=self.fits)
 
     @property
     def sheet(self) -> Sheet:

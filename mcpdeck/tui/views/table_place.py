@@ -80,7 +80,7 @@ class TablePlace[Item](Place):
         yield TitleLine(classes="-first -last")
         with Horizontal(classes="split"):
             yield RowTable(self._spec, sort=self._sort, glyphs=self._glyphs, clock=self._clock)
-            yield Sheet()
+            yield Sheet(fits=True)
         yield Static(classes="empty", markup=False)
 
     @property
@@ -94,7 +94,7 @@ class TablePlace[Item](Place):
     def toggle_split(self) -> None:
         """Beside the table, more of the row under the cursor."""
         self.toggle_class("-split")
-        self.query_one(Sheet).can_focus, self.query_one(Sheet).wrap = False, True
+        self.query_one(Sheet).can_focus = False
         self._show_preview()
 
     @on(RowTable.CursorMoved)
