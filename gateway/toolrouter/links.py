@@ -13,7 +13,7 @@ from msgspec import Raw
 from gateway.core.access import Principal
 from gateway.core.ports import Exchange
 from gateway.toolrouter.asking import path_of
-from gateway.toolrouter.inner import ACCEPT, CLIENT_LEFT, EVENT_STREAM, JSON, Events, Inner, media_type, request_to
+from gateway.toolrouter.inner import ACCEPT, EVENT_STREAM, JSON, Events, Inner, Passing, media_type, request_to
 from gateway.toolrouter.streams import Marking, Source
 from gateway.wire import envelope, jsonrpc, mcp, sse
 from gateway.wire.http1 import Headers, Noted, Request
@@ -224,7 +224,7 @@ class _Greeted:
             self._settle(outcome)
 
 
-class LinkedCall(Inner):
+class LinkedCall(Passing):
     """One request of a client's to an adapter in its session, with answers passed on and ids that lead back.
 
     lost: called in place of an answer when the adapter does not know the session. otherwise: in place of an error, to
@@ -241,22 +241,15 @@ class LinkedCall(Inner):
         lost: Callable[[], None] | None = None,
         otherwise: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(request, outer.peer)
-        self._outer, self._source = outer, source
-        self._done, self._lost, self._otherwise = done, lost, otherwise
+        super().__init__(outer, request, done)
+        self._source, self._lost, self._otherwise = source, lost, otherwise
         self._marking: Marking | None = None
-        outer.on_leave = self.leave
-
-    def leave(self) -> None:
-        if not self.has_ended:
-            super().leave()
-            self._done(CLIENT_LEFT, b"")
 
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         if status == 404 and self._lost is not None and self._source.session:
             self._lost()
             return
-        self._done(status, body)
+        self._tell(status, body)
         if self._outer.has_ended:
             return
         if self._otherwise is not None and not _is_result(status, body):
@@ -266,11 +259,9 @@ class LinkedCall(Inner):
             self._outer.respond(status, own(headers), Marking(self._source).fed(body) if is_stream else body)
 
     def began(self, status: int, headers: Headers, length: int | None) -> None:
-        outer = self._outer
-        outer.on_pause, outer.on_resume = self._pause, self._resume
         if media_type(headers) == EVENT_STREAM:
             self._marking, length = Marking(self._source), None
-        outer.start(status, own(headers), length=length)
+        super().began(status, own(headers), length)
 
     def went_on(self, chunk: bytes) -> None:
         try:
@@ -278,25 +269,6 @@ class LinkedCall(Inner):
         except ValueError:  # an event that is larger than any should be
             self.leave()
             self._outer.abort()
-
-    def flush(self) -> None:
-        self._outer.flush()
-
-    def ended(self) -> None:
-        self._done(self.status, b"")
-        self._outer.finish()
-
-    def broke_off(self) -> None:
-        self._done(0, b"")
-        self._outer.abort()
-
-    def _pause(self) -> None:
-        if self.on_pause is not None:
-            self.on_pause()
-
-    def _resume(self) -> None:
-        if self.on_resume is not None:
-            self.on_resume()
 
 
 def _is_result(status: int, body: bytes) -> bool:
