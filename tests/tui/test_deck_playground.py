@@ -366,9 +366,6 @@ async def test_who_is_signed_out_meanwhile_is_told_how_to_come_back() -> None:
         deck.gateway.fail("POST", "/mcp", Fault(401, "the token has expired"))
         await deck.type("<ctrl+j>")
         await deck.sees("✖ No answer", "401", "L signs in.")
-        await deck.until(lambda: deck.app.is_connected)
-        await deck.type("<ctrl+j>")
-        await deck.sees("✓ Done")
 
 
 async def test_arguments_go_through_the_editor_and_results_to_the_pager() -> None:
