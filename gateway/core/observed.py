@@ -98,6 +98,7 @@ def route_of(desired: Desired, observed: Observed) -> Route:
         recording=desired.spec.recording,
         is_tool=desired.is_tool,
         is_resurrecting=desired.spec.session.resurrect,
+        has_sidecar=desired.spec.stdio is not None,
         grant=observed.grant,
     )
 

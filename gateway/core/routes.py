@@ -54,6 +54,7 @@ class Route(msgspec.Struct, frozen=True):
     grant: Grant | None = None
     recording: Recording = Recording()
     is_resurrecting: bool = False  # its sessions outlive their instances
+    has_sidecar: bool = False  # its instances are our own, and hear of no Origin, which was judged here
 
     @property
     def ready(self) -> tuple[Endpoint, ...]:

@@ -155,8 +155,13 @@ def _learn(name: bytes) -> bool:
 
 
 def _hidden(request: Request, route: Route) -> frozenset[bytes]:
-    """Headers that stay here in this request: what it calls hop-by-hop itself, and what the adapter sets."""
+    """Headers that stay here in this request: what it calls hop-by-hop itself, what the adapter sets, a judged Origin.
+
+    A sidecar would compare the Origin with a Host that no page can know. Other servers may have a rule of their own.
+    """
     hidden = [name for name, _ in route.headers]
+    if route.has_sidecar:
+        hidden.append(b"origin")
     for name, value in request.headers:
         if name == b"connection" and value.lower() not in _PERSISTENCE:
             hidden += [token.strip().lower() for token in value.split(b",")]

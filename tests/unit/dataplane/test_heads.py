@@ -22,13 +22,18 @@ ANN = Principal(PrincipalId("ann"), "Ann Å", frozenset({"b", "a"}))
 
 
 def sent(
-    *headers: tuple[bytes, bytes], query: bytes = b"", body: bytes = b"{}", endpoint: Endpoint = ENDPOINT, **own: bytes
+    *headers: tuple[bytes, bytes],
+    query: bytes = b"",
+    body: bytes = b"{}",
+    endpoint: Endpoint = ENDPOINT,
+    route: Route = ROUTE,
+    **own: bytes,
 ) -> tuple[bytes, Headers, bytes]:
     """Request line, headers and body as the upstream reads them. own: the route's headers."""
     request = Request()
     request.method, request.query, request.body = "POST", query, body
     request.headers = [(b"host", b"gw"), *headers]
-    route = msgspec.structs.replace(ROUTE, headers=tuple((name.encode(), value) for name, value in own.items()))
+    route = msgspec.structs.replace(route, headers=tuple((name.encode(), value) for name, value in own.items()))
     identity = identity_lines(ANN, "192.0.2.1", b"gw:80", "http")
     opening = upstream_opening(request, route, endpoint, session=b"s", identity=identity)
     whole = upstream_request(opening, request, request_id=b"r")
@@ -70,6 +75,11 @@ def test_what_is_secret_hop_by_hop_or_the_gateways_to_say_does_not_go_upstream(n
 )
 def test_what_is_the_protocols_goes_upstream(name: str) -> None:
     assert values(sent((name.encode(), b"v"))[1], name.encode()) == [b"v"]
+
+
+def test_sidecar_does_not_judge_again_from_which_page_a_call_came() -> None:
+    behind = msgspec.structs.replace(ROUTE, has_sidecar=True)
+    assert values(sent((b"origin", b"https://page.example"), route=behind)[1], b"origin") == []
 
 
 def test_what_the_gateway_says_replaces_what_the_client_said() -> None:
