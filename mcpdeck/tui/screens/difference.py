@@ -30,7 +30,7 @@ class DifferenceScreen(ModalScreen[bool]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss(False)", "Cancel", show=False),
-        Binding("left,right", "app.focus_next", "Other button", show=False),
+        Binding("left,right,h,l", "other_button", "Other button", show=False),
     ]
 
     def __init__(self, title: str, *, before: str, after: str) -> None:
@@ -50,6 +50,10 @@ class DifferenceScreen(ModalScreen[bool]):
     def on_mount(self) -> None:
         self.query_one(Sheet).show(difference(self._before, self._after))
         self.set_focus(self.query_one("#apply"))
+
+    def action_other_button(self) -> None:
+        """Not to the difference itself, where the arrows scroll."""
+        self.focus_next(Button)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
