@@ -3,15 +3,16 @@
 import re
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from mcpdeck.model.filters import Needle
+from mcpdeck.model.filters import Needle, alternatives
 
 CAPACITY: Final = 50_000
 _TRIM_SHARE: Final = 10  # a tenth more than the capacity may stand before the front is cut, so that a cut is rare
 _INSTANCE = re.compile(r"\[([a-z0-9][a-z0-9.-]*)\] ")
+_WHERE = re.compile(r"([!-]?)instance:(\S+)(?:\s+(.*))?", re.DOTALL)
 _STAMP = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})) ")
 
 
@@ -79,6 +80,8 @@ class Logbook:
         self._first = 0  # number of the oldest line
         self._shown: list[int] = []  # numbers, ascending; unused while everything is shown
         self.needle = Needle("")
+        self._where: Sequence[Needle] = ()  # the instances that alone are shown
+        self._where_not = False  # or alone are not
         self.highlight_only = False
         self.instances: dict[str, int] = {}  # in order of appearance; the place chooses a colour
 
@@ -100,7 +103,7 @@ class Logbook:
 
     @property
     def _filters(self) -> bool:
-        return bool(self.needle) and not self.highlight_only
+        return bool(self.needle or self._where) and not self.highlight_only
 
     def extend(self, lines: Iterable[LogLine]) -> int:
         """Take in lines. Returns how many shown ones fell off the front, so that a viewport can stay where it is."""
@@ -114,6 +117,10 @@ class Logbook:
 
     def _keeps(self, line: LogLine) -> bool:
         if line.kind is not Kind.LINE:
+            return True
+        if self._where and any(each.found_in(line.instance) for each in self._where) is self._where_not:
+            return False
+        if not self.needle:
             return True
         found = self.needle.found_in(line.text) or self.needle.found_in(line.instance)
         return found is not self.needle.inverse
@@ -131,7 +138,11 @@ class Logbook:
         return fallen
 
     def look_for(self, text: str, *, highlight_only: bool) -> None:
-        """Show what the needle keeps, or mark it only."""
+        """Show what the needle keeps, or mark it only. `instance:weather-0,weather-2` before it keeps those alone."""
+        self._where, self._where_not = (), False
+        if where := _WHERE.fullmatch(text):
+            self._where = [Needle(each, may_invert=False) for each in alternatives(where[2])]
+            self._where_not, text = bool(where[1]), where[3] or ""
         self.needle, self.highlight_only = Needle(text), highlight_only
         self._shown = []
         if self._filters:

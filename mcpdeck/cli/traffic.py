@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE: Final = 1.0  # seconds
 LONGEST_PAUSE: Final = 30.0
-_FILTER_HELP: Final = "only what it keeps, such as 'method:tools/* status:error >500ms'"
+_FILTER_HELP: Final = "only what it keeps, such as 'method:tools/* status:404,5xx >500ms'"
 
 
 def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:

@@ -19,7 +19,7 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--view", type=_view, default="adapters", help="where to begin: adapters, sessions, logs, …")
     parser.add_argument("--adapter", default="", metavar="NAME", help="whose log or description")
-    parser.add_argument("--filter", default="", help="as typed after /")
+    parser.add_argument("--filter", default="", help="as typed after /, such as status:failed,pending")
     parser.add_argument("--theme", default="", help="dark, light, high-contrast, …")
     parser.add_argument("--read-only", action="store_true", help="nothing can be changed")
     parser.add_argument("--ascii", action="store_true", help="draw with ASCII alone")

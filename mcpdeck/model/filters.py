@@ -1,24 +1,29 @@
 """The filter language of `/`: one text, or terms over fields. Pure.
 
 For lines: `timeout`, `5\\d\\d`, `!healthz`. For rows, all terms must hold: `weath status:ready sessions:>3 !owner:bob`.
-A text without capitals ignores case. A pattern that is no regular expression is taken as it stands.
+Commas part alternatives of a field, one of which must hold: `status:failed,pending`; `\\,` is a comma. Those of a text
+are a pattern's: `eu|us`. A text without capitals ignores case. A pattern that is no regular expression is taken as it
+stands.
 """
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 _SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}]")
-_COMPARISON = re.compile(r"(>=|<=|>|<)(\d+(?:\.\d+)?)([smhd]?)")
+_AMOUNT = re.compile(r"(>=|<=|>|<|)(\d+(?:\.\d+)?)([smhd]?)")
+_COMMA = re.compile(r"(?<!\\),(?![^{]*\})")  # that of `a{1,3}` parts nothing
+_MOST_TOLD: Final = 12
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
     ">": lambda a, b: a > b,
     "<": lambda a, b: a < b,
     ">=": lambda a, b: a >= b,
     "<=": lambda a, b: a <= b,
+    "": lambda a, b: a == b,
 }
 
 type Field = str | float
@@ -30,8 +35,8 @@ class Needle:
 
     __slots__ = ("_fold", "_lowered", "_pattern", "inverse", "text")
 
-    def __init__(self, text: str) -> None:
-        self.inverse = text.startswith("!") and len(text) > 1
+    def __init__(self, text: str, *, may_invert: bool = True) -> None:
+        self.inverse = may_invert and text.startswith("!") and len(text) > 1
         self.text = text[1:] if self.inverse else text
         self._fold = self.text.islower() or (not self.text.isalpha() and self.text == self.text.lower())
         self._lowered = self.text.lower() if self._fold else self.text
@@ -74,18 +79,30 @@ class Needle:
         return found
 
 
-class _Term(msgspec.Struct, frozen=True):
+class _Alternative(msgspec.Struct, frozen=True):
+    """A text to be found in a field, or for one that is a number what it is to be compared with."""
+
     needle: Needle
-    field: str = ""
-    comparison: tuple[str, float] | None = None
+    compare: Callable[[float, float], bool] | None = None
+    bound: float = 0.0
+
+    def holds(self, value: Field) -> bool:
+        if isinstance(value, str):
+            return self.needle.found_in(value)
+        return self.compare is not None and self.compare(value, self.bound)
+
+
+class _Term(msgspec.Struct, frozen=True):
+    """field: "" for a text anywhere, which has but one alternative."""
+
+    word: str
+    field: str
+    alternatives: Sequence[_Alternative]
+    is_inverse: bool = False
 
     def holds(self, fields: Fields, everything: str) -> bool:
-        if self.comparison is not None:
-            operator, bound = self.comparison
-            value = fields[self.field]
-            holds = isinstance(value, int | float) and _COMPARE[operator](value, bound)
-            return holds is not self.needle.inverse
-        return self.needle.keeps(str(fields[self.field]) if self.field else everything)
+        value = fields[self.field] if self.field else everything
+        return any(each.holds(value) for each in self.alternatives) is not self.is_inverse
 
 
 class RowFilter:
@@ -93,6 +110,7 @@ class RowFilter:
 
     def __init__(self, text: str, fields: Sequence[str]) -> None:
         self.text = text.strip()
+        self._fields = fields
         self._terms = [_term(word, fields) for word in _words(self.text)]
 
     def __bool__(self) -> bool:
@@ -106,24 +124,94 @@ class RowFilter:
 
     def highlights(self, text: str) -> list[tuple[int, int]]:
         """Where the bare terms stand in a text."""
-        return sorted(span for term in self._terms if not term.field for span in term.needle.spans(text))
+        bare = (term for term in self._terms if not term.field and not term.is_inverse)
+        return sorted(span for term in bare for each in term.alternatives for span in each.needle.spans(text))
+
+    def error(self, row: Fields) -> str:
+        """Which term can hold of no row that is like this one, and what was wanted; empty where there is none."""
+        return next(filter(None, (_misfit(term, row) for term in self._terms)), "")
+
+    def why_none(self, rows: Sequence[Fields]) -> str:
+        """Why none of these rows stays, as far as one term alone is to blame: what it could have named instead."""
+        if not rows:
+            return ""
+        found = (self.error(rows[0]) or self._blamed(term, rows) for term in self._terms)
+        return next(filter(None, found), "")
+
+    def _blamed(self, term: _Term, rows: Sequence[Fields]) -> str:
+        name, colon, value = term.word.lstrip("!-").partition(":")
+        if not term.field:
+            is_like_one = bool(colon and value) and name.isalpha()
+            return f"there is no field {name!r}; there are {', '.join(sorted(self._fields))}" if is_like_one else ""
+        if term.is_inverse or any(term.holds(row, "") for row in rows):
+            return ""
+        known = sorted({told for row in rows if isinstance(told := row[term.field], str) and told})
+        more = ", …" if len(known) > _MOST_TOLD else ""
+        return f"{term.word!r}: {term.field} is {', '.join(known[:_MOST_TOLD])}{more}" if known else ""
+
+
+def words(text: str) -> list[str]:
+    """Parted by spaces outside quotes. Raises ValueError where a quote stays open."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=False)
+    lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
+    return list(lexer)
+
+
+def alternatives(value: str) -> list[str]:
+    """`a,b` is either; `\\,` a comma. None of an empty one: it may still be typed."""
+    return [each.replace("\\,", ",") for each in _COMMA.split(value) if each]
+
+
+def parted(word: str) -> tuple[bool, str, str]:
+    """Whether a term is inverse, its field or "", its value: `!status:ok`, `-status:ok`, `>500ms`, `oslo`."""
+    is_inverse = word[:1] == "!" and len(word) > 1
+    field, colon, value = word[is_inverse:].partition(":")
+    if word[:1] == "-" and field[1:].isalpha() and colon:
+        return True, field[1:], value
+    return (is_inverse, field, value) if colon else (is_inverse, "", word[is_inverse:])
+
+
+def go_on(text: str, fields: Iterable[str], values: Callable[[str], Iterable[str]]) -> str | None:
+    """The whole filter as it may go on: the field that is begun, or of what it has the first that begins so."""
+    head, space, last = text.rpartition(" ")
+    sign = last[:1] if last[:1] in ("!", "-") else ""
+    field, colon, value = last[len(sign) :].partition(":")
+    if not colon:
+        found = next((name for name in fields if field and name.startswith(field)), None)
+        return None if found is None else f"{head}{space}{sign}{found}:"
+    before, comma, begun = value.rpartition(",")
+    known = values(field) if field in fields else ()
+    fitting = (each for each in known if each.lower().startswith(begun.lower()) and len(each) > len(begun))
+    found = next((begun + each[len(begun) :] for each in fitting if " " not in each), None)
+    return None if found is None else f"{head}{space}{sign}{field}:{before}{comma}{found}"
 
 
 def _words(text: str) -> list[str]:
     try:
-        lexer = shlex.shlex(text, posix=True, punctuation_chars=False)
-        lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
-        return list(lexer)
+        return words(text)
     except ValueError:  # an open quote, while it is being typed
         return text.split()
 
 
 def _term(word: str, fields: Sequence[str]) -> _Term:
-    inverse = "!" if word.startswith("!") and len(word) > 1 else ""
-    field, colon, value = word.removeprefix("!").partition(":")
-    if not colon or field not in fields or not value:
-        return _Term(Needle(word))
-    if match := _COMPARISON.fullmatch(value):
-        operator, number, unit = match.groups()
-        return _Term(Needle(f"{inverse}{value}"), field, (operator, float(number) * _UNITS[unit]))
-    return _Term(Needle(f"{inverse}{value}"), field)
+    is_inverse, field, value = parted(word)
+    told = alternatives(value)
+    if field in fields and told:
+        return _Term(word, field, [_alternative(each) for each in told], is_inverse)
+    needle = Needle(word)
+    return _Term(word, "", [_Alternative(needle)], needle.inverse)
+
+
+def _alternative(text: str) -> _Alternative:
+    if (amount := _AMOUNT.fullmatch(text)) is None:
+        return _Alternative(Needle(text, may_invert=False))
+    comparison, number, unit = amount.groups()
+    return _Alternative(Needle(text, may_invert=False), _COMPARE[comparison], float(number) * _UNITS[unit])
+
+
+def _misfit(term: _Term, row: Fields) -> str:
+    value = row[term.field] if term.field else ""
+    for each in term.alternatives:
+        if not isinstance(value, str) and each.compare is None:
+            return f"{term.word!r}: wanted an amount after {term.field}:, such as >3, 0 or <1h"
+    return ""

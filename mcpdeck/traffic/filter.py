@@ -1,14 +1,18 @@
-"""The filter language of traffic: `method:tools/* status:error >500ms !session:7f3a`. All terms must hold. Pure."""
+"""The filter language of traffic: `method:tools/* status:error >500ms !session:7f3a`. All terms must hold. Pure.
+
+Words, signs and alternatives (`status:404,5xx`) are as in `model.filters`; what is different is that a term which means
+nothing is an error.
+"""
 
 import fnmatch
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from gateway.wire.traffic import TrafficMessage
+from gateway.wire.traffic import Kind, Sender, TrafficMessage
+from mcpdeck.model.filters import Needle, alternatives, parted, words
 
 _AMOUNT = re.compile(r"(>=|<=|>|<)(\d+(?:\.\d+)?)(us|ms|s|m|B|k|M)?")
 _SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
@@ -35,6 +39,15 @@ _TEXTS: Final[Mapping[str, Callable[[TrafficMessage], str]]] = {
     "request": lambda each: each.request_id,
 }
 
+_CLOSED: Final[Mapping[str, Sequence[str]]] = {
+    "era": ("legacy", "modern"),
+    "kind": tuple(Kind),
+    "from": tuple(Sender),
+}
+_AMOUNTS: Final = ("duration", "size")
+FIELDS: Final = tuple(sorted((*_TEXTS, *_AMOUNTS, "status")))
+STATUSES: Final = ("error", "ok", "404", "5xx")
+
 type Test = Callable[[TrafficMessage], bool]
 
 
@@ -58,31 +71,52 @@ class Filter:
     @property
     def bare_words(self) -> list[str]:
         """What is looked for anywhere, for marking it."""
-        return [word for word in _words(self.text) if word[:1] not in "!<>" and ":" not in word]
+        found = (parted(word) for word in _words(self.text))
+        return [value for is_inverse, field, value in found if not is_inverse and not field and value[:1] not in "<>"]
 
 
 def is_error(message: TrafficMessage) -> bool:
     return bool(message.error) or message.status >= 400
 
 
+def values_of(field: str, message: TrafficMessage) -> str:
+    """What a text field is of a message; empty where it has none."""
+    return _TEXTS[field](message) if field in _TEXTS else ""
+
+
+def fixed_values(field: str) -> Sequence[str]:
+    """What a field can be, where that is known beforehand."""
+    return STATUSES if field == "status" else _CLOSED.get(field, ())
+
+
 def _words(text: str) -> list[str]:
     try:
-        return shlex.split(text)
+        return words(text)
     except ValueError as error:
         raise ValueError(f"{text!r}: {str(error).lower()}") from error
 
 
 def _term(word: str) -> tuple[Test, bool]:
-    inverse = word.startswith("!") and len(word) > 1
-    return _test(word[1:] if inverse else word), inverse
+    is_inverse, field, value = parted(word)
+    if not field:
+        test = _longer(value) if value[:1] in ("<", ">") else _contains(value)
+        return test, is_inverse
+    if field not in FIELDS:
+        raise ValueError(f"{word!r}: there is no {field!r}; there are {', '.join(FIELDS)}")
+    told = alternatives(value) or ([""] if field in _TEXTS else [])
+    if not told:
+        raise ValueError(f"{word!r}: wanted {_wanted(field)}")
+    tests = [_test(field, each) for each in told]
+    return (tests[0] if len(tests) == 1 else lambda message: any(test(message) for test in tests)), is_inverse
 
 
-def _test(word: str) -> Test:
-    if word[:1] in "<>":
-        return _longer(word)
-    field, colon, value = word.partition(":")
-    if not colon:
-        return _contains(word)
+def _wanted(field: str) -> str:
+    if known := fixed_values(field):
+        return f"{', '.join(known)}, or several with commas between"
+    return "an amount, such as >500ms or >10k" if field in _AMOUNTS else "a value, or several with commas between"
+
+
+def _test(field: str, value: str) -> Test:
     match field:
         case "status":
             return _status(value)
@@ -90,16 +124,17 @@ def _test(word: str) -> Test:
             return _longer(value)
         case "size":
             return _larger(value)
-    if field not in _TEXTS:
-        known = ", ".join(sorted((*_TEXTS, "status", "duration", "size")))
-        raise ValueError(f"{word!r}: there is no {field!r}; there are {known}")
-    return _like(_TEXTS[field], value)
-
-
-def _like(text_of: Callable[[TrafficMessage], str], value: str) -> Test:
-    """`*` and `?` stand for others; without them the beginning is enough."""
-    pattern = re.compile(fnmatch.translate(value if re.search(r"[*?\[]", value) else f"{value}*"), re.IGNORECASE)
+    known = _CLOSED.get(field, ())
+    pattern = _pattern(value)
+    if known and not any(pattern.match(each) for each in known):
+        raise ValueError(f"'{field}:{value}': wanted {_wanted(field)}")
+    text_of = _TEXTS[field]
     return lambda message: pattern.match(text_of(message)) is not None
+
+
+def _pattern(value: str) -> re.Pattern[str]:
+    """`*` and `?` stand for others; without them the beginning is enough."""
+    return re.compile(fnmatch.translate(value if re.search(r"[*?\[]", value) else f"{value}*"), re.IGNORECASE)
 
 
 def _status(value: str) -> Test:
@@ -134,12 +169,12 @@ def _amount(
 
 
 def _contains(word: str) -> Test:
-    sought = word.casefold()
+    needle = Needle(word, may_invert=False)
 
     def test(message: TrafficMessage) -> bool:
         told = (message.method, message.target, message.error, message.excerpt)
-        if any(sought in each.casefold() for each in told):
+        if any(map(needle.found_in, told)):
             return True
-        return message.payload is not None and sought in msgspec.json.encode(message.payload).decode().casefold()
+        return message.payload is not None and needle.found_in(msgspec.json.encode(message.payload).decode())
 
     return test

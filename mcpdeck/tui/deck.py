@@ -26,6 +26,7 @@ from gateway.wire.resources import Adapter
 from mcpdeck.model.commands import PARENTS, Command, Situation, Takes, View, obstacle
 from mcpdeck.model.contexts import ContextEntry
 from mcpdeck.model.deeds import Deed
+from mcpdeck.model.filters import go_on
 from mcpdeck.model.form import Entries
 from mcpdeck.model.prompt import Misunderstood, Order, complete, parse, resolve
 from mcpdeck.model.registry import BY_ID
@@ -41,7 +42,7 @@ from mcpdeck.tui.themes import DEFAULTS
 from mcpdeck.tui.views.adapters import AdaptersView
 from mcpdeck.tui.views.place import Place
 from mcpdeck.tui.widgets.part_line import PartLine
-from mcpdeck.tui.widgets.prompt import Prompt
+from mcpdeck.tui.widgets.prompt import Mode, Prompt
 from mcpdeck.tui.widgets.row_table import RowTable
 
 if TYPE_CHECKING:  # the first frame needs none of them
@@ -533,7 +534,10 @@ class Deck(App[None]):
         self._refused[command.id, target] = sentence
         self._show_shell()
 
-    def _complete(self, text: str) -> str | None:
+    def _complete(self, mode: Mode, text: str) -> str | None:
+        if mode == "/":
+            place = self.place
+            return go_on(text, place.filter_fields, place.filter_values)
         return complete(text, values=self._values, history=self.prompt.history)
 
     def _values(self, kind: Takes) -> Iterable[str]:

@@ -66,6 +66,35 @@ async def test_lifted_filter_is_remembered(scene: Scene) -> None:
         await deck.sees("1 of 14")
 
 
+async def test_filter_has_alternatives_and_says_what_there_is_where_nothing_stays(scene: Scene) -> None:
+    async with deck_on(scene) as deck:
+        await deck.type("/status:failed,rea")
+        await deck.until(
+            lambda: {"weather", "legacy-crm"} <= {row.adapter.name for row in deck.app.adapters_view.table.shown}
+        )
+        kept = {row.adapter.name for row in deck.app.adapters_view.table.shown}
+        await deck.type("<enter><esc>/-status:failed,ready<enter>")
+        left = {row.adapter.name for row in deck.app.adapters_view.table.shown}
+        assert not kept & left
+        assert kept | left == set(scene.adapters)
+        await deck.type("<esc>/status:faild<enter>")
+        await deck.sees("Nothing matches. Esc clears the filter.", "'status:faild': status is ", "Ready")
+        await deck.type("?")
+        await deck.sees("Keys in Adapters")
+        await deck.type("<end>")
+        await deck.sees("status:failed,pending", "fields:")
+
+
+async def test_tab_completes_a_filters_field_and_its_value(scene: Scene) -> None:
+    async with deck_on(scene) as deck:
+        await deck.type("/stat")
+        await deck.sees("status:")
+        await deck.type("<tab>fa")
+        await deck.sees("status:failed")
+        await deck.type("<tab><enter>")
+        assert deck.app.adapters_view.filter_text == "status:failed"
+
+
 async def test_letters_typed_into_a_filter_are_no_commands(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type("/qnlR<enter>")

@@ -22,7 +22,7 @@ COMMANDS: Final = (
         area="deck",
         keys=("slash",),
         footer=10,
-        help="regex, !inverse, status:failed",
+        help="regex, !inverse, status:failed,pending",
     ),
     Command(
         id="deck.filter-toggle",

@@ -23,8 +23,8 @@ def _show_help(deck: Deck) -> None:
     from mcpdeck.model.help import help_lines
     from mcpdeck.tui.screens.page import PageScreen
 
-    view = deck.place.view
-    lines = help_lines(view, wide=deck.size.width >= WIDE, keymap=deck.keymap)
+    view, fields = deck.place.view, deck.place.filter_fields
+    lines = help_lines(view, wide=deck.size.width >= WIDE, keymap=deck.keymap, fields=fields)
     deck.open_above(PageScreen(f"Keys in {view.capitalize()}", lines), lambda _: None)
 
 

@@ -1,7 +1,7 @@
 """A place that is a book of lines: followed, wrapped, filtered, marked. Knows not where they come from."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -86,6 +86,13 @@ class LinesPlace(Place):
         self._tell()
 
     # Looking
+
+    @property
+    def filter_fields(self) -> Sequence[str]:
+        return ("instance",) if self.book.instances else ()
+
+    def filter_values(self, field: str) -> Iterable[str]:  # noqa: ARG002
+        return self.book.instances
 
     def apply_filter(self, text: str) -> None:
         self.book.look_for(text, highlight_only=self.book.highlight_only)

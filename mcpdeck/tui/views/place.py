@@ -1,7 +1,7 @@
 """What every place of the deck offers the shell: a title, a filter, something to focus."""
 
 from abc import abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from textual.containers import Vertical
 
@@ -32,6 +32,15 @@ class Place(Vertical):
 
     @abstractmethod
     def apply_filter(self, text: str) -> None: ...
+
+    @property
+    def filter_fields(self) -> Sequence[str]:
+        """What a filter's terms may name here, for whoever types one."""
+        return ()
+
+    def filter_values(self, field: str) -> Iterable[str]:  # noqa: ARG002
+        """What there is of such a field now."""
+        return ()
 
     @property
     def adapter_names(self) -> Sequence[str]:

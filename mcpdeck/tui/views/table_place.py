@@ -127,6 +127,13 @@ class TablePlace[Item](Place):
         self._tell()
         self._show_preview()
 
+    @property
+    def filter_fields(self) -> Sequence[str]:
+        return self._spec.field_names
+
+    def filter_values(self, field: str) -> Iterable[str]:
+        return self.table.values_of(field)
+
     def apply_filter(self, text: str) -> None:
         self.table.filter_by(text)
 
@@ -150,6 +157,8 @@ class TablePlace[Item](Place):
         parts = self.heading()
         parts.append(Part(f" {count(shown)}" if shown == total else f" {count(shown)} of {count(total)}", Tone.ACCENT))
         parts += self._filter_parts()
+        if shown and (error := table.filter_error()):
+            parts.append(Part(f"   {error}", Tone.BAD))
         if reason := self._missing():
             parts.append(Part(f"   partial: {reason}", Tone.WARN))
         if table.faults:
@@ -165,7 +174,8 @@ class TablePlace[Item](Place):
         empty.display = shown == 0
         self.query_one(".split").set_class(shown == 0, "-empty")
         if total:
-            empty.update("Nothing matches. Esc clears the filter.")
+            why = f"\n\n{told}" if not shown and (told := self.table.why_none()) else ""
+            empty.update(f"Nothing matches. Esc clears the filter.{why}")
         elif self._state.fresh_at is None:
             empty.update(self._state.link.reason or "Connecting…")
         else:

@@ -1,6 +1,6 @@
 """What clients and adapters say to each other, as it flows or as it was recorded. Opens no stream itself."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
@@ -20,7 +20,7 @@ from mcpdeck.model.shell import Part, Parts
 from mcpdeck.model.state import State
 from mcpdeck.model.words import Glyphs, Tone
 from mcpdeck.traffic.columns import clock_time
-from mcpdeck.traffic.filter import Filter
+from mcpdeck.traffic.filter import FIELDS, Filter, fixed_values, values_of
 from mcpdeck.traffic.ledger import Exchange, Ledger
 from mcpdeck.traffic.parts import PartName
 from mcpdeck.traffic.rows import Grouping, Row, arranged
@@ -247,6 +247,15 @@ class TrafficView(Place):
         self._again()
 
     # Looking
+
+    @property
+    def filter_fields(self) -> Sequence[str]:
+        return FIELDS
+
+    def filter_values(self, field: str) -> Iterable[str]:
+        if known := fixed_values(field):
+            return known
+        return sorted({values_of(field, message) for each in self.ledger.exchanges for message in each.messages})
 
     def apply_filter(self, text: str) -> None:
         """While a term is still being typed it may mean nothing; then the last one that did stays."""

@@ -1,6 +1,6 @@
 """The gateway as a tree that folds. Changes nothing."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ from mcpdeck.model.shell import Part
 from mcpdeck.model.state import State
 from mcpdeck.model.table import Sort
 from mcpdeck.model.words import Glyphs, Tone
-from mcpdeck.model.xray import Look, Node, all_turned, table, tree
+from mcpdeck.model.xray import FIELD_NAMES, Look, Node, all_turned, table, tree
 from mcpdeck.tui.bindings import bindings_of
 from mcpdeck.tui.views.place import Place, titled
 from mcpdeck.tui.widgets.part_line import TitleLine
@@ -97,6 +97,13 @@ class XrayView(Place):
             inner = [node for node in before if node.depth > 0]
             look = Look(root=look.root, filter=look.filter, turned=look.turned ^ all_turned(inner, is_open=False))
         self._change(look)
+
+    @property
+    def filter_fields(self) -> Sequence[str]:
+        return FIELD_NAMES
+
+    def filter_values(self, field: str) -> Iterable[str]:
+        return self.table.values_of(field)
 
     def apply_filter(self, text: str) -> None:
         self._change(Look(root=self._look.root, turned=self._look.turned, filter=text))

@@ -88,7 +88,7 @@ class Prompt(Horizontal):
             self.mode: Mode = mode
             self.original = original
 
-    def __init__(self, complete: Callable[[str], str | None]) -> None:
+    def __init__(self, complete: Callable[[Mode, str], str | None]) -> None:
         super().__init__(id="prompt")
         self._complete = complete
         self.mode: Mode = ":"
@@ -119,7 +119,7 @@ class Prompt(Horizontal):
         self.input.selection = Selection(len(text) if select_from is None else select_from, len(text))
 
     def _ghost(self, text: str) -> str | None:
-        return self._complete(text) if self.mode == ":" else None
+        return self._complete(self.mode, text)
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:

@@ -17,7 +17,7 @@ from textual.strip import Strip
 
 from mcpdeck.model.filters import RowFilter
 from mcpdeck.model.plain import in_a_row
-from mcpdeck.model.table import GAP, Column, Fitted, Sort, TableSpec, arrange, fit, natural_widths
+from mcpdeck.model.table import GAP, MEASURED_ROWS, Column, Fitted, Sort, TableSpec, arrange, fit, natural_widths
 from mcpdeck.model.words import Cell, Glyphs, Tone
 from mcpdeck.tui.bindings import moves
 from mcpdeck.tui.widgets.tones import TONE_CLASSES, marked, tone_style
@@ -100,6 +100,21 @@ class RowTable[Item](ScrollView, can_focus=True):
     def filter_by(self, text: str) -> None:
         self.keep = RowFilter(text, self.spec.field_names)
         self._arrange()
+
+    def filter_error(self) -> str:
+        """Which term can hold of no row, and what was wanted."""
+        return self.keep.error(self.spec.fields(self._items[0], self._clock())) if self.keep and self._items else ""
+
+    def why_none(self) -> str:
+        """What a filter that keeps nothing could have named."""
+        now = self._clock()
+        return self.keep.why_none([self.spec.fields(item, now) for item in self._items])
+
+    def values_of(self, field: str) -> list[str]:
+        """What there is of a field that is text, in order."""
+        now = self._clock()
+        found = {self.spec.fields(item, now)[field] for item in self._items[:MEASURED_ROWS]}
+        return sorted(each for each in found if isinstance(each, str) and each)
 
     def only(self, faults: Callable[[Item], bool] | None) -> None:
         """Show only the rows of which this holds; None shows all."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpdeck.model.filters import Fields, Needle, RowFilter
+from mcpdeck.model.filters import Fields, Needle, RowFilter, go_on
 
 FIELDS = ("name", "status", "owner", "sessions", "age")
 ROW: Fields = {"name": "weather-eu", "status": "Ready", "owner": "ada", "sessions": 12.0, "age": 7200.0}
@@ -37,6 +37,22 @@ ROW: Fields = {"name": "weather-eu", "status": "Ready", "owner": "ada", "session
         ("unknown:ready", False),
         ("", True),
         ("name:", False),
+        ("status:failed,ready", True),
+        ("status:failed,pending", False),
+        ("!status:failed,pending", True),
+        ("-status:failed,ready", False),
+        ("-status:failed", True),
+        ("-weather", False),  # of a text, `-` is a part
+        ("sessions:<1,>10", True),
+        ("sessions:<1,>20", False),
+        ("sessions:12", True),
+        ("sessions:1", False),  # a number is the whole of it
+        ("sessions:many", False),
+        ("name:^we{1,2}ather", True),  # a comma of a pattern
+        ("name:eu$,us$", True),
+        ("status:ready,", True),  # while it is typed
+        ("owner:bob,ada status:ready", True),
+        ("jira|weather", True),
     ],
 )
 def test_row_filter_keeps(text: str, keeps: bool) -> None:
@@ -83,3 +99,42 @@ def test_any_needle_answers_for_any_text(needle: str, text: str) -> None:
 @given(st.text())
 def test_any_filter_can_be_typed(text: str) -> None:
     assert RowFilter(text, FIELDS).keeps(ROW) in {True, False}
+
+
+def test_a_comma_behind_a_backslash_parts_nothing() -> None:
+    assert RowFilter(r'name:"a\, b",c', ("name",)).keeps({"name": "x a, b"})
+    assert not RowFilter(r'name:"a\, b"', ("name",)).keeps({"name": "a"})
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("status:faild", "'status:faild': status is Failed, Ready"),
+        ("weather status:pending,gone", "'status:pending,gone': status is Failed, Ready"),
+        ("state:ready", "there is no field 'state'; there are age, name, owner, sessions, status"),
+        ("sessions:many", "'sessions:many': wanted an amount after sessions:, such as >3, 0 or <1h"),
+        ("nowhere", ""),
+        ("status:ready owner:bob", ""),  # each alone is there
+        ("!status:failed,ready", ""),
+    ],
+)
+def test_who_sees_nothing_hears_what_a_term_could_have_named(text: str, why: str) -> None:
+    rows: list[Fields] = [ROW, {**ROW, "status": "Failed", "owner": "bob", "name": "jira"}]
+    assert RowFilter(text, FIELDS).why_none(rows) == why
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        ("st", "status:"),
+        ("weather !st", "weather !status:"),
+        ("status:f", "status:failed"),
+        ("status:F", "status:Failed"),
+        ("-status:failed,re", "-status:failed,ready"),
+        ("status:ready", None),
+        ("nosuch:r", None),
+        ("", None),
+    ],
+)
+def test_a_filter_goes_on_with_fields_and_with_what_is_there(text: str, more: str | None) -> None:
+    assert go_on(text, FIELDS, lambda field: ["Failed", "Ready"] if field == "status" else []) == more

@@ -120,3 +120,23 @@ def test_inbox_wakes_its_reader_once_per_filling() -> None:
     inbox.take()
     inbox.put(LogLine("y"))
     assert len(woken) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("instance:w-0,w-2", ["a", "c", "d"]),
+        ("!instance:w-0,w-2", ["b"]),
+        ("-instance:w-0", ["b", "c", "d"]),
+        ("instance:w-2 d", ["d"]),
+        ("instance:w-2 !d", ["c"]),
+        ("a|b", ["a", "b"]),
+    ],
+)
+def test_lines_of_some_instances_alone_are_shown(text: str, kept: list[str]) -> None:
+    book = Logbook()
+    book.look_for(text, highlight_only=False)
+    book.extend([LogLine("a", "w-0"), LogLine("b", "w-1"), LogLine("c", "w-2"), LogLine("d", "w-2")])
+    assert texts(book) == kept
+    book.look_for(text, highlight_only=False)
+    assert texts(book) == kept

@@ -65,6 +65,13 @@ FAILED = answered(error="no city", status=200)
         ("!oslo", [RESPONSE, FAILED]),
         ("'no city'", [FAILED]),
         ("session:s- user:bea", [REQUEST]),
+        ("status:404,ok", [RESPONSE]),
+        ("!status:ok,error", [REQUEST]),
+        ("-status:ok,error", [REQUEST]),
+        ("status:ok,error", [RESPONSE, FAILED]),
+        ("method:prompts/*,tools/* kind:request,notification", [REQUEST]),
+        ("duration:<1ms,>200ms", [RESPONSE, FAILED]),
+        ("oslo|bergen", [REQUEST]),
         ("id:1 era:", [REQUEST, RESPONSE, FAILED]),
     ],
 )
@@ -72,7 +79,21 @@ def test_filters_keep_what_they_say(text: str, kept: list[TrafficMessage]) -> No
     assert [each for each in (REQUEST, RESPONSE, FAILED) if Filter(text).keeps(each)] == kept
 
 
-@pytest.mark.parametrize("text", ["colour:red", "status:bad", ">long", "size:>3ms", "duration:5", "'open"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "colour:red",
+        "status:bad",
+        ">long",
+        "size:>3ms",
+        "duration:5",
+        "'open",
+        "status:",
+        "size:,",
+        "era:old",
+        "kind:request,bad",
+    ],
+)
 def test_a_filter_that_means_nothing_says_what_there_is(text: str) -> None:
     with pytest.raises(ValueError, match=r"wanted|there are|quotation"):
         Filter(text)
