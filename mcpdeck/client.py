@@ -165,7 +165,7 @@ class GatewayClient:
         last_event_id: str | None = None,
         begun: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[Heard]:
-        """Messages as they flow: of a session, or of an adapter. With an id, what came after it first, if recorded.
+        """Messages as they flow: of a session, an adapter, or all. With an id, what came after it first, if recorded.
 
         begun: called once the gateway listens, which may be long before the first message.
         Raises msgspec.ValidationError for a message of another shape.

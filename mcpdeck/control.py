@@ -117,8 +117,10 @@ def end_session(session_id: str, *, drain: int = 0) -> Ask[None]:
 
 
 def traffic_path(*, session: str = "", adapter: str = "") -> str:
-    """Of a session's live messages, or of an adapter's."""
-    return path("sessions", "live", session, "traffic") if session else path("adapters", adapter, "traffic")
+    """Of a session's live messages, of an adapter's, or where neither is named of all."""
+    if session:
+        return path("sessions", "live", session, "traffic")
+    return path("adapters", adapter, "traffic") if adapter else path("traffic")
 
 
 def offers() -> Ask[list[OfferedTool]]:

@@ -1,4 +1,4 @@
-"""Live traffic of a session or an adapter, and what was recorded of it: decode, ask the service, send. Reads none."""
+"""Live traffic of a session, an adapter or all, and what was recorded: decode, ask the service, send. Reads none."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from functools import partial
@@ -9,6 +9,7 @@ from quart import Blueprint, Response, g, request
 from gateway.controlplane import replies
 from gateway.controlplane.door import Door, principal, sent_headers, while_let_in
 from gateway.controlplane.streams import boolean
+from gateway.core.errors import Invalid
 from gateway.services.adapters import Adapters
 from gateway.services.entries import chunked
 from gateway.services.traffic import Traffic
@@ -32,6 +33,12 @@ def traffic_routes(adapters: Adapters, traffic: Traffic, door: Door) -> Blueprin
         reveals = _reveals()
         found = await adapters.get(principal(), name)
         return _followed(traffic.of_adapter(principal(), found.name, reveals=reveals, last_event_id=_last_event_id()))
+
+    @routes.get("/traffic")
+    async def of_all() -> Response:
+        if _reveals():
+            raise Invalid("secrets are shown of one adapter at a time: GET /adapters/NAME/traffic?reveal=true")
+        return _followed(traffic.of_all(principal(), last_event_id=_last_event_id()))
 
     @routes.get("/adapters/<name>/recording")
     async def recording(name: str) -> Response:

@@ -42,6 +42,17 @@ TRAFFIC_OPERATIONS: Final = (
     ),
     Operation(
         method="GET",
+        path="/traffic",
+        endpoint="traffic.of_all",
+        summary="All messages that one may see, as they flow",
+        description=f"{_HOW} Of every adapter that the caller may read, those to come as well: all of one that they "
+        "may change, of others their own. Secrets are revealed of one adapter at a time.",
+        answer="text/event-stream",
+        parameters=(_LAST,),
+        refusals=(400,),
+    ),
+    Operation(
+        method="GET",
         path="/adapters/{name}/recording",
         endpoint="traffic.recording",
         summary="What the flight recorder holds",

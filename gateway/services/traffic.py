@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
-from gateway.core.access import Ownership, Principal, may_write
+from gateway.core.access import Ownership, Principal, may_read, may_write
 from gateway.core.errors import Forbidden, NotFound
 from gateway.core.observed import Observed
 from gateway.core.overhearing import Listener, Talk, Tapped
@@ -142,6 +142,10 @@ class Traffic:
         user = "" if may_write(principal, self._ownership(adapter)) else principal.id
         return self._watched_by(principal, Wish(adapter, principal=user, reveals=reveals), user, last_event_id)
 
+    def of_all(self, principal: Principal, *, last_event_id: str = "") -> AsyncGenerator[bytes]:
+        """The same of all adapters that one may read, those that come meanwhile as well. Secrets are hidden."""
+        return self._follow(Reader(self._all_of(principal)), lambda: True, last_event_id, principal)
+
     def recording(self, principal: Principal, adapter: AdapterName, *, session: str = "") -> Iterator[bytes]:
         """What is recorded, the oldest first: a TrafficMessage a line. Raises Forbidden, NotFound where nothing is."""
         if not may_write(principal, self._ownership(adapter)):
@@ -162,7 +166,9 @@ class Traffic:
         for name in self._recorders.keys() - rules.keys():
             del self._recorders[name]
         for reader in self._readers:
-            if reader.wish.adapter not in adapters:
+            if not reader.wish.adapter:
+                reader.wake.set()  # it may be others now that one may read
+            elif reader.wish.adapter not in adapters:
                 reader.close(f"adapter '{reader.wish.adapter}' is gone")
         self._turn()
 
@@ -185,7 +191,16 @@ class Traffic:
 
         return self._follow(Reader(wish), may, last_event_id)
 
-    async def _follow(self, reader: Reader, may: Callable[[], bool], last_event_id: str) -> AsyncGenerator[bytes]:
+    def _all_of(self, principal: Principal) -> Wish:
+        routes = self._routes.table.routes.items()
+        whole = frozenset(name for name, route in routes if may_write(principal, route.ownership))
+        own = frozenset(name for name, route in routes if may_read(principal, route.ownership)) - whole
+        return Wish(AdapterName(""), principal=principal.id, whole=whole, own=own)
+
+    async def _follow(
+        self, reader: Reader, may: Callable[[], bool], last_event_id: str, everything_of: Principal | None = None
+    ) -> AsyncGenerator[bytes]:
+        """everything_of: who watches all that they may read, whatever that is at the time."""
         self.admit(reader)
         stop = self._watch_elsewhere(reader)
         try:
@@ -194,6 +209,9 @@ class Traffic:
                 yield chunk
             while True:
                 reader.wake.clear()
+                if everything_of is not None and (wish := self._all_of(everything_of)) != reader.wish:
+                    reader.wish = wish
+                    self._turn()
                 if not may():
                     reader.shut("you may not watch this any longer")
                 for chunk in chunked(reader.taken(self._stamp)):
@@ -221,12 +239,11 @@ class Traffic:
 
     def _past(self, wish: Wish, last_event_id: str) -> Iterator[bytes]:
         """What is recorded of it, as of now: what comes meanwhile waits with the reader."""
-        recorder = self._recorders.get(wish.adapter)
-        if recorder is None:
-            return
+        recorders = [(self._recorders[name], wish.at(name)) for name in wish.adapters & self._recorders.keys()]
         stamp, _, digits = last_event_id.partition("-")
         after = int(digits) if stamp == self._stamp and digits.isdecimal() and len(digits) < 16 else 0
-        for each in list(recorder.kept(wish, after)):
+        kept = [each for recorder, part in recorders for each in recorder.kept(part, after)]
+        for each in sorted(kept, key=lambda each: each.number):
             yield event(self._stamp, each.number, each.line)
 
     def _dropped(self, session_id: str) -> None:
@@ -247,8 +264,8 @@ class Traffic:
     def _turn(self) -> None:
         """On or off, as it is wanted now."""
         wishes = [reader.wish for reader in self._readers]
-        self._whole = frozenset(self._recorders) | {wish.adapter for wish in wishes if not wish.session}
-        self._some = frozenset(wish.adapter for wish in wishes if wish.session)
+        self._whole = frozenset(self._recorders).union(*(wish.adapters for wish in wishes if not wish.session))
+        self._some = frozenset[AdapterName]().union(*(wish.adapters for wish in wishes if wish.session))
         self._watched = frozenset(("", *(wish.session for wish in wishes if wish.session)))
         if self._plane is not None:
             self._plane.tap = self if self._whole or self._some else None

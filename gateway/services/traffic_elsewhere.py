@@ -105,6 +105,9 @@ class TrafficElsewhere:
                 watcher.until = 0.0
         elif watcher is not None:
             watcher.until = now + PATIENCE
+            if watcher.reader.wish != watch.wish:
+                watcher.reader.wish = watch.wish
+                self._desk.admit(watcher.reader)
         else:
             reader = Reader(watch.wish)
             self._watched[key] = _Watcher(reader, now + PATIENCE)

@@ -18,22 +18,51 @@ from gateway.wire.traffic import DROPPED, END, MESSAGE, Dropped, Ended, TrafficM
 
 QUEUE: Final = 1000  # messages that wait for a slow reader
 QUEUE_BYTES: Final = 4 * 1024 * 1024
+_DROPPED: Final = f"event: {DROPPED}\n".encode()
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """What somebody watches. session, principal: only that one's; "" for all. reveals: secrets are not hidden."""
+    """What somebody watches. session, principal: only that one's; "" for all. reveals: secrets are not hidden.
+
+    adapter: "" for several: `whole`, of which everything is wanted, and `own`, of which what is the principal's.
+    """
 
     adapter: AdapterName
     session: str = ""
     principal: str = ""
     reveals: bool = False
+    whole: frozenset[AdapterName] = frozenset()
+    own: frozenset[AdapterName] = frozenset()
 
-    def takes(self, message: TrafficMessage) -> bool:
+    @property
+    def adapters(self) -> frozenset[AdapterName]:
+        return frozenset((self.adapter,)) if self.adapter else self.whole | self.own
+
+    def at(self, adapter: AdapterName) -> "Wish":
+        """What of it is wanted of one adapter."""
+        return self if self.adapter else Wish(adapter, principal="" if adapter in self.whole else self.principal)
+
+    def takes(self, message: "TrafficMessage | _Whose") -> bool:
+        if not self.adapter:
+            return message.adapter in self.whole or (
+                message.adapter in self.own and message.principal == self.principal
+            )
         return (
             message.adapter == self.adapter
             and self.session in ("", message.session)
             and self.principal in ("", message.principal)
         )
+
+
+class _Whose(msgspec.Struct, frozen=True):
+    """Of a message that another replica has rendered."""
+
+    adapter: str = ""
+    session: str = ""
+    principal: str = ""
+
+
+_whose = msgspec.json.Decoder(_Whose).decode
 
 
 class Reader:
@@ -80,11 +109,22 @@ class Reader:
                 yield sse.encode(msgspec.json.encode(Dropped(lost)), DROPPED)
             heard = self._waiting.popleft()
             self._bytes -= _size(heard)
+            if not self._may_have(heard):
+                continue
             if isinstance(heard, bytes):
                 yield heard
                 continue
             message = rendered(heard, reveals=self.wish.reveals)
             yield event(stamp, message.number, msgspec.json.encode(message))
+
+    def _may_have(self, heard: Heard | bytes) -> bool:
+        """Of several adapters one may be taken from the wish while what was heard of it waits."""
+        if self.wish.adapter:
+            return True
+        if isinstance(heard, Heard):
+            return self.wish.takes(heard.message)
+        _, data, line = heard.partition(b"\ndata: ")
+        return heard.startswith(_DROPPED) or (bool(data) and self.wish.takes(_whose(line)))
 
     def last(self) -> bytes:
         return sse.encode(msgspec.json.encode(Ended(self.end)), END)

@@ -1,8 +1,8 @@
 """MCP traffic as it is watched and recorded: one JSON-RPC message each, camelCase on the wire. Hides and pairs nothing.
 
-`GET /sessions/live/{id}/traffic` and `GET /adapters/{name}/traffic` send them as server-sent events: `message` (a
-TrafficMessage, with an id), `dropped` (Dropped), `end` (Ended, then the stream closes). A recording is a TrafficMessage
-per line.
+`GET /sessions/live/{id}/traffic`, `GET /adapters/{name}/traffic` and `GET /traffic` send them as server-sent events:
+`message` (a TrafficMessage, with an id), `dropped` (Dropped), `end` (Ended, then the stream closes). A recording is a
+TrafficMessage per line.
 """
 
 from datetime import datetime

@@ -27,8 +27,10 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     verbs = commands.add_parser("traffic", help=line, description=line).nested()
     line = "Messages as they flow, until Ctrl-C. Secrets are hidden."
     tail = verbs.add_parser("tail", help=line, description=line)
-    which = tail.add_mutually_exclusive_group(required=True)
-    which.add_argument("--adapter", default="", metavar="NAME", help="all of an adapter's that you may see")
+    which = tail.add_mutually_exclusive_group()
+    which.add_argument(
+        "--adapter", default="", metavar="NAME", help="one adapter's; all that you may see where none is named"
+    )
     which.add_argument("--session", default="", metavar="ID", help="one session's, until it ends")
     add_filter(tail)
     tail.add_argument("--reveal", action="store_true", help="do not hide secrets; for who may change the adapter")
@@ -70,6 +72,8 @@ def _filter(text: str) -> "Filter":
 
 
 def _tail(words: argparse.Namespace, desk: Desk) -> int:
+    if words.reveal and not (words.adapter or words.session):
+        raise Failure(USAGE, "secrets are shown of one adapter or session at a time: --adapter NAME, --session ID")
     asyncio.run(_print_tail(words, desk))
     return OK
 
@@ -77,7 +81,7 @@ def _tail(words: argparse.Namespace, desk: Desk) -> int:
 async def _print_tail(words: argparse.Namespace, desk: Desk) -> None:
     from mcpdeck.cli.traffic_lines import Lines
 
-    lines = Lines(desk.printer) if words.output == "table" else None
+    lines = Lines(desk.printer, of_several=not (words.adapter or words.session)) if words.output == "table" else None
     left = words.count
     messages = followed(desk, session=words.session, adapter=words.adapter, reveal=words.reveal)
     async with aclosing(messages):

@@ -240,13 +240,15 @@ async def no_approvals(house: Gateway) -> bool:
     return not await approvals(house)
 
 
-async def test_traffic_at_one_is_watched_at_the_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("of", ["session", "all"])
+async def test_traffic_at_one_is_watched_at_the_other(tmp_path: Path, of: str) -> None:
     async with pair(tmp_path) as both, httpx.AsyncClient(timeout=60) as http, asyncio.TaskGroup() as tasks:
         client = await opened(http, both.one)
         (seen,) = await count(both.two, 1)
         decoder, methods, stop = sse.Decoder(), [], asyncio.Event()
         calling = tasks.create_task(keep_calling(client, stop))
-        async with both.two.client.stream("GET", f"/sessions/live/{seen['id']}/traffic", timeout=60) as watched:
+        path = "/traffic" if of == "all" else f"/sessions/live/{seen['id']}/traffic"
+        async with both.two.client.stream("GET", path, timeout=60) as watched:
             async for chunk in watched.aiter_bytes():
                 found = [each.data for each in decoder.feed(chunk) if each.data and each.event == "message"]
                 methods += [msgspec.json.decode(each).get("method") for each in found]

@@ -354,6 +354,9 @@ class FakeGateway:
     async def _adapter_traffic(self, request: Request, writer: asyncio.StreamWriter, name: str) -> None:
         await self._traffic({"adapter": name, **request.query}, writer)
 
+    async def _all_traffic(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        await self._traffic(request.query, writer)
+
     async def _session_traffic(self, request: Request, writer: asyncio.StreamWriter, session_id: str) -> None:
         if session_id not in self.scene.sessions:
             return _problem(writer, 404, f"no live session {session_id!r}")
@@ -523,6 +526,7 @@ _ROUTES: dict[tuple[str, str], _Answer] = {
     ("GET", f"/adapters/{_NAME}/status"): FakeGateway._status,
     ("GET", f"/adapters/{_NAME}/logs"): FakeGateway._logs,
     ("GET", f"/adapters/{_NAME}/traffic"): FakeGateway._adapter_traffic,
+    ("GET", "/traffic"): FakeGateway._all_traffic,
     ("GET", f"/sessions/live/{_NAME}/traffic"): FakeGateway._session_traffic,
     ("GET", f"/adapters/{_NAME}/recording"): FakeGateway._recording,
     ("POST", f"/adapters/{_NAME}/restart"): FakeGateway._restart,

@@ -81,10 +81,11 @@ class Logs:
                     await wake.wait()
 
     async def last_words(self, name: str, count: int = 10) -> str:
-        """What a program said itself; the sidecar's own lines only where there are no others."""
+        """What a program said itself, each line but once; the sidecar's own lines only where there are no others."""
         lines = [line.text for line in await self.read(InstanceName(name), tail=10 * count, since=None)]
         own = [line for line in lines if line.strip() and not line.startswith("sidecar: ")]
-        return "\n".join((own or lines)[-count:])
+        said = dict.fromkeys(reversed(own or lines))  # a server that is tried again says the same again
+        return "\n".join(list(said)[:count][::-1])
 
     async def _lines(
         self, instance: InstanceName, query: dict[str, str], *, since: datetime | None

@@ -81,11 +81,13 @@ class Logs:
         return folder, (lives[-1] + 1 if lives else 1)
 
     def last_words(self, instance: InstanceName, life: int, count: int) -> list[str]:
-        """The last lines of a life that its program said itself; the sidecar's own only where there are no others."""
+        """The last lines of a life that its program said itself, each but once; the sidecar's own only where there are
+        no others."""
         segments = [each for each in self._segments(instance) if each.life == life]
         texts = [line.text.strip() for line in _last(segments, 10 * count) if line.text.strip()]
         own = [text for text in texts if not text.startswith("sidecar: ")]
-        return (own or texts)[-count:]
+        said = dict.fromkeys(reversed(own or texts))  # a server that is tried again says the same again
+        return list(said)[:count][::-1]
 
     def forget(self, adapter: AdapterName) -> None:
         """All its logs: the next adapter of that name may be another owner's."""

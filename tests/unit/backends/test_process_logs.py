@@ -191,6 +191,8 @@ def test_last_words_are_the_programs_where_it_said_any(logs: Logs) -> None:
     assert logs.last_words(NAME, 1, 3) == ["sidecar: serving"]
     say(segments, "one", "sidecar: exited", "  two ", "", "three", "four")
     assert logs.last_words(NAME, 1, 3) == ["two", "three", "four"]
+    say(segments, "five", "four", "five")
+    assert logs.last_words(NAME, 1, 3) == ["three", "four", "five"], "what was said again is told once"
 
 
 # the keeper

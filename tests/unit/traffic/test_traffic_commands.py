@@ -51,6 +51,8 @@ async def test_what_was_recorded_is_shown_exported_and_played_again(
         assert tail.code == 0
         assert f"{session[:8]} ←  tools/call get_forecast" in tail.out
         assert "no city 'Atlantis'" in tail.out
+        everything = await mcpdeck("traffic", "tail", "--filter", "status:error,ok tool:get_forecast", "-n", "2")
+        assert everything.out.count("weather        ") == 2, everything
         both = await mcpdeck("traffic", "tail", "--session", session, "-n", "2", "-o", "jsonl")
         assert [each["method"] for each in both.jsonl] == ["initialize", "initialize"]
         file = tmp_path / "weather.jsonl"
@@ -97,7 +99,7 @@ async def test_a_session_is_written_to_a_file_until_it_ends(
     ("words", "said"),
     [
         (("traffic", "tail", "--adapter", "x", "--filter", "colour:red"), "there is no 'colour'"),
-        (("traffic", "tail"), "--adapter --session"),
+        (("traffic", "tail", "--reveal"), "one adapter or session at a time"),
         (("traffic", "export", "./none.jsonl"), "No such file"),
         (("replay", "./none.jsonl", "--against", "x"), "No such file"),
     ],

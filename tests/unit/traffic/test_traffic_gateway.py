@@ -131,6 +131,7 @@ async def test_users_watch_their_own_and_others_nothing(tmp_path: Path) -> None:
             (BEA, "/adapters/x/recording", 403),
             (BEA, "/adapters/none/traffic", 404),
             (BEA, f"{own}?reveal=perhaps", 400),
+            (BEA, "/traffic?reveal=true", 400),
         ):
             async with house.client.stream("GET", path, headers=who) as refused:
                 assert refused.status_code == status, (who, path)
@@ -138,15 +139,22 @@ async def test_users_watch_their_own_and_others_nothing(tmp_path: Path) -> None:
             watching(house.client, own, **BEA) as hers,
             watching(house.client, "/adapters/x/traffic", **KIM) as his,
             watching(house.client, "/adapters/x/traffic") as all_of_it,
+            watching(house.client, "/traffic", **KIM) as his_everywhere,
+            watching(house.client, "/traffic") as everything,
+            watching(house.client, "/traffic", **EVE) as nothing,
         ):
             await bea.call("echo", text="mine")
             await hers.until(response_to("tools/call"))
+            await everything.until(response_to("tools/call"))
             await all_of_it.until(response_to("tools/call"))
             async with httpx.AsyncClient(headers=KIM) as other:
                 kim = McpClient(other, url)
                 await kim.initialize()
             await his.until(response_to("initialize"))
-            assert {each.principal for each in his.heard} == {"kim"}
+            await his_everywhere.until(response_to("initialize"))
+            for watcher in (his, his_everywhere):
+                assert {each.principal for each in watcher.heard} == {"kim"}
+            assert not nothing.heard
 
 
 async def test_secrets_are_shown_to_writers_who_ask_and_that_is_in_the_audit_log(tmp_path: Path) -> None:

@@ -50,6 +50,10 @@ class Desk:
         self.routes.table = RoutingTable({} if route is None else {WEATHER: route})
         self.traffic.observed({} if route is None else {WEATHER: NOTHING})
 
+    def publish_all(self, *routes: Route) -> None:
+        self.routes.table = RoutingTable({route.adapter: route for route in routes})
+        self.traffic.observed({route.adapter: NOTHING for route in routes})
+
     def session(self) -> str:
         call = self.sessions.opened(b"s-1", WEATHER, ENDPOINT, BEA, Era.LEGACY, None)
         call.ended(status=200, bytes_in=1, bytes_out=1)
@@ -137,6 +141,69 @@ async def test_who_may_watch_is_asked_before_the_stream_and_again_while_it_lasts
     assert b"you may not watch this any longer" in await anext(stream)
     with pytest.raises(StopAsyncIteration):
         await anext(stream)
+
+
+TIME, SECRET = AdapterName("time"), AdapterName("secret")
+EVES = Route(TIME, desired(stdio(required_roles=["forecasters"]), owner="eve").ownership)
+
+
+async def test_who_watches_all_hears_what_they_may_change_and_of_the_rest_their_own() -> None:
+    desk = Desk()
+    hidden = Route(SECRET, desired(stdio(), owner="ada").ownership)
+    desk.publish_all(Route(WEATHER, OWNERSHIP), hidden)
+    bea, ada = await begun(desk.traffic.of_all(BEA)), await begun(desk.traffic.of_all(ADA))
+    desk.traffic.tell(heard(1, principal="bea"))
+    desk.traffic.tell(heard(2, principal="kim"))
+    desk.traffic.tell(heard(3, adapter="secret", principal="bea"))
+    assert numbers([await anext(bea)]) == [1]
+    assert numbers([await anext(ada)]) == [1, 2, 3]
+    await bea.aclose()
+    await ada.aclose()
+
+
+async def test_an_adapter_that_comes_is_watched_with_all_and_one_that_may_no_longer_be_read_is_not() -> None:
+    desk = Desk(keep_alive=0.001)
+    bea = await begun(desk.traffic.of_all(BEA))
+    desk.publish_all(Route(WEATHER, OWNERSHIP), EVES)
+    assert await anext(bea) == sse.comment()
+    assert desk.traffic.listened == {WEATHER, TIME}
+    desk.traffic.tell(heard(1, principal="bea"))
+    desk.traffic.tell(heard(2, adapter="time", principal="bea"))
+    desk.publish_all(EVES)
+    assert numbers([await anext(bea)]) == [2]
+    assert desk.traffic.listened == {TIME}
+    await bea.aclose()
+    assert desk.plane.tap is None
+
+
+async def test_what_was_recorded_of_several_comes_in_the_order_in_which_it_was_said() -> None:
+    desk = Desk()
+    rule = Recording(enabled=True)
+    desk.publish_all(Route(WEATHER, OWNERSHIP, recording=rule), Route(TIME, EVES.ownership, recording=rule))
+    for number, adapter, who in (
+        (1, "weather", "bea"),
+        (2, "time", "bea"),
+        (3, "weather", "kim"),
+        (4, "weather", "bea"),
+    ):
+        desk.traffic.tell(heard(number, adapter=adapter, principal=who))
+    bea = await begun(desk.traffic.of_all(BEA))
+    assert numbers([await anext(bea)]) == [1, 2, 4]
+    await bea.aclose()
+    root = await begun(desk.traffic.of_all(ADMIN))
+    assert numbers([await anext(root)]) == [1, 2, 3, 4]
+    await root.aclose()
+
+
+def test_of_what_another_replica_rendered_who_watches_several_has_what_they_may() -> None:
+    wish = Wish(AdapterName(""), principal="bea", whole=frozenset({WEATHER}), own=frozenset({TIME}))
+    reader, elsewhere = Reader(wish), Reader(Wish(WEATHER))
+    for number, adapter, who in ((1, "weather", "kim"), (2, "time", "kim"), (3, "time", "bea"), (4, "secret", "bea")):
+        elsewhere.put(heard(number, adapter=adapter, principal=who))
+    for event in elsewhere.taken("there"):
+        reader.put_event(event)
+    reader.put_event(sse.encode(b'{"count":3}', "dropped"))
+    assert numbers(list(reader.taken("here"))) == [1, 3, Dropped(3)]
 
 
 async def test_a_silent_stream_is_kept_alive() -> None:
