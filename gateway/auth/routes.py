@@ -1,7 +1,8 @@
 """What anonymous clients may ask about identity: metadata, keys, and the front's steps. Thin: decode, ask, encode."""
 
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from quart import Blueprint, Response, request
 
 from gateway.auth.assertion import JWKS_PATH, Assertions
@@ -53,7 +54,7 @@ def front_routes(front: Front, minter: Minter) -> Blueprint:
 
     @routes.post("/oauth/register")
     async def register() -> Response:
-        return _json(front.register(await request.get_json(force=True, silent=True)))
+        return _json(front.register(await _sent_json()))
 
     @routes.get("/oauth/authorize")
     async def authorize() -> Response:
@@ -74,6 +75,14 @@ def front_routes(front: Front, minter: Minter) -> Blueprint:
     return routes
 
 
+async def _sent_json() -> Any:
+    """None for what is no JSON; the library's own reader falls over what nests without end."""
+    try:
+        return msgspec.json.decode(await request.get_data(as_text=False))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def _shown(answer: Ask | Redirect | Sorry) -> Response:
     match answer:
         case Redirect():
@@ -87,7 +96,5 @@ def _shown(answer: Ask | Redirect | Sorry) -> Response:
 
 
 def _json(reply: Reply) -> Response:
-    import msgspec
-
     retry = {"Retry-After": _RETRY_AFTER} if reply.status == 503 else {}
     return Response(msgspec.json.encode(reply.body), status=reply.status, headers=JSON | _NO_STORE | retry)

@@ -77,9 +77,7 @@ class Clients:
         return Client(client_id, name, uris)
 
     async def _documented(self, client_id: str) -> Client:
-        parts = urlsplit(client_id)
-        if parts.scheme != "https" or not parts.hostname or parts.path in ("", "/") or parts.fragment:
-            raise ClientRefused("client_id is neither registered here nor an https URL with a path")
+        host = _documenting_host(client_id)
         try:
             document = await self._fetch(client_id, may_be_private=False)
         except FetchFailed as failure:
@@ -87,7 +85,17 @@ class Clients:
         if document.get("client_id") != client_id:
             raise ClientRefused("the client's metadata document does not name its own URL as client_id")
         name, uris = _said(document)
-        return Client(client_id, name, uris, host=parts.hostname)
+        return Client(client_id, name, uris, host=host)
+
+
+def _documenting_host(client_id: str) -> str:
+    try:
+        parts = urlsplit(client_id)
+    except ValueError:  # such as https://[x/
+        parts = urlsplit("")
+    if parts.scheme != "https" or not parts.hostname or parts.path in ("", "/") or parts.fragment:
+        raise ClientRefused("client_id is neither registered here nor an https URL with a path")
+    return parts.hostname
 
 
 def _key(shared: bytes) -> bytes:

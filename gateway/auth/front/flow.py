@@ -8,6 +8,7 @@ consented; redirect URIs are exact; each answer says whose it is (RFC 9207).
 import hashlib
 import hmac
 import logging
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -33,6 +34,7 @@ SCOPE: Final = "mcp"
 CODE_LIFETIME: Final = 60.0  # seconds
 MAX_WANTED: Final = 4096  # characters of what a client asked for, which are kept while somebody signs in
 LATER: Final = "temporarily_unavailable"
+_S256: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # what SHA-256 comes to in base64url (RFC 7636, section 4.2)
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +177,8 @@ class Front:
             return Sorry("redirect_uri is not one of the client's, to the letter")
         resource = query.get("resource", self.public_url).rstrip("/")
         wanted = Wanted(client.id, redirect_uri, query.get("code_challenge", ""), resource, query.get("state", ""))
-        if query.get("response_type") != "code" or query.get("code_challenge_method") != "S256" or not wanted.challenge:
+        is_pkce = query.get("code_challenge_method") == "S256" and _S256.fullmatch(wanted.challenge)
+        if query.get("response_type") != "code" or not is_pkce:
             return self._back(wanted, error="invalid_request", error_description="wanted code with PKCE S256")
         if wanted.size > MAX_WANTED:
             wanted = msgspec.structs.replace(wanted, state="")

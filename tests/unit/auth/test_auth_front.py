@@ -289,6 +289,8 @@ async def test_redirect_uri_that_is_not_the_clients_to_the_letter_is_never_redir
     [
         ({"code_challenge": None}, "invalid_request"),
         ({"code_challenge": ""}, "invalid_request"),
+        ({"code_challenge": "é" * 43}, "invalid_request"),
+        ({"code_challenge": s256(VERIFIER) + "="}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"code_challenge_method": None}, "invalid_request"),
         ({"response_type": "token"}, "invalid_request"),
@@ -579,6 +581,7 @@ def test_only_the_port_of_a_loopback_address_may_differ() -> None:
         "https://client.example",
         "https://client.example/",
         "https://client.example/m#f",
+        "https://[client.example/m",
     ],
 )
 async def test_client_id_that_is_no_https_url_with_a_path_is_not_fetched(client_id: str) -> None:
@@ -629,3 +632,11 @@ async def test_metadata_says_what_clients_insist_on(world: World) -> None:
     assert said["authorization_response_iss_parameter_supported"] is True
     keys = await (await app.test_client().get("/oauth/keys")).get_json()
     assert {name for key in keys["keys"] for name in key} == {"kty", "crv", "x", "y", "kid", "use", "alg"}
+
+
+@pytest.mark.parametrize("body", [b"", b"[", b"[" * 200_000, b"null", b'{"client_name": "\\ud800"}', b"\xff"])
+async def test_registration_that_is_no_json_is_refused_in_oauths_words(world: World, body: bytes) -> None:
+    app = Quart(__name__)
+    app.register_blueprint(front_routes(world.front, world.minter))
+    answer = await app.test_client().post("/oauth/register", data=body)
+    assert (answer.status_code, (await answer.get_json())["error"]) == (400, "invalid_client_metadata")
