@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway.core.egress import Reach, reach_of
+from gateway.services import names
 
 MAX_BYTES: Final = 512 * 1024  # Entra's key document is about 20 KB
 TIMEOUT: Final = 5.0  # seconds for one document, name resolution included
@@ -85,8 +86,7 @@ async def resolve(url: str, *, may_be_private: bool) -> str:
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.password:
         raise FetchFailed(f"{url} is not a plain https URL")
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, port, type=1)  # SOCK_STREAM
-    addresses = [str(each[4][0]) for each in found]
+    addresses = await names.addresses(parts.hostname, port)
     for address in addresses:
         reach = reach_of(address)
         if reach is Reach.FORBIDDEN or (reach is Reach.PRIVATE and not may_be_private):

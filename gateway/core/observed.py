@@ -1,6 +1,8 @@
 """What does run, as a backend sees it, and what follows for status and routing. Pure: no clock, no I/O."""
 
 from datetime import datetime
+from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -10,6 +12,7 @@ from gateway.core.routes import Endpoint, Route
 from gateway.wire.names import InstanceName
 from gateway.wire.resources import AdapterStatus, Condition, InstanceStatus, Phase
 
+NAME_NOT_RESOLVED: Final = "NameNotResolved"  # an instance's reason: its URL's host has no address
 _RUNNING = (Phase.READY, Phase.STOPPING)  # phases in which an instance may still hold sessions
 
 
@@ -162,4 +165,6 @@ def _unready_sentence(desired: Desired, instances: tuple[Instance, ...]) -> str:
     if wanted == 0:
         return f"{kind} '{name}' is scaled to 0; scale it up to use it"
     reasons = sorted({each.reason or each.phase.value for each in instances}) or [Phase.PENDING.value]
+    if desired.spec.url and NAME_NOT_RESOLVED in reasons:
+        reasons = [f"{urlsplit(desired.spec.url).hostname} has no address"]
     return f"{kind} '{name}' has no ready instance (0 of {wanted}: {', '.join(reasons)}); see: mcpdeck logs {name}"

@@ -1,7 +1,7 @@
 """A real gateway process for tests, and what is asked of it over HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,18 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(
-    data: Path, *options: str, bind: str = "127.0.0.1:0", env: Mapping[str, str] | None = None
+    data: Path,
+    *options: str,
+    bind: str = "127.0.0.1:0",
+    env: Mapping[str, str] | None = None,
+    within: Callable[[list[str]], list[str]] = list,
 ) -> AsyncIterator[Gateway]:
-    """data: where it keeps its state; a second gateway on the same folder takes up what the first one left."""
+    """data: where it keeps its state; a second gateway on the same folder takes up what the first one left.
+
+    within: the command that runs it where its surroundings are others.
+    """
     argv = [PYTHON, "-m", "gateway", "--bind", bind, "--data-dir", str(data), "--dev-roles", ROLES, *options]
-    async with program(argv, env=env) as running:
+    async with program(within(argv), env=env) as running:
         url = (await running.hear(r"mcpdeck gateway listening on (http://\S+)"))[1]
         async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
             yield Gateway(url, running, client)

@@ -26,7 +26,7 @@ from gateway.backends.reach.caller import Caller, open_caller
 from gateway.backends.reach.goodbye import end_session
 from gateway.backends.reach.patience import PATIENCE, Patience
 from gateway.backends.reach.refusals import refusal_of_url
-from gateway.backends.reach.remote import Egress, Remote, Resolve, resolve_name
+from gateway.backends.reach.remote import Egress, Remote, Resolve
 from gateway.cluster.api import Api
 from gateway.cluster.desires import Desires, synced
 from gateway.cluster.mirror import Mirror
@@ -36,6 +36,7 @@ from gateway.core.errors import Conflict, GatewayError
 from gateway.core.observed import NOTHING, Instance, Observed
 from gateway.core.ports import Tokens
 from gateway.core.routes import Endpoint
+from gateway.services import names
 from gateway.wire.names import AdapterName, InstanceName, instance_name, split_instance_name
 from gateway.wire.resources import AdapterSpec, Phase
 
@@ -333,7 +334,7 @@ async def kubernetes_backend(
     allow_private: bool = False,
     allow_http: bool = False,
     tokens: Tokens | None = None,
-    resolve: Resolve = resolve_name,
+    resolve: Resolve = names.addresses,
     patience: Patience = PATIENCE,
 ) -> AsyncIterator[KubernetesBackend]:
     """desires: opened by `cluster.desires.open_desires`, and the stores' as well.

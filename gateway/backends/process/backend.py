@@ -24,12 +24,13 @@ from gateway.backends.process.refusals import refusal_of
 from gateway.backends.reach.caller import Caller, open_caller
 from gateway.backends.reach.goodbye import end_session
 from gateway.backends.reach.patience import PATIENCE, Patience
-from gateway.backends.reach.remote import Egress, Remote, Resolve, resolve_name
+from gateway.backends.reach.remote import Egress, Remote, Resolve
 from gateway.core.desired import Desired
 from gateway.core.errors import GatewayError
 from gateway.core.observed import NOTHING, Observed
 from gateway.core.ports import Tokens
 from gateway.core.routes import Endpoint
+from gateway.services import names
 from gateway.wire.http1 import DEFAULT_LIMITS
 from gateway.wire.names import AdapterName, InstanceName, instance_name
 from gateway.wire.resources import AdapterSpec
@@ -242,7 +243,7 @@ async def process_backend(
     load: Callable[[str], int] = lambda uid: 0,  # noqa: ARG005 - nobody counts, so nothing is in hand
     ca_file: Path | None = None,
     max_body: int = DEFAULT_LIMITS.body,
-    resolve: Resolve = resolve_name,
+    resolve: Resolve = names.addresses,
     patience: Patience = PATIENCE,
 ) -> AsyncIterator[ProcessBackend]:
     """A backend whose children end with it; those of a gateway that was killed are taken up again.

@@ -26,6 +26,7 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     grace: float = 12.0  # between SIGTERM and SIGKILL; a sidecar lets calls end, then stops its own children
     remote: float = 60.0  # between two looks at a server elsewhere, or at one in a container
     resolve: float = 5.0  # for a name server's answer
+    nameless: float = 5.0  # at most, between two looks at a server whose name no name server had
     tick: float = 0.2  # between two looks at a log that is followed
 
 

@@ -24,7 +24,7 @@ from gateway.core.access import Principal
 from gateway.core.egress import Reach, reach_of
 from gateway.core.errors import GatewayError
 from gateway.core.grants import Grant, grant_of
-from gateway.core.observed import Instance, Observed
+from gateway.core.observed import NAME_NOT_RESOLVED, Instance, Observed
 from gateway.core.ports import Tokens
 from gateway.core.routes import Endpoint
 from gateway.wire.names import AdapterName, PrincipalId, instance_name
@@ -78,6 +78,7 @@ class Remote:
         self._headers: Headers = ()
         self._grant: Grant | None = None
         self._tried = 0  # addresses that did not answer, one after the other
+        self._is_nameless = False  # whether no name server had its name, the last time
         self._news = asyncio.Event()
 
     def want(self, spec: AdapterSpec, *, is_renewed: bool = False) -> None:
@@ -107,6 +108,8 @@ class Remote:
             if is_well:
                 backoff = Backoff(self._patience)
             pause = self._patience.remote if is_well else backoff.after(0)
+            if self._is_nameless:
+                pause = min(pause, self._patience.nameless)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause if is_wanted else None):
                     await self._news.wait()
@@ -176,11 +179,15 @@ class Remote:
         except OutOfBounds as problem:
             raise CannotStart("NotAllowed", str(problem)) from problem
         except (OSError, UnicodeError, TimeoutError) as error:
+            was_nameless, self._is_nameless = self._is_nameless, True
             sentence = f"{parts.hostname} has no address: {str(error) or 'no answer'}"
             if not known:
-                raise CannotStart("NameNotResolved", sentence) from error
-            log.warning("%s; %s goes on with the last one, %s", sentence, self._instance, known)
+                raise CannotStart(NAME_NOT_RESOLVED, sentence) from error
+            if not was_nameless:
+                log.warning("%s; %s goes on with the last one, %s", sentence, self._instance, known)
             addresses = [known]
+        else:
+            self._is_nameless = False
         host = known if known in addresses and not self._tried else addresses[self._tried % len(addresses)]
         query = f"?{parts.query}" if parts.query else ""
         return Endpoint(
@@ -252,12 +259,6 @@ async def addresses_of(parts: SplitResult, egress: Egress, resolve: Resolve, *, 
             case other:
                 assert_never(other)
     return addresses
-
-
-async def resolve_name(host: str, port: int) -> Sequence[str]:
-    """As this machine resolves names, in its order."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)  # SOCK_STREAM
-    return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
 def port_of(parts: SplitResult) -> int:

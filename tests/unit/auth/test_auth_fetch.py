@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.auth.fetch import MAX_BYTES, FetchFailed, HttpsFetch, resolve
+from gateway.services import names
 from mcpdeck.devissuer.certificates import CertificateFiles, make_certificate
 
 
@@ -65,7 +66,11 @@ def resolving_to(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[str]:
         asked.append(host)
         return [(2, 1, 6, "", (answers[min(len(asked), len(answers)) - 1], port))]
 
-    monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", getaddrinfo)
+    async def addresses(host: str, port: int) -> list[str]:
+        return [str(each[4][0]) for each in await getaddrinfo(None, host, port)]
+
+    monkeypatch.setattr(names, "addresses", addresses)
+    monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", getaddrinfo)  # nobody else asks either
     return asked
 
 
