@@ -6,14 +6,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
+import pytest
 from textual import on
 from textual.app import App, ComposeResult
+from textual.geometry import Region
 from textual.pilot import Pilot
+from textual.strip import Strip
+from textual.widget import Widget
 
 from mcpdeck.model.filters import Fields
 from mcpdeck.model.table import Column, Sort, TableSpec
 from mcpdeck.model.words import UNICODE, Cell, Tone
-from mcpdeck.tui.themes import DEFAULTS
+from mcpdeck.tui.themes import DEFAULTS, THEMES
 from mcpdeck.tui.widgets.row_table import RowTable
 from tests.support.fake_gateway import NOW
 
@@ -74,6 +78,11 @@ async def table_of(
 
 def screen(table: RowTable[Thing]) -> list[str]:
     return [table.render_line(y).text.rstrip() for y in range(table.size.height)]
+
+
+def looks(lines: list[Strip], width: int) -> list[Strip]:
+    """So much of each line, in as few segments as say the same."""
+    return [line.crop(0, width).simplify() for line in lines]
 
 
 def many(count: int) -> list[Thing]:
@@ -148,6 +157,43 @@ async def test_ten_thousand_rows_draw_only_what_is_seen() -> None:
         assert table.current_key == "row-09999"
         assert "row-09999" in drawn
         assert len(set(drawn)) <= 24
+
+
+@pytest.mark.parametrize(("key", "rows"), [("down", 2), ("pagedown", 11)])
+async def test_a_key_draws_only_rows_that_look_different_and_lays_nothing_out(
+    key: str, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+
+    def counted(thing: Thing, _now: datetime) -> Cell:
+        drawn.append(thing.name)
+        return Cell(thing.name)
+
+    async with table_of(*many(10_000), size=(40, 12)) as (pilot, table):
+        name, size = SPEC.columns
+        table.spec = replace(SPEC, columns=[replace(name, cell=counted), size])
+        await pilot.press(*["down"] * 30)
+        await pilot.pause()
+        drawn.clear()
+        done: list[str] = []
+        monkeypatch.setattr(pilot.app.screen, "_refresh_layout", lambda *_, **__: done.append("layout"))
+        monkeypatch.setattr(pilot.app.stylesheet, "apply", lambda *_, **__: done.append("styles"))
+        await pilot.press(key)
+        await pilot.pause()
+        assert len(drawn) == len(set(drawn)) == rows
+        assert done == []
+
+
+async def test_rows_that_only_moved_are_not_made_anew() -> None:
+    async with table_of(*many(10_000), size=(40, 12)) as (pilot, table):
+        await pilot.press(*["down"] * 30)
+        await pilot.pause()
+        before = table.render_lines(table.size.region)
+        await pilot.press("down")
+        await pilot.pause()
+        after = table.render_lines(table.size.region)
+        assert [id(line) for line in after[1:-2]] == [id(line) for line in before[2:-1]]
+        assert len({id(cell) for cell in table.vertical_scrollbar.render_lines(Region(0, 0, 1, 12))}) <= 5
 
 
 async def test_pages_and_edges() -> None:
@@ -241,3 +287,18 @@ async def test_only_rows_that_time_has_changed_are_drawn_again() -> None:
         ages["a"] = "2s"
         table.refresh_ages()
         assert drawn == [1]
+
+
+@pytest.mark.parametrize("theme", sorted(THEMES))
+async def test_lines_are_drawn_as_textual_would_draw_them(theme: str) -> None:
+    async with table_of(*many(500), size=(40, 12)) as (pilot, table):
+        for built_in in THEMES.values():
+            pilot.app.register_theme(built_in)
+        pilot.app.theme = theme
+        await pilot.pause()
+        for move in range(0, 500, 37):
+            table._place(move)
+            await pilot.pause()
+            for widget, width in ((table, table.size.width - 1), (table.vertical_scrollbar, 1)):
+                own, of_textual = widget.render_lines(whole := widget.size.region), Widget.render_lines(widget, whole)
+                assert looks(own, width) == looks(of_textual, width)

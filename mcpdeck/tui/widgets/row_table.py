@@ -10,9 +10,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from mcpdeck.model.filters import RowFilter
@@ -20,20 +19,22 @@ from mcpdeck.model.plain import in_a_row
 from mcpdeck.model.table import GAP, MEASURED_ROWS, Column, Fitted, Sort, TableSpec, arrange, fit, natural_widths
 from mcpdeck.model.words import Cell, Glyphs, Tone
 from mcpdeck.tui.bindings import moves
+from mcpdeck.tui.widgets.scrolled import Scrolled
 from mcpdeck.tui.widgets.tones import TONE_CLASSES, marked, tone_style
 
 GUTTER = 3  # a space, the cursor's or the mark's glyph, a space
 
 
 class _Looks(NamedTuple):
-    """Styles of a row: what lies under it, its gutter, and each tone upon it."""
+    """Styles of a row: what lies under it, its gutter, each tone upon it, and what was looked for."""
 
     base: Style
     gutter: Style
     tones: Mapping[Tone, Style]
+    match: Style
 
 
-class RowTable[Item](ScrollView, can_focus=True):
+class RowTable[Item](Scrolled, can_focus=True):
     """Rows by a key that never changes: the cursor and the marks stay with their row wherever it moves."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -87,6 +88,7 @@ class RowTable[Item](ScrollView, can_focus=True):
         self._generation = 0  # of what all rows have in common
         self._known_looks: dict[tuple[int, bool, bool], _Looks] = {}
         self._drawn: dict[int, tuple[tuple[int, int, bool, bool], Strip]] = {}  # visible rows as last drawn
+        self._drawn_head: tuple[tuple[int, int], Strip] = (-1, -1), Strip([])
 
     # What it shows
 
@@ -233,9 +235,6 @@ class RowTable[Item](ScrollView, can_focus=True):
     def _page(self) -> int:
         return max(0, self.scrollable_content_region.height - 1)
 
-    def _is_visible(self, row: int) -> bool:
-        return 0 <= row - self.scroll_offset.y < self._page
-
     def action_move(self, step: int) -> None:
         self._place(self._cursor + step)
 
@@ -295,29 +294,49 @@ class RowTable[Item](ScrollView, can_focus=True):
                 self._drawn[row] = looks, strip
                 self.refresh_line(row + 1)
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """As Textual does it, but without copies of its own: it would make one of every row that a scroll moves.
+
+        A strip keeps what was made of it (cut to what others cover, as bytes), so that a row that only moved costs next
+        to nothing. A copy is for what this widget has none of: border, padding, outline, opacity.
+        """
+        width, top, has_focus = self.scrollable_content_region.width, int(self.scroll_offset.y), self.has_focus
+        seen = range(top, top + self._page)
+        self._drawn = {row: drawn for row, drawn in self._drawn.items() if row in seen}
+        strips = [self._line(y, width, top=top, has_focus=has_focus) for y in crop.line_range]
+        return strips if crop.column_span == (0, self.size.width) else [it.crop(*crop.column_span) for it in strips]
+
     def render_line(self, y: int) -> Strip:
-        width = self.scrollable_content_region.width
+        width, top = self.scrollable_content_region.width, int(self.scroll_offset.y)
+        return self._line(y, width, top=top, has_focus=self.has_focus)
+
+    def _line(self, y: int, width: int, *, top: int, has_focus: bool) -> Strip:
         if y == 0:
-            self._drawn = {row: strip for row, strip in self._drawn.items() if self._is_visible(row)}
             return self._head(width)
-        row = y - 1 + self.scroll_offset.y
+        row = y - 1 + top
         if row >= len(self._shown):
-            return Strip.blank(width, self.rich_style)
-        looks = (self._generation, width, row == self._cursor, self.has_focus)
+            return Strip.blank(width, self._filtered(self.rich_style))
+        looks = (self._generation, width, row == self._cursor, has_focus)
         known = self._drawn.get(row)
         if known is None or known[0] != looks:  # scrolling shows most rows as they were
             known = self._drawn[row] = looks, self._row(row, width)
         return known[1]
 
     def _head(self, width: int) -> Strip:
-        base = self.get_component_rich_style("row-table--head")
-        sorted_by = self.get_component_rich_style("row-table--head-sorted")
+        looks = (self._generation, width)
+        if self._drawn_head[0] != looks:
+            self._drawn_head = looks, self._titles(width)
+        return self._drawn_head[1]
+
+    def _titles(self, width: int) -> Strip:
+        base = self._filtered(self.get_component_rich_style("row-table--head"))
+        sorted_by = self._filtered(self.get_component_rich_style("row-table--head-sorted"))
         segments = [Segment(" " * GUTTER, base)]
         for fitted in self._fitted:
             column = self.spec.columns[fitted.place]
             is_sorted = column.id == self.sort.column
             arrow = (self._glyphs.down if self.sort.descending else self._glyphs.up) if is_sorted else ""
-            text = _padded(f"{column.title}{arrow}", fitted.width, column)
+            text = self._fitting(f"{column.title}{arrow}", fitted.width, column)
             segments += [Segment(text, sorted_by if is_sorted else base), Segment(" " * GAP, base)]
         return Strip(segments).adjust_cell_length(width, base)
 
@@ -331,13 +350,16 @@ class RowTable[Item](ScrollView, can_focus=True):
         if self._letters:
             place = row - int(self.scroll_offset.y)
             glyph = self._letters[place] if place < len(self._letters) else " "
-        gap = Segment(" " * GAP, base)
+        gap, drawn = Segment(" " * GAP, base), GUTTER
         segments = [Segment(f" {glyph} ", looks.gutter)]
         for fitted in self._fitted:
             column = self.spec.columns[fitted.place]
             segments += self._cell(column, column.cell(item, now), fitted.width, looks)
             segments.append(gap)
-        return Strip(segments).adjust_cell_length(width, base)
+            drawn += fitted.width + GAP
+        if drawn == width + 1:  # as a rule, since `_fit` leaves a cell: cheaper than to have the strip cut
+            segments[-1], drawn = Segment(" " * (GAP - 1), base), width
+        return Strip(segments, drawn).adjust_cell_length(width, base)
 
     def _looks(self, *, is_current: bool) -> _Looks:
         """Put together once for all rows until something of it changes: it costs more than a row's text."""
@@ -357,20 +379,32 @@ class RowTable[Item](ScrollView, can_focus=True):
             tones = {tone: base + tone_style(self, tone) for tone in Tone}
         gutter = base if base.reverse else base + tone_style(self, Tone.ACCENT)
         self._known_looks = {old: looks for old, looks in self._known_looks.items() if old[0] == self._generation}
-        looks = self._known_looks[key] = _Looks(base, gutter, tones)
+        looks = self._known_looks[key] = _Looks(
+            self._filtered(base),
+            self._filtered(gutter),
+            {tone: self._filtered(style) for tone, style in tones.items()},
+            self._filtered(self.get_component_rich_style("row-table--match")),
+        )
         return looks
+
+    def _filtered(self, style: Style) -> Style:
+        """As this terminal can show it. Textual filters every segment of every line, where so few styles recur."""
+        segments = [Segment("", style)]
+        for line_filter in self.get_line_filters():
+            segments = line_filter.apply(segments, self.background_colors[1])
+        return segments[0].style or style
 
     def _cell(self, column: Column[Item], cell: Cell, width: int, looks: _Looks) -> Iterable[Segment]:
         style = looks.tones[cell.tone]
-        text = _padded(self._clipped(in_a_row(cell.text), width), width, column)
+        text = self._fitting(in_a_row(cell.text), width, column)
         spans = self.keep.highlights(text) if self.keep else []
         if not spans:
             return [Segment(text, style)]
-        return marked(text, spans, style=style, match=self.get_component_rich_style("row-table--match"))
+        return marked(text, spans, style=style, match=looks.match)
 
-    def _clipped(self, text: str, width: int) -> str:
-        return text if cell_len(text) <= width else f"{set_cell_size(text, width - 1)}{self._glyphs.ellipsis}"
-
-
-def _padded[Item](text: str, width: int, column: Column[Item]) -> str:
-    return " " * (width - cell_len(text)) + text if column.right else set_cell_size(text, width)
+    def _fitting(self, text: str, width: int, column: Column[Item]) -> str:
+        """The text in so many cells, cut or filled."""
+        if (cells := len(text) if text.isascii() else cell_len(text)) > width:
+            text, cells = f"{set_cell_size(text, width - 1)}{self._glyphs.ellipsis}", width
+        space = " " * (width - cells)
+        return f"{space}{text}" if column.right else f"{text}{space}"

@@ -45,3 +45,14 @@ def test_the_sidecar_loads_no_framework() -> None:
 
 def test_a_gateway_that_is_alone_loads_no_redis() -> None:
     assert "redis" not in loaded_by("import gateway.__main__, gateway.stores.redis_shared")
+
+
+def test_the_deck_may_draw_soon_after_it_drew() -> None:
+    """Textual's own pause between two frames would be most of the time that a key takes."""
+    program = (
+        "import os; os.environ.pop('TEXTUAL_FPS', '')",
+        "import mcpdeck.tui.app",
+        "import textual.constants",
+        "print(textual.constants.MAX_FPS)",
+    )
+    assert int(_output("\n".join(program))) >= 240
