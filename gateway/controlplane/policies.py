@@ -7,14 +7,14 @@ from quart import Blueprint, Response
 from gateway.controlplane import lists, replies
 from gateway.controlplane.door import principal
 from gateway.controlplane.health import Check
-from gateway.controlplane.tools import manage
+from gateway.controlplane.managed import manage
 from gateway.core.errors import Invalid
 from gateway.core.policy import Faulty
 from gateway.core.tools import DesiredPolicy
 from gateway.services.decoding import decode
 from gateway.services.managed import summary
 from gateway.services.policies import InForce, Policies, must_administer
-from gateway.wire.policies import ApprovalDecision, PolicySpec, Question
+from gateway.wire.policies import ApprovalDecision, Question
 
 _FILTERS: Final[lists.Filters[DesiredPolicy]] = {"mode": lambda each: (each.spec.mode,)}
 
@@ -31,7 +31,7 @@ def policy_routes(policies: Policies, in_force: InForce) -> Blueprint:
             errors = {f"draft.{field}": sentences for field, sentences in error.problems.items()}
             raise Invalid(summary(errors), errors=errors) from error
 
-    manage(routes, policies, "policies", PolicySpec, filters=_FILTERS, searched=_texts)
+    manage(routes, policies, "policies", filters=_FILTERS, searched=_texts)
     return routes
 
 

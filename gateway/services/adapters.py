@@ -13,7 +13,6 @@ from gateway.core.desired import Desired
 from gateway.core.errors import Forbidden, Invalid
 from gateway.core.grants import is_for_the_caller
 from gateway.core.ports import Backend, Store
-from gateway.services.decoding import Json, patched
 from gateway.services.managed import Managed, summary
 from gateway.services.reconcile import Reconciler
 from gateway.wire.names import AdapterName
@@ -35,7 +34,7 @@ class Adapters(Managed[Desired, AdapterSpec]):
         identity_roles: frozenset[str] = frozenset({ADMIN_ROLE}),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        super().__init__(store, create_roles=create_roles, clock=clock)
+        super().__init__(store, Desired, AdapterSpec, create_roles=create_roles, clock=clock)
         self._backend, self._reconciler = backend, reconciler
         self._identity_roles = identity_roles | {ADMIN_ROLE}
 
@@ -44,11 +43,7 @@ class Adapters(Managed[Desired, AdapterSpec]):
 
     async def restart(self, principal: Principal, name: str, *, if_match: str = "") -> Desired:
         """One instance after the other, as the backend can."""
-        found = await self._writable(principal, name)
-        now = self._clock()
-        return await self._written(
-            principal, found, lambda old: msgspec.structs.replace(old, restarted_at=now), if_match
-        )
+        return await self._restarted(principal, await self._writable(principal, name), if_match)
 
     # Managed
 
@@ -57,12 +52,6 @@ class Adapters(Managed[Desired, AdapterSpec]):
         if errors := problems_of(spec):
             raise Invalid(summary(errors), errors=errors)
         return spec
-
-    def made(self, spec: AdapterSpec, by: Principal, now: datetime) -> Desired:
-        return Desired(spec=spec, created_by=by.id, created_at=now, last_updated_at=now)
-
-    def patched(self, old: Desired, patch: dict[str, Json]) -> AdapterSpec:
-        return patched(old, patch)
 
     def kept_errors(self, old: Desired, spec: AdapterSpec) -> dict[str, list[str]]:
         if spec.use_workload_identity == old.spec.use_workload_identity:

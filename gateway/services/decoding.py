@@ -7,9 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.core.desired import Desired
 from gateway.core.errors import Invalid
-from gateway.wire.resources import AdapterSpec
 
 type Json = Any
 
@@ -22,11 +20,6 @@ _PLACE = re.compile(r"(.*?) - at `(?:key in )?\$\.?(.*)`", re.DOTALL)
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
-
-
-def decode_spec(body: bytes) -> AdapterSpec:
-    """Exactly an AdapterSpec. Raises Invalid."""
-    return decode(body, AdapterSpec)
 
 
 def decode[Spec: msgspec.Struct](body: bytes, kind: type[Spec]) -> Spec:
@@ -62,13 +55,11 @@ def decode_merge(body: bytes) -> dict[str, Json]:
     return patch
 
 
-def patched(desired: Desired, patch: dict[str, Json]) -> AdapterSpec:
-    """The specification with a merge patch applied to its wire form, defaults and all. Raises Invalid."""
-    return patched_as(desired.shown(to_writer=True), patch, AdapterSpec)
+def patched[Spec: msgspec.Struct](shown: msgspec.Struct, patch: dict[str, Json], kind: type[Spec]) -> Spec:
+    """The specification with a merge patch applied to its wire form, defaults and all. shown: as a writer sees it.
 
-
-def patched_as[Spec: msgspec.Struct](shown: msgspec.Struct, patch: dict[str, Json], kind: type[Spec]) -> Spec:
-    """The same of any kind. shown: as a writer sees it. Raises Invalid."""
+    Raises Invalid.
+    """
     whole = msgspec.to_builtins(shown)
     names = _names(kind)
     try:

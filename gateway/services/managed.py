@@ -13,14 +13,14 @@ from gateway.core.access import DEFAULT_CREATE_ROLES, Principal, may_create, may
 from gateway.core.desired import Kept
 from gateway.core.errors import Forbidden, Invalid, NotFound, PreconditionFailed
 from gateway.core.ports import Store
-from gateway.services.decoding import Json
+from gateway.services.decoding import Json, patched
 from gateway.wire.names import AdapterName, parse_adapter_name
 
 _TRIES: Final = 5  # of a write without If-Match that others get in the way of
 
 
-class Managed[Stored: Kept, Spec]:
-    """noun, a_noun: what one is called. create_roles: who may create; case-folded.
+class Managed[Stored: Kept, Spec: msgspec.Struct]:
+    """noun, a_noun: what one is called. stored, spec: the types of one. create_roles: who may create; case-folded.
 
     `name` is what stood in the URL, `if_match` the header or "". All raise NotFound and Forbidden; writes also Invalid,
     PreconditionFailed, Conflict, and what the kind itself refuses with.
@@ -33,11 +33,14 @@ class Managed[Stored: Kept, Spec]:
     def __init__(
         self,
         store: Store[Stored],
+        stored: type[Stored],
+        spec: type[Spec],
         *,
         create_roles: frozenset[str] = DEFAULT_CREATE_ROLES,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._store, self._create_roles, self._clock = store, create_roles, clock
+        self._store, self.stored, self.spec = store, stored, spec
+        self._create_roles, self._clock = create_roles, clock
 
     # for a kind to fill in
 
@@ -45,19 +48,12 @@ class Managed[Stored: Kept, Spec]:
         """Tidied up. Raises Invalid."""
         raise NotImplementedError
 
-    def made(self, spec: Spec, by: Principal, now: datetime) -> Stored:
-        raise NotImplementedError
-
-    def patched(self, old: Stored, patch: dict[str, Json]) -> Spec:
-        raise NotImplementedError
-
-    def kept_errors(self, old: Stored, spec: Spec) -> dict[str, list[str]]:
+    def kept_errors(self, old: Stored, spec: Spec) -> dict[str, list[str]]:  # noqa: ARG002 - for who overrides it
         """What of a new specification must be as it was, beside the name."""
-        raise NotImplementedError
+        return {}
 
     async def admit(self, principal: Principal, new: Stored, old: Stored | None) -> None:
-        """Raises what speaks against it. old: None where it is created."""
-        raise NotImplementedError
+        """Raises what speaks against it, beside what `checked` found. old: None where it is created."""
 
     async def was_written(self, stored: Stored) -> None:
         raise NotImplementedError
@@ -85,7 +81,8 @@ class Managed[Stored: Kept, Spec]:
     async def create(self, principal: Principal, spec: Spec) -> Stored:
         if not self.may_create(principal):
             raise Forbidden(f"to create {self.a_noun} takes one of the roles {', '.join(sorted(self._create_roles))}")
-        new = self.made(self.checked(spec), principal, self._clock())
+        checked, now = self.checked(spec), self._clock()
+        new = self.stored(spec=checked, created_by=principal.id, created_at=now, last_updated_at=now)
         await self.admit(principal, new, None)
         stored = await self._store.put(new, expect=None)
         await self.was_written(stored)
@@ -101,7 +98,7 @@ class Managed[Stored: Kept, Spec]:
         found = await self._writable(principal, name)
 
         def change(old: Stored) -> Stored:
-            return self._replaced(old, self.checked(self.patched(old, patch)))
+            return self._replaced(old, self.checked(patched(old.shown(to_writer=True), patch, self.spec)))
 
         return await self._written(principal, found, change, if_match)
 
@@ -145,6 +142,13 @@ class Managed[Stored: Kept, Spec]:
                 await self.was_written(stored)
                 return stored
         raise AssertionError  # the last try has raised or returned
+
+    async def _restarted(self, principal: Principal, found: Stored, if_match: str) -> Stored:
+        """Of kinds that run: one instance after the other, as the backend can."""
+        now = self._clock()
+        return await self._written(
+            principal, found, lambda old: msgspec.structs.replace(old, restarted_at=now), if_match
+        )
 
     def _replaced(self, old: Stored, spec: Spec) -> Stored:
         errors = self.kept_errors(old, spec)

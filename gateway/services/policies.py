@@ -12,7 +12,6 @@ from gateway.core.errors import Forbidden, Invalid
 from gateway.core.policy import CompiledPolicy, Faulty
 from gateway.core.ports import Store
 from gateway.core.tools import DesiredPolicy
-from gateway.services.decoding import Json, patched_as
 from gateway.services.managed import Managed, summary
 from gateway.services.registry import Registry
 from gateway.wire.names import AdapterName
@@ -56,7 +55,7 @@ class Policies(Managed[DesiredPolicy, PolicySpec]):
         registry: Registry,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        super().__init__(store, create_roles=frozenset({ADMIN_ROLE}), clock=clock)
+        super().__init__(store, DesiredPolicy, PolicySpec, create_roles=frozenset({ADMIN_ROLE}), clock=clock)
         self._registry = registry
 
     async def visible(self, principal: Principal) -> list[DesiredPolicy]:
@@ -80,18 +79,6 @@ class Policies(Managed[DesiredPolicy, PolicySpec]):
         if errors:
             raise Invalid(summary(errors), errors=errors)
         return spec
-
-    def made(self, spec: PolicySpec, by: Principal, now: datetime) -> DesiredPolicy:
-        return DesiredPolicy(spec=spec, created_by=by.id, created_at=now, last_updated_at=now)
-
-    def patched(self, old: DesiredPolicy, patch: dict[str, Json]) -> PolicySpec:
-        return patched_as(old.shown(to_writer=True), patch, PolicySpec)
-
-    def kept_errors(self, old: DesiredPolicy, spec: PolicySpec) -> dict[str, list[str]]:  # noqa: ARG002
-        return {}
-
-    async def admit(self, principal: Principal, new: DesiredPolicy, old: DesiredPolicy | None) -> None:
-        """Nothing speaks against it but what `checked` found."""
 
     async def was_written(self, stored: DesiredPolicy) -> None:  # noqa: ARG002 - all are read again
         await self._registry.refresh()

@@ -13,7 +13,6 @@ from gateway.core.errors import Conflict, Invalid
 from gateway.core.ports import Backend, Store
 from gateway.core.tools import DesiredTool, DesiredToolset
 from gateway.services.adapters import check_identities, runs_otherwise
-from gateway.services.decoding import Json, patched_as
 from gateway.services.managed import Managed, summary
 from gateway.services.reconcile import Reconciler
 from gateway.services.registry import Registry
@@ -45,7 +44,7 @@ class Tools(Managed[DesiredTool, ToolSpec]):
         identity_roles: frozenset[str] = frozenset({ADMIN_ROLE}),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        super().__init__(store, create_roles=create_roles, clock=clock)
+        super().__init__(store, DesiredTool, ToolSpec, create_roles=create_roles, clock=clock)
         self._adapters, self._backend = adapters, backend
         self._registry, self._reconciler = registry, reconciler
         self._identity_roles = identity_roles | {ADMIN_ROLE}
@@ -58,10 +57,7 @@ class Tools(Managed[DesiredTool, ToolSpec]):
         found = await self._writable(principal, name)
         if not found.spec.is_server:
             raise Invalid(f"tool '{name}' is adapter '{found.spec.adapter}''s; see: mcpdeck adapters restart")
-        now = self._clock()
-        return await self._written(
-            principal, found, lambda old: msgspec.structs.replace(old, restarted_at=now), if_match
-        )
+        return await self._restarted(principal, found, if_match)
 
     # Managed
 
@@ -70,12 +66,6 @@ class Tools(Managed[DesiredTool, ToolSpec]):
         if errors := problems_of(spec):
             raise Invalid(summary(errors), errors=errors)
         return spec
-
-    def made(self, spec: ToolSpec, by: Principal, now: datetime) -> DesiredTool:
-        return DesiredTool(spec=spec, created_by=by.id, created_at=now, last_updated_at=now)
-
-    def patched(self, old: DesiredTool, patch: dict[str, Json]) -> ToolSpec:
-        return patched_as(old.shown(to_writer=True), patch, ToolSpec)
 
     def kept_errors(self, old: DesiredTool, spec: ToolSpec) -> dict[str, list[str]]:
         if spec.use_workload_identity == old.spec.use_workload_identity:
@@ -120,6 +110,8 @@ class Tools(Managed[DesiredTool, ToolSpec]):
 
 
 class Toolsets(Managed[DesiredToolset, ToolsetSpec]):
+    """Who may create one may name any tool: who may not use a tool does not see it in a toolset either."""
+
     noun, a_noun = "toolset", "a toolset"
 
     def __init__(
@@ -130,7 +122,7 @@ class Toolsets(Managed[DesiredToolset, ToolsetSpec]):
         create_roles: frozenset[str] = DEFAULT_CREATE_ROLES,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        super().__init__(store, create_roles=create_roles, clock=clock)
+        super().__init__(store, DesiredToolset, ToolsetSpec, create_roles=create_roles, clock=clock)
         self._registry = registry
 
     def checked(self, spec: ToolsetSpec) -> ToolsetSpec:
@@ -140,18 +132,6 @@ class Toolsets(Managed[DesiredToolset, ToolsetSpec]):
         for role in filter(None, map(str.strip, spec.required_roles)):
             roles.setdefault(min(folded([role])), role)
         return msgspec.structs.replace(spec, required_roles=list(roles.values()))
-
-    def made(self, spec: ToolsetSpec, by: Principal, now: datetime) -> DesiredToolset:
-        return DesiredToolset(spec=spec, created_by=by.id, created_at=now, last_updated_at=now)
-
-    def patched(self, old: DesiredToolset, patch: dict[str, Json]) -> ToolsetSpec:
-        return patched_as(old.shown(to_writer=True), patch, ToolsetSpec)
-
-    def kept_errors(self, old: DesiredToolset, spec: ToolsetSpec) -> dict[str, list[str]]:  # noqa: ARG002
-        return {}
-
-    async def admit(self, principal: Principal, new: DesiredToolset, old: DesiredToolset | None) -> None:
-        """Anybody who may create one may name any tool: who may not use a tool does not see it in a toolset either."""
 
     async def was_written(self, stored: DesiredToolset) -> None:  # noqa: ARG002 - all are read again
         await self._registry.refresh()

@@ -17,7 +17,7 @@ import yaml
 from gateway.auth.assertion import Assertions
 from gateway.auth.configured import identity
 from gateway.core.access import Principal
-from gateway.services.decoding import decode_spec
+from gateway.services.decoding import decode
 from gateway.stores.keys import load_keys
 from gateway.wire.names import AdapterName, PrincipalId
 from gateway.wire.resources import AdapterSpec, GrantKind, problems_of
@@ -143,7 +143,7 @@ def test_entra_script_makes_the_front_as_well_and_nothing_twice(tmp_path: Path) 
 @pytest.mark.parametrize("text", [*fenced(IDENTITY, "yaml"), *fenced(ENTRA, "yaml")])
 def test_documented_specification_is_one(text: str) -> None:
     whole: dict[str, Any] = {"name": "crm", "url": "https://crm.example/mcp"} | yaml.safe_load(text)
-    spec: AdapterSpec = decode_spec(json.dumps(whole).encode())
+    spec: AdapterSpec = decode(json.dumps(whole).encode(), AdapterSpec)
     assert problems_of(spec) == {}
     assert spec.authorization is not None
     assert spec.authorization.kind in GrantKind

@@ -6,9 +6,21 @@ from typing import Any
 import pytest
 
 from gateway.core.routes import RoutingTable
+from gateway.core.tools import DesiredTool
 from gateway.wire.names import AdapterName
 from gateway.wire.tools import OfferedTool
-from tests.support.gateway_fakes import ADA, BEA, EVE, ControlPlane, Listener, control_plane, instance, stdio, words
+from tests.support.gateway_fakes import (
+    ADA,
+    BEA,
+    EVE,
+    NOW,
+    ControlPlane,
+    Listener,
+    control_plane,
+    instance,
+    stdio,
+    words,
+)
 
 DEFINITION: dict[str, Any] = {"tool": {"name": "score", "inputSchema": {"type": "object"}}, "port": 9, "path": "/run"}
 SERVER: dict[str, Any] = {"name": "score", "imageName": "score", "imageVersion": "1", "toolDefinition": DEFINITION}
@@ -231,7 +243,7 @@ async def test_another_replicas_writes_are_published_at_the_next_reading(plane: 
     published = plane.offers.published
     await plane.registry.refresh()
     assert plane.offers.published == published
-    made = plane.tools.made(plane.tools.checked(_reference()), ADA, plane.tools._clock())
+    made = DesiredTool(spec=_reference(), created_by=ADA.id, created_at=NOW, last_updated_at=NOW)
     await plane.tool_store.put(made, expect=None)
     await plane.registry.refresh()
     assert [each.name for each in plane.offers.registered.tools] == ["forecast"]
