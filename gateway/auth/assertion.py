@@ -36,7 +36,7 @@ class Assertions:
         """A JWT (ES256) about this principal for this adapter alone, good for two minutes at least."""
         now = self._clock()
         kept = self._kept.get((principal, adapter))
-        if kept is not None and kept[1] - now > RENEWED:
+        if kept is not None and RENEWED < kept[1] - now <= LIFETIME:  # beyond: the clock was ahead when it was signed
             return kept[0]
         if len(self._kept) >= MAX_KEPT:
             self._kept.clear()  # a signature costs 30 microseconds: simpler than keeping an order

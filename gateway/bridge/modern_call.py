@@ -22,7 +22,7 @@ from gateway.wire.envelope import Message
 from gateway.wire.validation import ModernRequest
 
 PARK_TICKS: Final = 120  # ten minutes for a person to answer
-PARK_SECONDS: Final = 660
+PARK_SECONDS: Final = 3600  # a requestState's: the call ends by its ticks, this may differ as clocks of replicas do
 URL_NEEDED: Final = -32042  # up to 2025-11-25: visit these URLs, then call again
 _NEEDED: Final = {"sampling/createMessage": "content", "roots/list": "roots"}  # members that no result is without
 _REJECTED: Final = -1  # as client/sampling has it

@@ -23,7 +23,7 @@ from gateway.wire.http1 import Headers, Request
 from gateway.wire.names import InstanceName, PrincipalId
 
 FORWARDED: Final = b"x-mcp-forwarded"  # no adapter sees headers of this kind
-_GOOD_FOR: Final = 60  # seconds
+_GOOD_FOR: Final = 3600  # seconds: as much as replicas' clocks may differ, since the mark gives no right
 _CONNECT: Final = 2.0  # seconds: another replica is near
 _LEFT_OUT: Final = frozenset({
     FORWARDED, b"origin", b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"te", b"trailer",

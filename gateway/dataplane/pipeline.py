@@ -102,7 +102,7 @@ class Pipeline:
             clock=clock,
             bounds=bounds,
         )
-        self._standings = Standings(self._plane, routes, authenticator, clock=clock)
+        self._standings = Standings(self._plane, routes, authenticator)
         self._bridges = Bridges(self._plane, routes, seals, clock=clock, home=home) if seals is not None else None
         self._forwards: Forwards | None = None
         if seals is not None and homes is not None:

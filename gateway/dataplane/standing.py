@@ -5,6 +5,7 @@ may, whose session, which instance, what that is told. Who it is, is asked each 
 """
 
 import sys
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
@@ -59,7 +60,12 @@ class Standings:
     """Kept with each connection, as the note of its requests' shape; gone with it."""
 
     def __init__(
-        self, plane: Plane, routes: Routes, authenticator: Authenticator, *, clock: Callable[[], float]
+        self,
+        plane: Plane,
+        routes: Routes,
+        authenticator: Authenticator,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plane, self._routes, self._authenticator, self._clock = plane, routes, authenticator, clock
         self._counters, self._most = plane.counters, plane.bounds.requests or sys.maxsize

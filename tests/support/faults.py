@@ -8,7 +8,7 @@ import asyncio
 import json
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -46,8 +46,8 @@ class Seen(msgspec.Struct):
 class Rig:
     """A gateway and its server, either of which may go and come back."""
 
-    def __init__(self, folder: Path, sessions: int) -> None:
-        self.folder, self.wanted = folder, sessions
+    def __init__(self, folder: Path, sessions: int, env: Mapping[str, str] | None = None) -> None:
+        self.folder, self.wanted, self.env = folder, sessions, env
         self.sessions: list[str] = []
         self.port = 0
         self.upstream_port = 0
@@ -66,7 +66,7 @@ class Rig:
 
     async def start_gateway(self) -> None:
         self._gateways = AsyncExitStack()
-        house = gateway(self.folder / "data", "--drain", "5", bind=f"127.0.0.1:{self.port}")
+        house = gateway(self.folder / "data", "--drain", "5", bind=f"127.0.0.1:{self.port}", env=self.env)
         self.house = await self._gateways.enter_async_context(house)
         self.port = httpx.URL(self.house.url).port or 0
 
@@ -146,8 +146,9 @@ async def called(client: WireClient, session: str, fault: str = "") -> str:
 
 
 @asynccontextmanager
-async def rigged(folder: Path, sessions: int) -> AsyncIterator[Rig]:
-    rig = Rig(folder, sessions)
+async def rigged(folder: Path, sessions: int, *, env: Mapping[str, str] | None = None) -> AsyncIterator[Rig]:
+    """env: more of the gateway's environment."""
+    rig = Rig(folder, sessions, env)
     try:
         await rig.start()
         yield rig

@@ -103,3 +103,12 @@ def test_assertion_sent_to_the_gateway_itself_is_no_access_token() -> None:
     claims = verified(subject.assertion(ADA, WEATHER), subject.published())
     itself = Issuer(url=GATEWAY, audiences=frozenset({f"{GATEWAY}/adapters/weather/mcp"}))
     assert isinstance(principal_of(claims, {"typ": MEDIA_TYPE}, itself, now=clock.now), Refusal)
+
+
+def test_clock_that_is_set_back_leaves_no_assertion_from_the_future() -> None:
+    clock = Clock()
+    subject, right = Assertions([new_key()], GATEWAY, clock=clock), int(clock.now)
+    clock.now += 3600
+    subject.assertion(ADA, WEATHER)
+    clock.now -= 3600
+    assert verified(subject.assertion(ADA, WEATHER), subject.published())["iat"] == right
