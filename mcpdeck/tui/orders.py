@@ -1,0 +1,167 @@
+"""From a key, a click or a typed line to a command that nothing stands in the way of. What it does is in `actions`."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Final
+
+from textual import on
+from textual.screen import ModalScreen, Screen
+from textual.widget import AwaitMount, Widget
+from textual.widgets import Input
+
+from mcpdeck.model.commands import Command, Situation, Takes, View, obstacle
+from mcpdeck.model.filters import go_on
+from mcpdeck.model.prompt import Misunderstood, Order, complete, parse, resolve
+from mcpdeck.model.registry import BY_ID
+from mcpdeck.model.tools import find as find_tools
+from mcpdeck.model.values import values_of
+from mcpdeck.tui.rooms import RoomsApp
+from mcpdeck.tui.surroundings import Opening, Surroundings
+from mcpdeck.tui.widgets.prompt import Mode, Prompt
+from mcpdeck.tui.widgets.row_table import RowTable
+
+OPENS: Final = {  # by a second click on a row
+    View.ADAPTERS: "adapter.describe",
+    View.SESSIONS: "session.traffic",
+    View.TRAFFIC: "traffic.open",
+    View.TOOLS: "tool.describe",
+    View.APPROVALS: "approval.describe",
+    View.CONTEXTS: "context.switch",
+    View.AUDIT: "deed.describe",
+    View.XRAY: "xray.open",
+}
+
+
+class OrdersApp(RoomsApp):
+    def __init__(self, surroundings: Surroundings, opening: Opening, *, ansi_color: bool | None) -> None:
+        super().__init__(surroundings, opening, ansi_color=ansi_color)
+        self.themes = surroundings.themes
+        self._refused: dict[tuple[str, str], str] = {}
+        self._awaited: Order | None = None  # where the command line wants to, until what it names has arrived
+        self._is_whole = asyncio.Event()  # every place stands; a command that came before waits for it
+        self._opening: tuple[Screen[Any], AwaitMount] | None = None
+
+    def obstacle(self, command: Command, target: str = "") -> str:
+        """Why it can not run now, in words; empty when it can. target: what it was told to act on."""
+        return obstacle(command, self._situation(command, target))
+
+    def _situation(self, command: Command, target: str) -> Situation:
+        place, state = self.place, self.state
+
+        def named(kind: Takes, here: Iterable[str]) -> str:
+            return target if target and command.takes is kind else next(iter(here), "")
+
+        rows = find_tools(state, target) if target and command.takes is Takes.TOOL else place.tool_rows
+        row, held = next(iter(rows), None), next(iter(place.approval_ids), "")
+        return Situation(
+            state=state,
+            view=place.view,
+            adapter=state.adapters.get(named(Takes.ADAPTER, place.adapter_names)),
+            session=state.sessions.get(named(Takes.SESSION, place.session_ids)),
+            tool=row.tool if row else None,
+            tool_name=row.registered if row else named(Takes.TOOL, ()),
+            approval=next((each for each in state.approvals if each.id == held), None),
+            context=named(Takes.CONTEXT, place.context_names),
+            refused=self._refused,
+            read_only=self.opening.read_only,
+        )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key is a command only where it is not typed into something, and nothing stands above the deck."""
+        if action == "run":
+            is_typed_into = _is_typed_into(self.focused)
+            while_typing = bool(parameters) and BY_ID[str(parameters[0])].while_typing
+            return len(self.screen_stack) == 1 and (while_typing or not is_typed_into)
+        return super().check_action(action, parameters)
+
+    async def action_run(self, command_id: str) -> None:
+        """What every key, click and palette entry comes down to."""
+        await self._is_whole.wait()
+        self.obey(Order(command=BY_ID[command_id]))
+        await self._settled()
+
+    async def _settled(self) -> None:
+        """What a command opened is there, so that the next key finds it."""
+        opening, self._opening = self._opening, None
+        if opening is not None and opening[0] in self.screen_stack:  # one that is closed by now would never be there
+            await opening[1]
+
+    def open_above[Answer](
+        self, screen: ModalScreen[Answer], answered: Callable[[Answer | None], None] | None = None
+    ) -> None:
+        """Open a dialog above the deck."""
+        self._opening = screen, self.push_screen(screen, answered)
+
+    def obey_text(self, text: str) -> None:
+        """What was typed after `:`."""
+        match parse(text):
+            case Misunderstood(sentence):
+                self.say(sentence, "warning")
+            case Order() as order:
+                self.obey(order)
+
+    def obey(self, order: Order) -> None:
+        self._awaited = None  # whoever goes elsewhere meanwhile is not called back
+        if order.context:
+            self.switch(order.context)
+        match resolve(order, self.state):
+            case Misunderstood(sentence):
+                self.say(sentence, "warning")
+            case Order() as sure:
+                if why := self.obstacle(sure.command, next(iter(sure.arguments), "")):
+                    self.say(f"{sure.command.title}: {why}", "warning")
+                else:
+                    self.perform(sure)
+
+    @abstractmethod
+    def switch(self, context: str) -> None:
+        """Look at another gateway."""
+
+    @abstractmethod
+    def perform(self, order: Order) -> None:
+        """Do it. Nothing stands in its way."""
+
+    def refuse(self, command: Command, target: str, sentence: str) -> None:
+        """The gateway does not allow it: the verb stays dim for this target, and says why."""
+        self._refused[command.id, target] = sentence
+        self.show_shell()
+
+    def _complete(self, mode: Mode, text: str) -> str | None:
+        if mode == "/":
+            place = self.place
+            return go_on(text, place.filter_fields, place.filter_values)
+        values = partial(values_of, state=self.state, themes=self.themes)
+        return complete(text, values=values, history=self.prompt.history)
+
+    @on(Prompt.Submitted)
+    async def _typed(self, event: Prompt.Submitted) -> None:
+        self.place.focus_content()
+        if event.mode == "/":
+            self.place.set_filter(event.text)
+            self.place.lifted_filter = ""
+        elif event.text:
+            await self._is_whole.wait()
+            self.obey_text(event.text)
+            await self._settled()
+
+    @on(Prompt.Typed)
+    def _filtering(self, event: Prompt.Typed) -> None:
+        self.place.set_filter(event.text)
+
+    @on(Prompt.Cancelled)
+    def _cancelled(self, event: Prompt.Cancelled) -> None:
+        self.place.focus_content()
+        if event.mode == "/":
+            self.place.set_filter(event.original)
+
+    @on(RowTable.Opened)
+    async def _row_opened(self) -> None:
+        await self._is_whole.wait()
+        self.obey(Order(command=BY_ID[OPENS[self.place.view]]))
+
+
+def _is_typed_into(widget: Widget | None) -> bool:
+    """Text areas by their name: what they load would be loaded before the first frame, and there is none yet."""
+    return isinstance(widget, Input) or any(kind.__name__ == "TextArea" for kind in type(widget).__mro__)
