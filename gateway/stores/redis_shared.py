@@ -1,8 +1,7 @@
-"""What gateway replicas share, through Redis: tables that each of them mirrors, messages, limits. Decides nothing.
+"""What gateway replicas share, through Redis: who is there, and which of their batches was heard. Decides nothing.
 
-Each replica writes its own rows, in batches, and tells the others of them; all that it wrote ends by itself unless it
-says that it lives. Who missed something reads that replica's rows again. While Redis is away everybody goes on with
-what it knows.
+Each replica writes its own rows, in batches, and tells the others of them. Who missed a batch reads that replica's rows
+again. While Redis is away everybody goes on with what it knows.
 """
 
 import asyncio
@@ -10,15 +9,16 @@ import logging
 import random
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from gateway.core.errors import GatewayError
-from gateway.core.sharing import NOBODY, Apart, Quota, Reply, Spent, Table, Unreachable, reply_of
+from gateway.core.sharing import Apart, Quota, Spent, Table, Unreachable
+from gateway.stores.redis_letters import PATIENCE, RedisLetters, channel_of
 from gateway.stores.redis_quotas import PREFIX, RedisQuotas
+from gateway.stores.redis_rows import MOST_ROWS, RedisRows
 from gateway.stores.redis_seals import RedisSeals
 from gateway.stores.redis_vault import RedisVault
 from gateway.wire.prometheus import single
@@ -28,11 +28,7 @@ if TYPE_CHECKING:
 
 TTL: Final = 10.0
 PACE: Final = 1.0  # seconds between two batches, unless something is to be told at once
-PATIENCE: Final = 5.0  # seconds for another replica's answer
 QUICK: Final = 0.5  # seconds that a call waits for its limits to be counted
-MOST_ROWS: Final = 5000  # rows in one batch
-MOST_MESSAGES: Final = 2000  # that wait to be told
-LASTS: Final = 48 * 3600  # seconds
 _SLOWEST: Final = 5.0  # seconds between two tries to reach Redis
 _ALL: Final = f"{PREFIX}:all"
 
@@ -60,43 +56,32 @@ class _Batch(msgspec.Struct, array_like=True):
     is_last: bool = False
 
 
-class _Letter(msgspec.Struct, array_like=True):
-    """To one. number: of a question, which its reply repeats; 0 where none is wanted."""
-
-    sender: str
-    topic: str
-    body: bytes
-    number: int = 0
-    is_reply: bool = False
-
-
 class RedisShared:
     """core.sharing.Shared, while it runs. losses, reconnects: since the start, for metrics. vault: for sign-ins."""
 
     def __init__(self, redis: "Redis", seals: RedisSeals, *, ttl: float = TTL) -> None:
         self.name = secrets.token_hex(8)
         self.trouble = "Redis was not reached yet"
-        self.losses = self.reconnects = 0
+        self.reconnects = 0
         self._redis, self._seals, self._ttl = redis, seals, ttl
         self._pace = min(PACE, ttl / 5)
+        self._due, self._round_done = asyncio.Event(), asyncio.Condition()
+        self._rows = RedisRows(self.name, redis, seals, ttl=ttl)
+        self._letters = RedisLetters(self.name, redis, seals, self._due)
         self._quotas = RedisQuotas(redis, ttl=ttl)
         self.vault = RedisVault(redis, seals)
         self._live = redis.register_script(_LIVE)
-        self._tables: dict[str, Table] = {}
-        self._lasting: set[str] = set()
-        self._stirred: dict[tuple[str, str], None] = {}
-        self._put: set[str] = set()  # tables of which Redis has rows of ours
-        self._letters: deque[tuple[str, bytes]] = deque()
         self._given: deque[str] = deque()
-        self._due, self._round_done = asyncio.Event(), asyncio.Condition()
         self._rounds = 0
-        self._number = 0
+        self._number = 0  # of the last batch
         self._seen: dict[str, float] = {}  # replicas, and when they were heard of, on the loop's clock
         self._numbers: dict[str, int] = {}  # of the last batch of each
-        self._listening: dict[str, Callable[[bytes], None]] = {}
-        self._serving: dict[str, Callable[[bytes], Awaitable[bytes]]] = {}
-        self._asked: dict[int, asyncio.Future[Reply]] = {}
-        self._tasks: asyncio.TaskGroup | None = None
+        self._strange = 0  # messages that could not be opened, or read
+
+    @property
+    def losses(self) -> int:
+        """Messages that were dropped, or not understood."""
+        return self._strange + self._rows.losses + self._letters.losses
 
     # core.sharing.Shared
 
@@ -105,12 +90,10 @@ class RedisShared:
         return sorted(self._seen)
 
     def join(self, kind: str, table: Table, *, lasts: bool = False) -> None:
-        self._tables[kind] = table
-        if lasts:
-            self._lasting.add(kind)
+        self._rows.join(kind, table, lasts=lasts)
 
     def stir(self, kind: str, name: str, *, at_once: bool = False) -> None:
-        self._stirred[kind, name] = None
+        self._rows.stir(kind, name)
         if at_once:
             self._due.set()
 
@@ -127,29 +110,18 @@ class RedisShared:
         return not self.trouble
 
     def listen(self, topic: str, heard: Callable[[bytes], None]) -> None:
-        self._listening[topic] = heard
+        self._letters.listen(topic, heard)
 
     def tell(self, replica: str, topic: str, body: bytes) -> None:
-        self._send(replica, _Letter(self.name, topic, body))
+        self._letters.tell(replica, topic, body)
 
     def serve(self, topic: str, answer: Callable[[bytes], Awaitable[bytes]]) -> None:
-        self._serving[topic] = answer
+        self._letters.serve(topic, answer)
 
     async def ask(self, replica: str, topic: str, body: bytes) -> bytes:
         if self.trouble or replica not in self._seen:
             raise Unreachable(self.trouble or f"the gateway's replica {replica} is gone")
-        number = secrets.randbits(62) + 1
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._asked[number] = future
-        self._send(replica, _Letter(self.name, topic, body, number))
-        try:
-            async with asyncio.timeout(PATIENCE):
-                reply = await future
-            return reply.opened()
-        except TimeoutError:
-            raise Unreachable(f"the gateway's replica {replica} did not answer in {PATIENCE:.0f} s") from None
-        finally:
-            del self._asked[number]
+        return await self._letters.ask(replica, topic, body)
 
     async def take(self, lease: str, quotas: Sequence[Quota]) -> Spent | None:
         if self.trouble:
@@ -184,7 +156,7 @@ class RedisShared:
         while True:
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    self._tasks = tasks
+                    self._letters.tasks = tasks
                     await self._connected(tasks)
             except* _errors() as group:
                 reason = _first(group)
@@ -208,7 +180,7 @@ class RedisShared:
             self._seen = dict.fromkeys(self._seen, now)  # who is not heard of within a TTL is gone
             for replica in await self._alive():
                 await self._read_anew(replica)
-            await self._read_lasting()
+            await self._rows.read_lasting()
             if self.trouble:
                 self.reconnects += not self.trouble.endswith("yet")
                 log.info("Redis is reached; this is replica %s of %d", self.name, len(self._seen) + 1)
@@ -226,7 +198,7 @@ class RedisShared:
 
     async def _subscribe(self, pubsub: Any) -> None:
         """What is told once this returns is heard."""
-        wanted = {_ALL, _to(self.name)}
+        wanted = {_ALL, channel_of(self.name)}
         await pubsub.subscribe(*wanted)
         async with asyncio.timeout(self._ttl):
             while wanted:
@@ -241,7 +213,7 @@ class RedisShared:
         while True:
             is_urgent = self._due.is_set()
             self._due.clear()
-            if is_urgent or loop.time() >= next_rows or self._letters:
+            if is_urgent or loop.time() >= next_rows or self._letters.are_waiting:
                 async with asyncio.timeout(self._ttl):
                     await self._tell_round(is_life_due=loop.time() >= next_life)
                 next_rows = loop.time() + self._pace
@@ -259,19 +231,21 @@ class RedisShared:
     async def _tell_round(self, *, is_life_due: bool) -> None:
         """What was given back first, since others wait for it; then letters, then rows."""
         await self._give_back()
-        await self._post()
-        stirred = list(self._stirred)[:MOST_ROWS]
-        if stirred or is_life_due:
-            await self._publish_rows(stirred)
-        if len(self._stirred) >= MOST_ROWS:
+        await self._letters.post()
+        if self._rows.stirred or is_life_due:
+            await self._publish_rows()
+        if self._rows.stirred >= MOST_ROWS:
             self._due.set()
         if is_life_due:
             await self._quotas.hold()
-            kinds = sorted(self._put)
-            keys = [_rows(self.name, kind) for kind in kinds]
-            there: Any = await self._live(keys=[f"{PREFIX}:replicas", *keys], args=[self.name, int(self._ttl * 1000)])
-            if not all(there):
+            if not all(await self._say_alive()):
                 await self._write_anew()
+
+    async def _say_alive(self) -> list[Any]:
+        """And that its rows stay. Whether each table of them is there still."""
+        keys = [f"{PREFIX}:replicas", *self._rows.keys()]
+        there: list[Any] = await self._live(keys=keys, args=[self.name, int(self._ttl * 1000)])
+        return there
 
     async def _give_back(self) -> None:
         if not self._given:
@@ -283,62 +257,22 @@ class RedisShared:
                 pipe.zrem(key, lease)
         await pipe.execute()
 
-    async def _post(self) -> None:
-        if not self._letters:
-            return
-        pipe = self._redis.pipeline(transaction=False)
-        while self._letters:
-            pipe.publish(*self._letters.popleft())
-        await pipe.execute()
-
-    async def _publish_rows(self, stirred: Sequence[tuple[str, str]]) -> None:
-        for each in stirred:
-            self._stirred.pop(each, None)  # what changes from here on is stirred again
-        batch = _Batch(self.name, self._number + 1, {})
-        for kind, name in stirred:
-            batch.rows.setdefault(kind, {})[name] = self._tables[kind].row(name)
-        pipe = self._redis.pipeline(transaction=False)
-        self._keep(pipe, batch.rows)
-        pipe.publish(_ALL, self._seals.seal(_encode(batch), _ALL))
-        try:
+    async def _publish_rows(self) -> None:
+        with self._rows.taken() as rows:
+            pipe = self._redis.pipeline(transaction=False)
+            self._rows.keep(pipe, rows)
+            pipe.publish(_ALL, self._sealed(_Batch(self.name, self._number + 1, rows)))
             await pipe.execute()
-        except BaseException:
-            self._stirred |= dict.fromkeys(stirred)
-            raise
         self._number += 1
-
-    def _keep(self, pipe: Any, rows: dict[str, dict[str, bytes | None]]) -> None:
-        for kind, changed in rows.items():
-            key = _rows(self._owner(kind), kind)
-            there = {
-                name: self._seals.seal(value, f"{key} {name}") for name, value in changed.items() if value is not None
-            }
-            gone = [name for name, value in changed.items() if value is None]
-            if there:
-                pipe.hset(key, mapping=there)
-                if kind in self._lasting:
-                    pipe.expire(key, LASTS)
-                else:
-                    pipe.pexpire(key, int(self._ttl * 1000))
-                    self._put.add(kind)
-            if gone:
-                pipe.hdel(key, *gone)
 
     async def _write_anew(self) -> None:
-        """All rows of one's own, where Redis may have none or old ones."""
-        for kind, table in self._tables.items():
-            if kind not in self._lasting:
-                await self._redis.delete(_rows(self.name, kind))
-            names = list(table.rows())
-            for start in range(0, len(names), MOST_ROWS):
-                pipe = self._redis.pipeline(transaction=False)
-                self._keep(pipe, {kind: {name: table.row(name) for name in names[start : start + MOST_ROWS]}})
-                await pipe.execute()
-        self._put = {kind for kind in self._put if any(True for _ in self._tables[kind].rows())}
+        await self._rows.write_anew()
         self._number += 1
-        batch = _Batch(self.name, self._number, {}, is_anew=True)
-        await self._live(keys=[f"{PREFIX}:replicas"], args=[self.name, int(self._ttl * 1000)])
-        await self._redis.publish(_ALL, self._seals.seal(_encode(batch), _ALL))
+        await self._say_alive()
+        await self._redis.publish(_ALL, self._sealed(_Batch(self.name, self._number, {}, is_anew=True)))
+
+    def _sealed(self, batch: _Batch) -> bytes:
+        return self._seals.seal(msgspec.msgpack.encode(batch), _ALL)
 
     # what others say
 
@@ -346,13 +280,13 @@ class RedisShared:
         plain = self._seals.open(sealed, channel.decode())
         try:
             if plain is None:  # of a gateway with other keys
-                self.losses += 1
+                self._strange += 1
             elif channel.decode() == _ALL:
                 await self._heard_batch(msgspec.msgpack.decode(plain, type=_Batch))
             else:
-                self._heard_letter(msgspec.msgpack.decode(plain, type=_Letter))
+                self._letters.heard(plain)
         except msgspec.MsgspecError as error:  # of a gateway of another version
-            self.losses += 1
+            self._strange += 1
             log.warning("what another replica says is not understood: %s", error)
 
     async def _heard_batch(self, batch: _Batch) -> None:
@@ -366,74 +300,17 @@ class RedisShared:
         self._seen[replica] = asyncio.get_running_loop().time()
         if missed or batch.is_anew:
             await self._read_anew(replica)
-            await self._read_lasting()
+            await self._rows.read_lasting()
         self._numbers[replica] = batch.number
-        for kind, rows in batch.rows.items():
-            if kind in self._tables:
-                owner = NOBODY if kind in self._lasting else replica
-                self._hear(kind, owner, rows)
-
-    def _heard_letter(self, letter: _Letter) -> None:
-        if letter.is_reply:
-            future = self._asked.get(letter.number)
-            if future is not None and not future.done():
-                future.set_result(msgspec.msgpack.decode(letter.body, type=Reply))
-        elif letter.number and self._tasks is not None:
-            self._tasks.create_task(self._answer(letter), name=f"redis: {letter.topic}")
-        elif letter.topic in self._listening:
-            self._listening[letter.topic](letter.body)
-
-    async def _answer(self, letter: _Letter) -> None:
-        reply = Reply(error="Unsupported", detail=f"this replica knows nothing of {letter.topic}")
-        try:
-            if letter.topic in self._serving:
-                reply = await reply_of(self._serving[letter.topic](letter.body))
-        except Exception:  # one question's, not the connection's
-            log.exception("%s asked for %s could not be answered", letter.topic, letter.sender)
-            reply = Reply(error=GatewayError.__name__, detail="see the gateway's own log")
-        body = msgspec.msgpack.encode(reply)
-        self._send(letter.sender, _Letter(self.name, letter.topic, body, letter.number, is_reply=True))
-
-    def _send(self, replica: str, letter: _Letter) -> None:
-        channel = _to(replica)
-        if len(self._letters) >= MOST_MESSAGES:
-            self._letters.popleft()
-            self.losses += 1
-        self._letters.append((channel, self._seals.seal(_encode(letter), channel)))
-        self._due.set()
+        self._rows.heard(replica, batch.rows)
 
     async def _alive(self) -> list[str]:
         names: Any = await self._redis.zrange(f"{PREFIX}:replicas", 0, -1)
         return [name for each in names if (name := each.decode(errors="replace")) != self.name]
 
     async def _read_anew(self, replica: str) -> None:
-        for kind in self._tables.keys() - self._lasting:
-            found = await self._read(replica, kind)
-            # No await from here on: nobody is to see less than there is.
-            self._tables[kind].lost(replica)
-            self._hear(kind, replica, found)
+        await self._rows.read_anew(replica)
         self._seen[replica] = asyncio.get_running_loop().time()
-
-    async def _read_lasting(self) -> None:
-        for kind in self._lasting:
-            self._hear(kind, NOBODY, await self._read(NOBODY, kind))
-
-    def _hear(self, kind: str, owner: str, rows: Mapping[str, bytes | None]) -> None:
-        for name, value in rows.items():
-            try:
-                self._tables[kind].heard(owner, name, value)
-            except msgspec.MsgspecError as error:  # of a gateway of another version
-                self.losses += 1
-                log.warning("a row of %s of another replica is not understood: %s", kind, error)
-
-    async def _read(self, owner: str, kind: str) -> dict[str, bytes]:
-        key, found = _rows(owner, kind), {}
-        async for name, sealed in self._redis.hscan_iter(key, count=1000):
-            text = name.decode(errors="replace")
-            value = self._seals.open(sealed, f"{key} {text}")
-            if value is not None:
-                found[text] = value
-        return found
 
     def _forget_silent(self, now: float) -> None:
         for replica in [each for each, at in self._seen.items() if now - at > self._ttl]:
@@ -443,12 +320,7 @@ class RedisShared:
     def _lose(self, replica: str) -> None:
         self._seen.pop(replica, None)
         self._numbers.pop(replica, None)
-        for kind, table in self._tables.items():
-            if kind not in self._lasting:
-                table.lost(replica)
-
-    def _owner(self, kind: str) -> str:
-        return NOBODY if kind in self._lasting else self.name
+        self._rows.lost(replica)
 
     async def leave(self) -> None:
         """Tell the others, so that they need not wait; where that can't be told, they do."""
@@ -456,9 +328,9 @@ class RedisShared:
             async with asyncio.timeout(QUICK):
                 await self._give_back()
                 await self._redis.zrem(f"{PREFIX}:replicas", self.name)
-                await self._redis.delete(*(_rows(self.name, kind) for kind in self._tables))
-                batch = _Batch(self.name, self._number + 1, {}, is_last=True)
-                await self._redis.publish(_ALL, self._seals.seal(_encode(batch), _ALL))
+                if keys := self._rows.keys():
+                    await self._redis.delete(*keys)
+                await self._redis.publish(_ALL, self._sealed(_Batch(self.name, self._number + 1, {}, is_last=True)))
 
 
 @asynccontextmanager
@@ -493,15 +365,3 @@ def _first(group: BaseExceptionGroup[Exception]) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return str(error) or type(error).__name__
-
-
-def _encode(what: _Batch | _Letter) -> bytes:
-    return msgspec.msgpack.encode(what)
-
-
-def _to(replica: str) -> str:
-    return f"{PREFIX}:to:{replica}"
-
-
-def _rows(owner: str, kind: str) -> str:
-    return f"{PREFIX}:rows:{owner}:{kind}"
