@@ -1,6 +1,6 @@
 """The child processes of a command: started, heard until they are ready, and ended whole whatever ends the command.
 
-Knows nothing of what they do.
+One that is killed ends them as well: see `follower`. Knows nothing of what they do.
 """
 
 import os
@@ -19,6 +19,7 @@ from typing import IO, Any, Final, Self
 
 READY_SECONDS: Final = 30.0
 GRACE_SECONDS: Final = 15.0  # more than the gateway takes to drain
+_FOLLOWER: Final = "mcpdeck.follower"
 _LAST_LINES: Final = 12
 _CLOSING_SECONDS: Final = 1.0  # for the pipe of a child that is gone; one of its own may hold it open
 _IS_POSIX: Final = os.name == "posix"
@@ -42,7 +43,7 @@ class Child:
         with ExitStack() as opened:
             self.process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603  (this program's own words)
                 list(argv),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=None if log is None else opened.enter_context(_fresh(log)),
                 start_new_session=_IS_POSIX,
@@ -79,7 +80,8 @@ class Child:
 
     def _stillborn(self, what: str) -> Stillborn:
         last = [] if self._log is None else self._log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
-        return Stillborn("".join([f"{' '.join(self._argv[1:3])} {what}", *(f"\n  {line}" for line in last)]))
+        name = " ".join([word for word in self._argv[1:4] if word != _FOLLOWER][:2])
+        return Stillborn("".join([f"{name} {what}", *(f"\n  {line}" for line in last)]))
 
     def ask_to_end(self) -> None:
         if self.process.poll() is None:
@@ -92,6 +94,8 @@ class Child:
         except subprocess.TimeoutExpired:
             _kill_tree(self.process.pid)
             self.process.wait()
+        assert self.process.stdin is not None  # noqa: S101  (it was asked for)
+        self.process.stdin.close()
         self._listener.join(_CLOSING_SECONDS)
 
 
@@ -117,7 +121,7 @@ class Family:
 
     def start(self, *argv: str, log: Path | None = None) -> Child:
         """A module of this Python: `gateway`, …"""
-        child = Child([sys.executable, "-m", *argv], log=log)
+        child = Child([sys.executable, "-m", _FOLLOWER, *argv], log=log)
         self._children.append(child)
         return child
 

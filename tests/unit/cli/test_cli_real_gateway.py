@@ -122,6 +122,21 @@ async def test_demo_without_a_terminal_prints_its_urls_and_leaves_nothing(tmp_pa
     assert (await process("--context", "demo", "adapters", "list", environ=environ)).code == 4
 
 
+@pytest.mark.parametrize("command", [["demo"], ["up", "--port", "0"]])
+async def test_command_that_is_killed_leaves_no_gateway_and_no_adapter(tmp_path: Path, command: list[str]) -> None:
+    """`kill -9` runs nothing of the command's own: those that it started see that it is gone."""
+    environ = surroundings(tmp_path, TMPDIR=str(tmp_path))
+    async with program([PYTHON, "-m", "mcpdeck", *command], env=environ) as running:
+        url = (await running.hear(r"(?:^gateway +|the gateway is up: )(http://\S+)$"))[1]
+        spec = ["--replicas", "2", "--wait", "--stdio", "--", PYTHON, "-m", "mcpdeck.samples.weather"]
+        deployed = await process("--gateway", url, "adapters", "create", "more", *spec, environ=environ)
+        assert deployed.code == 0, deployed.err
+        family = running.children()
+        assert len(family) > 4
+        assert await running.stop(signal.SIGKILL) == -signal.SIGKILL
+        assert await gone(family) == []
+
+
 @pytest.mark.parametrize("how", ["quit", "hang-up", "kill"])
 async def test_demo_on_a_terminal_shows_the_deck_and_leaves_nothing(tmp_path: Path, how: str) -> None:
     environ = surroundings(tmp_path, TMPDIR=str(tmp_path))
