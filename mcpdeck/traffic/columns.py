@@ -182,9 +182,13 @@ def _as_they_stand(_row: Row) -> Any:
 
 
 def traffic_table(
-    glyphs: Glyphs = UNICODE, *, is_fine: bool, session: Callable[[Exchange], str] = lambda _exchange: ""
+    glyphs: Glyphs = UNICODE,
+    *,
+    is_fine: bool,
+    session: Callable[[Exchange], str] = lambda _exchange: "",
+    adapter: Callable[[Exchange], str] = lambda _exchange: "",
 ) -> TableSpec[Row]:
-    """is_fine: with milliseconds. session: whose exchange it is, where that differs from row to row."""
+    """is_fine: with milliseconds. session, adapter: whose exchange it is and where, if that differs from row to row."""
     arrows = PLAIN_ARROWS if _is_plain(glyphs) else ARROWS
     branches = _PLAIN_BRANCHES if _is_plain(glyphs) else _BRANCHES
     width, order = (12 if is_fine else 8), _as_they_stand
@@ -204,6 +208,11 @@ def traffic_table(
         Column(
             id="call", title="CALL", minimum=24, maximum=60, priority=1, flexible=True,
             cell=lambda row, _now: call_cell(row, branches), order=order,
+        ),
+        Column(
+            id="adapter", title="AT", minimum=8, maximum=20, priority=3,
+            cell=lambda row, _now: Cell(adapter(row.exchange) if row.exchange is not None else "", Tone.ACCENT),
+            order=order,
         ),
         Column(
             id="session", title="WHO", minimum=11, maximum=20, priority=4,

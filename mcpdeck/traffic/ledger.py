@@ -12,6 +12,7 @@ from gateway.wire.traffic import Kind, TrafficMessage
 
 CAPACITY: Final = 10_000
 CAPACITY_BYTES: Final = 48 * 1024 * 1024  # of payloads that are held
+PROCESSES: Final = 16  # of the gateway, whose numbers are remembered
 
 
 class Exchange:
@@ -83,7 +84,8 @@ class Ledger:
     def __init__(self, capacity: int = CAPACITY, capacity_bytes: int = CAPACITY_BYTES) -> None:
         self._capacity, self._capacity_bytes = capacity, capacity_bytes
         self._entries: deque[Entry] = deque()
-        self._by_number: dict[int, Exchange] = {}  # of the gateway's process that is listened to now
+        self._by_number: dict[int, Exchange] = {}  # of the gateway's process that tells now
+        self._numbered: dict[str, dict[int, Exchange]] = {}  # of each that has told
         self._bytes = self._key = 0
         self._rules = 0
         self.fallen = 0
@@ -121,14 +123,19 @@ class Ledger:
         self._rules += 1
         self._trim()
 
-    def begin_anew(self) -> None:
-        """Another process numbers from now on; what is open will not be answered."""
-        self._by_number.clear()
+    def hear_from(self, process: str) -> None:
+        """This process of the gateway tells from now on; each numbers by itself."""
+        self._by_number = self._numbered.pop(process, {})
+        self._numbered[process] = self._by_number  # the last that told stands last
+        if len(self._numbered) > PROCESSES:
+            del self._numbered[next(iter(self._numbered))]
 
     def clear(self) -> None:
         self.generation += 1
         self._entries.clear()
         self._by_number.clear()
+        for numbered in self._numbered.values():
+            numbered.clear()
         self._bytes = self._rules = self.fallen = 0
 
     def _begun(self, message: TrafficMessage) -> Exchange:
@@ -157,8 +164,9 @@ class Ledger:
         self.fallen += 1
         for message in gone.messages:
             self._bytes -= _held(message)
-            if self._by_number.get(message.number) is gone:
-                del self._by_number[message.number]
+            for numbered in (self._by_number, *self._numbered.values()):
+                if numbered.get(message.number) is gone:
+                    del numbered[message.number]
         if gone.parent is not None:
             gone.parent.children.remove(gone)
         for child in gone.children:

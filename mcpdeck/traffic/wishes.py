@@ -1,16 +1,24 @@
 """Whose traffic a reader wants to see, and what comes of it besides messages. Pure."""
 
+from typing import Final
+
 import msgspec
 
 from gateway.wire.traffic import TrafficMessage
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """All of an adapter's, or one session's. recorded: what the gateway holds of it, and not what comes."""
+    """All of an adapter's, one session's, or where none is named everybody's.
 
-    adapter: str
+    recorded: what the gateway holds of it, and not what comes.
+    """
+
+    adapter: str = ""
     session: str = ""
     recorded: bool = False
+
+
+ALL: Final = Wish()  # adapters
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -20,8 +28,10 @@ class Gap(msgspec.Struct, frozen=True):
     count: int = 0
 
 
-class Anew(msgspec.Struct, frozen=True):
-    """What comes from now on is numbered by another process of the gateway."""
+class From(msgspec.Struct, frozen=True):
+    """What comes from now on is numbered by this process of the gateway: by another one than what came before."""
+
+    process: str
 
 
-type Coming = TrafficMessage | Gap | Anew
+type Coming = TrafficMessage | Gap | From

@@ -71,7 +71,8 @@ def reveal(deck: Deck, command: Command) -> None:
 async def _reveal(deck: Deck, command: Command) -> None:
     view = deck.traffic_view
     wish = view.wish
-    if wish is None:
+    adapter = next(iter(view.adapter_names), "")
+    if wish is None or not adapter:
         return
 
     def begun() -> None:
@@ -83,7 +84,7 @@ async def _reveal(deck: Deck, command: Command) -> None:
         try:
             async with asyncio.timeout(REVEAL_SECONDS):
                 stream = deck.client.traffic(
-                    session=wish.session, adapter="" if wish.session else wish.adapter, reveal=True, begun=begun
+                    session=wish.session, adapter="" if wish.session else adapter, reveal=True, begun=begun
                 )
                 async with aclosing(stream):
                     async for heard in stream:
@@ -93,7 +94,7 @@ async def _reveal(deck: Deck, command: Command) -> None:
             pass  # which is what was wanted
 
     try:
-        await attempt(deck, command, named(wish.adapter), listen)
+        await attempt(deck, command, named(adapter), listen)
     finally:
         view.hide_revealed()
         if deck.is_running:

@@ -10,7 +10,7 @@ import msgspec
 from gateway.wire.traffic import Dropped, Ended, TrafficMessage
 from mcpdeck.logbook import Inbox
 from mcpdeck.model.formatting import duration, plural
-from mcpdeck.traffic.wishes import Anew, Coming, Gap, Wish
+from mcpdeck.traffic.wishes import Coming, From, Gap, Wish
 from mcpdeck.tui.patience import Patience
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ class TrafficStream:
             self._inbox.put(Gap(f"not listened for {gap}"))
 
     def _arrive(self, event_id: str) -> None:
-        """Where the stream is now; another process numbers anew."""
+        """Where the stream is now. Every process of the gateway numbers by itself, and several may tell in turn."""
         before, self.place = self.place.rpartition("-")[0], event_id
-        if before and before != event_id.rpartition("-")[0]:
-            self._inbox.put(Anew())
+        process = event_id.rpartition("-")[0]
+        if before != process:
+            self._inbox.put(From(process))

@@ -482,14 +482,97 @@ async def test_streams_of_another_context_are_left_with_it() -> None:
         deck.app.switch("elsewhere")
         await deck.gateway.watched(0)
         await deck.type("4")
-        await deck.sees("Whose traffic?")
+        await deck.sees("Traffic of all adapters")
 
 
-async def test_traffic_and_logs_are_of_what_is_under_the_cursor_else_one_is_asked_for_a_name() -> None:
+async def test_traffic_is_of_all_adapters_until_one_is_named_and_of_all_again_with_the_same_key() -> None:
+    async with deck_on(scene(), size=(160, 40)) as deck:
+        await deck.type("4")
+        await deck.gateway.watched()
+        await deck.sees("Traffic of all adapters", "Nothing has passed at any adapter", "Enter names one adapter")
+        deck.gateway.say(
+            Conversation(session=ONE).asks("ping"), Conversation("time", "t-1", number=9).asks("tools/list")
+        )
+        await deck.sees("AT", "weather", "ping", "time", "tools/list")
+        await deck.type("/adapter:time,nosuch<enter>")
+        await deck.sees_no("ping")
+        assert deck.app.place.adapter_names == ["time"]
+        await deck.type("<enter>4")
+        await deck.sees("Traffic of all adapters", "tools/list")
+        await deck.type("<esc>:traffic weather<enter>")
+        await deck.sees("Traffic of weather")
+        await deck.gateway.watched()
+        assert deck.gateway.seen("GET", "/adapters/weather/traffic")
+        await deck.type("4")
+        await deck.sees("Traffic of all adapters")
+
+
+async def test_secrets_are_revealed_at_the_adapter_of_the_row() -> None:
+    async with deck_on(scene(), size=(120, 40)) as deck:
+        await deck.type("4")
+        await deck.gateway.watched()
+        deck.gateway.say(Conversation("time", "t-1").asks("ping"))
+        await deck.sees("ping")
+        await deck.type("X")
+        await deck.gateway.watched(2)
+        assert deck.gateway.seen("GET", "/adapters/time/traffic")[-1].query == {"reveal": "true"}
+
+
+async def test_several_processes_of_the_gateway_tell_in_turn_and_answers_find_their_requests() -> None:
+    async with watching() as deck:
+        here, there = Conversation(session=ONE), Conversation(session=ONE)
+        asked = here.asks("ping"), there.asks("tools/list")
+        for stamp, message in zip(
+            ("aa", "bb", "aa", "bb"), (*asked, here.answers(asked[0]), there.answers(asked[1])), strict=True
+        ):
+            deck.gateway.stamp = stamp
+            deck.gateway.say(message)
+        await deck.until(lambda: len(deck.app.traffic_view.table.shown) == 2)
+        await deck.until(lambda: not any(each.is_open for each in deck.app.traffic_view.ledger.exchanges))
+
+
+@pytest.mark.parametrize(
+    ("way", "session"),
+    [
+        ("jd", ""),  # the adapter in words
+        (":traffic weather<enter>", ""),
+        (f"3/{ONE[:6]}<enter><enter>", ONE),
+        (f"3/{ONE[:6]}<enter>d", ONE),
+        (":logs weather<enter>:pulse<enter>-:xray weather<enter>", ""),
+        (":playground weather<enter>", ""),
+    ],
+)
+async def test_digits_take_along_what_one_is_at(way: str, session: str) -> None:
+    async with deck_on(scene(), size=(120, 40)) as deck:
+        app = deck.app
+        for digit, view in (("3", View.SESSIONS), ("4", View.TRAFFIC), ("5", View.LOGS), ("6", View.PLAYGROUND)):
+            app.sessions_view.set_filter("")
+            await deck.type(f"1{way}")
+            here = deck.view
+            await deck.type(digit)
+            if here is View.TRAFFIC and view is View.TRAFFIC:
+                assert app.traffic_view.is_of_all
+                continue
+            assert (deck.view, app.place.of_adapter) == (view, "weather"), digit
+            if view is View.SESSIONS and session:
+                await deck.until(lambda: app.sessions_view.table.current_key == session)
+            if view is View.LOGS:  # where digits choose a time
+                await deck.type(":adapters<enter>")
+
+
+async def test_digits_are_of_all_where_one_is_at_none() -> None:
     async with deck_on(scene()) as deck:
-        await deck.type("94")
-        await deck.sees("Whose traffic?", "Enter names an adapter")
-        await deck.type("<enter>")
+        await deck.type("j3")
+        assert deck.app.sessions_view.adapter == ""
+        await deck.type("6")
+        assert deck.app.playground_view.endpoint == "/mcp"
+        await deck.type("4")
+        assert deck.app.traffic_view.is_of_all
+
+
+async def test_logs_are_of_what_is_under_the_cursor_else_one_is_asked_for_a_name() -> None:
+    async with deck_on(scene()) as deck:
+        await deck.type("94<enter>")
         await deck.sees(": traffic time")  # the one that Adapters has under its cursor
         await deck.type("weather<enter>")
         await deck.sees("Traffic of weather")

@@ -26,10 +26,13 @@ def show_adapters(deck: Deck, order: Order) -> None:
 
 @does("view.logs")
 def show_logs_view(deck: Deck, order: Order) -> None:
-    """The log that is open, if there is one and no other is named."""
-    if order.arguments or deck.logs_view.wish is None:
+    """That of the adapter that is named, or that one is at; else the one that is open."""
+    here, open_one = deck.place.of_adapter, deck.logs_view.wish
+    if order.arguments or (open_one is None and not here):
         show_logs(deck, order)
         return
+    if here and (open_one is None or here != open_one.adapter):
+        deck.logs_view.open(Wish(adapter=here))
     deck.go(View.LOGS)
     if order.filter is not None:
         deck.logs_view.set_filter(order.filter)
@@ -38,10 +41,14 @@ def show_logs_view(deck: Deck, order: Order) -> None:
 @does("adapter.sessions")
 @does("view.sessions")
 def show_sessions(deck: Deck, order: Order) -> None:
-    """Of the adapter that is named, or under the cursor; `view.sessions` without a name shows all."""
-    name = next(iter(order.arguments), "") if order.command.id == "view.sessions" else _target(deck, order)
+    """Of the adapter that is named or under the cursor; `view.sessions` of the one that one is at, and there of all."""
+    place, name = deck.place, _target(deck, order)
+    if order.command.id == "view.sessions" and not order.arguments:
+        name = place.of_adapter if place.view is not View.SESSIONS and order.filter is None else ""
+    session = place.of_session
     deck.go(View.SESSIONS)
     deck.sessions_view.open(name or "")
+    deck.sessions_view.table.go_to(session)
     if order.filter is not None:
         deck.sessions_view.set_filter(order.filter)
 

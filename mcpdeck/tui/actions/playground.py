@@ -27,11 +27,15 @@ from mcpdeck.tui.views.playground import ERAS
 
 @does("view.playground")
 def show(deck: Deck, order: Order) -> None:
-    """`/mcp` reads like a filter, and is none here."""
+    """Of what is named, else of the tool or adapter that one is at. `/mcp` reads like a filter, and is none here."""
+    if deck.place.view is View.TOOL and not order.arguments and order.filter is None:
+        call_tool(deck, order)
+        return
     view = deck.playground_view
     text = order.filter or ""
     is_own = text == OWN[1:] or text.startswith(f"{OWN[1:]}/")
-    wanted = order.arguments[0] if order.arguments else f"/{text}" if is_own else view.endpoint
+    here = deck.place.of_adapter or view.endpoint
+    wanted = order.arguments[0] if order.arguments else f"/{text}" if is_own else here
     if wanted != view.endpoint:
         view.choose(wanted)
     deck.go(View.PLAYGROUND)

@@ -10,12 +10,12 @@ from typing import Final
 import msgspec
 
 from gateway.wire.traffic import Sender, TrafficMessage
-from mcpdeck.model.commands import TRAFFIC_VIEWS, View
+from mcpdeck.model.commands import View
 from mcpdeck.model.formatting import plural
 from mcpdeck.model.prompt import Order
 from mcpdeck.traffic.ledger import Exchange, text_of
 from mcpdeck.traffic.parts import PartName
-from mcpdeck.traffic.wishes import Wish
+from mcpdeck.traffic.wishes import ALL, Wish
 from mcpdeck.tui.actions.asking import name_adapter
 from mcpdeck.tui.actions.handlers import do_plainly, does
 from mcpdeck.tui.deck import Deck
@@ -29,18 +29,20 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 
 @does("view.traffic")
 def show(deck: Deck, order: Order) -> None:
-    """The named adapter's; else what is open; else of what is under the cursor."""
-    place = deck.place
+    """The named adapter's; that of the session or adapter one is at; what is open; else, and at it again, all."""
+    place, open_one = deck.place, deck.traffic_view.wish
     if order.arguments:
         open_wish(deck, Wish(adapter=order.arguments[0]))
-    elif deck.traffic_view.wish is not None or place.view in TRAFFIC_VIEWS:
+    elif place.view is View.TRAFFIC:
+        open_wish(deck, ALL)
+    elif place.view is View.EXCHANGE:
         deck.go(View.TRAFFIC)
-    elif place.session_ids:
-        _open_session(deck, place.session_ids[0])
-    elif place.adapter_names:
-        open_wish(deck, Wish(adapter=place.adapter_names[0]))
+    elif place.of_session:
+        _open_session(deck, place.of_session)
+    elif place.of_adapter and (open_one is None or open_one.adapter != place.of_adapter):
+        open_wish(deck, Wish(adapter=place.of_adapter))
     else:
-        deck.go(View.TRAFFIC)
+        open_wish(deck, open_one or ALL)
     if order.filter is not None:
         deck.traffic_view.set_filter(order.filter)
 
@@ -80,7 +82,7 @@ def chosen(deck: Deck) -> Sequence[Exchange]:
 
 def _open(deck: Deck) -> None:
     view = deck.traffic_view
-    if view.wish is None:
+    if view.wish is None or (view.is_of_all and view.current is None):
         name_adapter(deck, "traffic")
     elif view.current is not None:
         deck.go(View.EXCHANGE)
@@ -245,7 +247,7 @@ def save(deck: Deck, order: Order) -> None:
 def _path(deck: Deck, order: Order) -> Path:
     if order.arguments:
         return Path(order.arguments[0]).expanduser()
-    name = deck.traffic_view.wish.adapter if deck.traffic_view.wish is not None else "traffic"
+    name = deck.traffic_view.of_adapter or "traffic"
     return deck.surroundings.dump_folder / f"{name}-{deck.surroundings.clock():%Y%m%d-%H%M%S}.jsonl"
 
 

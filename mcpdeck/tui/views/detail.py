@@ -27,6 +27,10 @@ class DetailView(SheetPlace):
         self.as_yaml = False
 
     @property
+    def of_adapter(self) -> str:
+        return self._adapter
+
+    @property
     def adapter_names(self) -> Sequence[str]:
         return [self._adapter] if self._adapter else []
 

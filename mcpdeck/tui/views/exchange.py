@@ -90,11 +90,16 @@ class ExchangePane(Vertical):
         """With what is revealed now in place of what is hidden."""
         if not any(message.number in self._revealed for message in exchange.messages):
             return exchange
-        seen = Exchange(exchange.key, self._revealed.get(exchange.first.number, exchange.first), exchange.parent)
+        seen = Exchange(exchange.key, self._open(exchange.first), exchange.parent)
         seen.children = exchange.children
         if exchange.response is not None:
-            seen.response = self._revealed.get(exchange.response.number, exchange.response)
+            seen.response = self._open(exchange.response)
         return seen
+
+    def _open(self, message: TrafficMessage) -> TrafficMessage:
+        """What another process of the gateway gave the same number is another message."""
+        found = self._revealed.get(message.number, message)
+        return found if found.at == message.at else message
 
     def _fold(self, path: str) -> None:
         self._folded ^= {path}
@@ -131,6 +136,10 @@ class ExchangeView(Place):
     @property
     def exchange(self) -> Exchange | None:
         return self._exchange
+
+    @property
+    def of_adapter(self) -> str:
+        return next(iter(self.adapter_names), "")
 
     @property
     def adapter_names(self) -> Sequence[str]:

@@ -37,6 +37,10 @@ class LogsView(LinesPlace):
         self.standing = ""  # how the stream stands, in words; empty before there is one
 
     @property
+    def of_adapter(self) -> str:
+        return self.wish.adapter if self.wish else ""
+
+    @property
     def adapter_names(self) -> Sequence[str]:
         return [self.wish.adapter] if self.wish else []
 
@@ -91,6 +95,12 @@ class LogsView(LinesPlace):
         if replicas := len(self.book.instances):
             parts.append(Part(f"   {plural(replicas, 'replica')}", Tone.PLAIN))
         return parts
+
+    def nothing_yet(self) -> str:
+        if self.wish is None:
+            return "Whose log? Enter names an adapter."
+        live = f"{self.wish.adapter} has written nothing yet. A line shows here as soon as it does."
+        return live if self.standing == "live" else f"{self.standing[:1].upper()}{self.standing[1:]}…"
 
     def standing_parts(self) -> Parts:
         return [Part(f"   {self.standing} ", Tone.OK if self.standing == "live" else Tone.BUSY)]

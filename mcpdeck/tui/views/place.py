@@ -43,6 +43,16 @@ class Place(Vertical):
         return ()
 
     @property
+    def of_adapter(self) -> str:
+        """The adapter that all of this place is of, which a digit takes along; "" where it is of several."""
+        return ""
+
+    @property
+    def of_session(self) -> str:
+        """The session, likewise."""
+        return ""
+
+    @property
     def adapter_names(self) -> Sequence[str]:
         """The adapters that verbs act on here; the first is the one under the reader's eyes."""
         return []

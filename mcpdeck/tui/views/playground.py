@@ -148,6 +148,10 @@ class PlaygroundView(Place):
         return "" if self.endpoint == OWN else self.endpoint
 
     @property
+    def of_adapter(self) -> str:
+        return self.endpoint if self.endpoint in self._state.adapters else ""
+
+    @property
     def wants_peer(self) -> bool:
         """Whether nothing is connected, nor on the way to it."""
         return self.peer is None and not self._opening

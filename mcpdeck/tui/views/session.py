@@ -27,6 +27,14 @@ class SessionView(SheetPlace):
         self._last: LiveSession | None = None  # as it was when it was last heard of
 
     @property
+    def of_adapter(self) -> str:
+        return next(iter(self.adapter_names), "")
+
+    @property
+    def of_session(self) -> str:
+        return next(iter(self.session_ids), "")
+
+    @property
     def session_ids(self) -> Sequence[str]:
         return [self._last.id] if self._last and self._last.id in self._state.sessions else []
 

@@ -30,6 +30,10 @@ class SessionsView(TablePlace[LiveSession]):
         self.adapter = ""
 
     @property
+    def of_adapter(self) -> str:
+        return self.adapter
+
+    @property
     def session_ids(self) -> Sequence[str]:
         return self.targets
 

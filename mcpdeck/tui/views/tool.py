@@ -30,6 +30,11 @@ class ToolView(SheetPlace):
         self._trouble = ""
 
     @property
+    def of_adapter(self) -> str:
+        """Where it comes from, as far as that is an adapter."""
+        return self._last.source if self._last is not None and self._last.source in self._state.adapters else ""
+
+    @property
     def tool_rows(self) -> Sequence[ToolRow]:
         return [self._last] if self._last else []
 
@@ -64,6 +69,7 @@ class ToolView(SheetPlace):
             self._draw()
 
     def show_state(self, state: State) -> None:
+        self._state = state
         if self.display and self._last is not None:
             key = self._last.key
             self._last = next((row for row in tools.rows(state) if row.key == key), self._last)

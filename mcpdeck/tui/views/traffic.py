@@ -24,7 +24,7 @@ from mcpdeck.traffic.filter import FIELDS, Filter, fixed_values, values_of
 from mcpdeck.traffic.ledger import Exchange, Ledger
 from mcpdeck.traffic.parts import PartName
 from mcpdeck.traffic.rows import Grouping, Row, arranged
-from mcpdeck.traffic.wishes import Anew, Coming, Gap, Wish
+from mcpdeck.traffic.wishes import ALL, Coming, From, Gap, Wish
 from mcpdeck.tui.bindings import bindings_of
 from mcpdeck.tui.traffic_stream import TrafficStream
 from mcpdeck.tui.views.exchange import ExchangePane
@@ -72,7 +72,7 @@ class TrafficView(Place):
         yield TitleLine(classes="-first")
         yield TitleLine(classes="-last", id="traffic-toggles")
         with Horizontal(classes="split"):
-            yield TrafficTable(glyphs=self._glyphs, clock=self._now, naming=self._who)
+            yield TrafficTable(glyphs=self._glyphs, clock=self._now, naming=self._who, placing=self._where)
             with Vertical(classes="beside"):
                 yield ExchangePane(glyphs=self._glyphs, clock=self._now, has_cursor=False)
         yield Static(classes="empty", markup=False)
@@ -111,8 +111,22 @@ class TrafficView(Place):
         return [found[key] for key in sorted(found)]
 
     @property
+    def of_adapter(self) -> str:
+        return self.wish.adapter if self.wish is not None else ""
+
+    @property
+    def of_session(self) -> str:
+        return self.wish.session if self.wish is not None else ""
+
+    @property
+    def is_of_all(self) -> bool:
+        return self.wish == ALL
+
+    @property
     def adapter_names(self) -> Sequence[str]:
-        return [self.wish.adapter] if self.wish is not None else []
+        if self.of_adapter:
+            return [self.of_adapter]
+        return [self.current.first.adapter] if self.current is not None else []
 
     @property
     def session_ids(self) -> Sequence[str]:
@@ -195,8 +209,8 @@ class TrafficView(Place):
                 case Gap(sentence=sentence, count=lost):
                     self._lost += lost
                     self.ledger.rule(sentence)
-                case Anew():
-                    self.ledger.begin_anew()
+                case From(process=process):
+                    self.ledger.hear_from(process)
                 case message:
                     self._take(message)
         if not self.is_paused:
@@ -371,6 +385,10 @@ class TrafficView(Place):
             self._names[session.id] = name
         return self._names.get(exchange.first.session) or exchange.first.session[:8]
 
+    def _where(self, exchange: Exchange) -> str:
+        """At which adapter it was, where that differs."""
+        return exchange.first.adapter if self.is_of_all else ""
+
     def _session_head(self, exchange: Exchange) -> str:
         first = exchange.first
         session = self._state.sessions.get(first.session)
@@ -410,7 +428,8 @@ class TrafficView(Place):
         wish = self.wish
         if wish is None:
             return titled("Traffic")
-        parts = [*titled("Recording" if wish.recorded else "Traffic"), Part(f" of {wish.adapter}", Tone.STRONG)]
+        whose = wish.adapter or "all adapters"
+        parts = [*titled("Recording" if wish.recorded else "Traffic"), Part(f" of {whose}", Tone.STRONG)]
         if wish.session:
             session = self._state.sessions.get(wish.session)
             who = f"  {sessions.client(session)}" if session is not None else ""
@@ -461,7 +480,7 @@ class TrafficView(Place):
     def _nothing(self, held: int) -> str:
         wish = self.wish
         if wish is None:
-            return "Whose traffic?\n\nEnter names an adapter. T shows that of an adapter or session under the cursor."
+            return "Whose traffic?\n\n4 shows that of all adapters, Enter names one."
         if held:
             return "Nothing matches. Esc clears the filter."
         if self.standing.startswith("refused"):
@@ -470,5 +489,6 @@ class TrafficView(Place):
             return f"Nothing is recorded of {wish.adapter} yet."
         if self.standing != "live":
             return self.standing.capitalize() or "Connecting…"
-        whose = f"session {wish.session[:8]}" if wish.session else wish.adapter
-        return f"Nothing has passed at {whose} since you look.\n\nA message shows here as soon as it is sent."
+        whose = f"session {wish.session[:8]}" if wish.session else wish.adapter or "any adapter"
+        more = "Enter names one adapter." if self.is_of_all else "4 shows that of all adapters."
+        return f"Nothing has passed at {whose} since you look.\n\nA message shows here as soon as it is sent. {more}"

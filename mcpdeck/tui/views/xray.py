@@ -52,6 +52,10 @@ class XrayView(Place):
         return self.table.current
 
     @property
+    def of_adapter(self) -> str:
+        return self._look.root if self._look.root in self._state.adapters else ""
+
+    @property
     def adapter_names(self) -> Sequence[str]:
         return [self.current.adapter] if self.current and self.current.adapter else []
 

@@ -29,9 +29,17 @@ class TrafficTable(RowTable[Row]):
     class FollowChanged(Message):
         """Following began or ended."""
 
-    def __init__(self, *, glyphs: Glyphs, clock: Callable[[], datetime], naming: Callable[[Exchange], str]) -> None:
-        self._fine = traffic_table(glyphs, is_fine=True, session=naming)
-        self._coarse = traffic_table(glyphs, is_fine=False, session=naming)
+    def __init__(
+        self,
+        *,
+        glyphs: Glyphs,
+        clock: Callable[[], datetime],
+        naming: Callable[[Exchange], str],
+        placing: Callable[[Exchange], str],
+    ) -> None:
+        """naming, placing: whose an exchange is and at which adapter, where that differs from row to row."""
+        self._fine = traffic_table(glyphs, is_fine=True, session=naming, adapter=placing)
+        self._coarse = traffic_table(glyphs, is_fine=False, session=naming, adapter=placing)
         super().__init__(self._fine, sort=Sort(""), glyphs=glyphs, clock=clock)
         self.follow = True
         self.unseen = 0  # rows that came since following ended
@@ -143,11 +151,10 @@ class TrafficTable(RowTable[Row]):
     def _pill(self) -> str:
         return f" +{count(self.unseen)} {'row' if self.unseen == 1 else 'rows'} (G) " if self.unseen else ""
 
-    def render_line(self, y: int) -> Strip:
-        strip = super().render_line(y)
+    def _line(self, y: int, width: int, *, top: int, has_focus: bool) -> Strip:
+        strip = super()._line(y, width, top=top, has_focus=has_focus)
         if y == self.scrollable_content_region.height - 1 and (pill := self._pill()):
-            width = self.scrollable_content_region.width
-            style = self.get_component_rich_style("row-table--pill")
+            style = self._filtered(self.get_component_rich_style("row-table--pill"))
             front = strip.crop(0, max(0, width - len(pill) - 1))
             return Strip.join([front, Strip([Segment(pill, style), Segment(" ", self.rich_style)])])
         return strip
@@ -158,7 +165,7 @@ class TrafficTable(RowTable[Row]):
             return super()._row(row, width)
         looks = self._looks(is_current=row == self._cursor)
         tone = Tone.WARN if item.is_gap else Tone.ACCENT
-        style = looks.base if looks.base.reverse else looks.base + tone_style(self, tone)
+        style = looks.base if looks.base.reverse else self._filtered(looks.base + tone_style(self, tone))
         rule = self._glyphs.rule
         text = f"{rule * 2} {item.text} {rule * max(0, width - len(item.text) - GUTTER - 5)}"
         glyph = self._glyphs.cursor if row == self._cursor else " "

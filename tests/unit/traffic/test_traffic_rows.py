@@ -123,7 +123,7 @@ def test_a_message_that_comes_twice_is_one() -> None:
 def test_numbers_of_another_process_mean_other_messages() -> None:
     old, new = Conversation(), Conversation()
     ledger = ledger_of(old.asks("tools/list"))
-    ledger.begin_anew()
+    ledger.hear_from("another")
     first = new.asks("ping")
     ledger.take(first)
     ledger.take(new.answers(first))
