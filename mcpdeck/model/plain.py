@@ -19,6 +19,7 @@ _OBEYED = re.compile(  # C0 without tab and line feed, DEL, C1, and what turns t
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
 _BREAKS: Final = dict.fromkeys(map(ord, "\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"), " ")
+_JOINED = re.compile("(?<=[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])\u200d")  # of several pictures, one
 _SUSPICIOUS = re.compile(  # the same in JSON's bytes, or an escape that may stand for it
     rb"\\[ubfr]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xaa-\xae]|\xe2\x81[\xa6-\xa9]"
 )
@@ -37,8 +38,8 @@ def one_line(text: str) -> str:
 
 
 def in_a_row(text: str) -> str:
-    """As long as before, with a space for each line break and tab: one row of a terminal stays one."""
-    return text if text.isprintable() else text.translate(_BREAKS)
+    """One row of a terminal: a space for each line break and tab, and pictures side by side that few terminals join."""
+    return text if text.isprintable() else _JOINED.sub("", text.translate(_BREAKS))
 
 
 def decode[Value](body: bytes | bytearray, kind: type[Value]) -> Value:

@@ -13,6 +13,7 @@ from mcpdeck.model.state import Standing, State
 from mcpdeck.model.words import Glyphs, Tone
 
 DEVICE_CODE: Final = re.compile(r"enter the code (\S+)")
+_SHORT: Final = 4  # letters of a title that still tell which it is
 WIDE = 100  # from here on there is room for what is only nice to know
 
 
@@ -75,26 +76,31 @@ def banner(state: State) -> tuple[Parts, Parts] | None:
     if state.link.standing is Standing.SIGN_IN:
         left = [Part(" The gateway does not know you", Tone.WARN), Part(f"  {state.link.reason}", Tone.DIM)]
         return left, [Part("  L ", Tone.ACCENT, "identity.login"), Part("Sign in ", command="identity.login")]
+    if state.link.standing is Standing.RETRYING and state.link.attempt > 1:  # a blink is not told
+        left = [Part(" Not connected", Tone.WARN), Part(f"  {state.link.reason}", Tone.PLAIN)]
+        return left, [Part("  ctrl+r ", Tone.ACCENT, "deck.retry"), Part("Try now ", command="deck.retry")]
     return None
 
 
 def strip(view: View, *, crumb: str, width: int, glyphs: Glyphs, keymap: Keymap = STANDARD) -> Parts:
     """The main views by number; `crumb` is what was opened from one. Where space is short, titles give way."""
-    for gap in (3, 1):
-        parts = list(_tabs(view, crumb=crumb, gap=gap, titled=True, glyphs=glyphs, keymap=keymap))
+    for gap, letters in ((3, None), (1, None), (1, _SHORT)):
+        parts = list(_tabs(view, crumb=crumb, gap=gap, letters=letters, glyphs=glyphs, keymap=keymap))
         if length(parts) <= width:
             return parts
-    return list(_tabs(view, crumb=crumb, gap=1, titled=False, glyphs=glyphs, keymap=keymap))
+    return list(_tabs(view, crumb=crumb, gap=1, letters=0, glyphs=glyphs, keymap=keymap))
 
 
-def _tabs(view: View, *, crumb: str, gap: int, titled: bool, glyphs: Glyphs, keymap: Keymap) -> Iterator[Part]:
+def _tabs(view: View, *, crumb: str, gap: int, letters: int | None, glyphs: Glyphs, keymap: Keymap) -> Iterator[Part]:
+    """letters: so many of each title that one is not at; None for all."""
     yield Part(" ")
     for main in MAIN_VIEWS:
         command = BY_ID[f"view.{main}"]
         is_here = main is view
         tone = Tone.DIM if not is_here else Tone.PLAIN if crumb else Tone.ACCENT
         key = next(map(key_name, keymap.keys(command)), "")
-        yield Part(f"{key} {command.title}".strip() if titled or is_here or not key else key, tone, command.id)
+        title = command.title if is_here or not key else command.title[:letters]
+        yield Part(f"{key} {title}".strip(), tone, command.id)
         if crumb and is_here:
             yield Part(f" {glyphs.crumb} {crumb}", Tone.ACCENT)
         yield Part(" " * gap)

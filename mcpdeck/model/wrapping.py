@@ -1,7 +1,12 @@
-"""A line of cells as several that fit, broken between words and set in under the first. Pure."""
+"""A line of cells as several that fit, broken between words and set in under the first. Pure.
+
+Width is counted as a terminal does: some characters are two cells wide, some none.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
+
+from rich.cells import cell_len, set_cell_size
 
 from mcpdeck.model.words import Cell
 
@@ -11,32 +16,41 @@ NARROWEST: Final = 16  # below that nothing is gained
 def wrapped(line: Sequence[Cell], width: int) -> Iterator[list[Cell]]:
     """What follows the first stands under its value, where a label is before that."""
     text = "".join(cell.text for cell in line)
-    if len(text) <= width or width < NARROWEST:
+    if cell_len(text) <= width or width < NARROWEST:
         yield list(line)
         return
-    hang, start = _hang(line, width), 0
+    label = line[0].text if _is_label(line, width) else ""
+    hang = cell_len(label) or min(len(text) - len(text.lstrip(" ")) + 2, width // 3)
+    start = 0
     while start < len(text):
         indent = hang if start else 0
-        end = _end(text, start, width - indent)
+        end = _end(text, start, width - indent, at_least=len(label))
         yield [*([Cell(" " * indent)] if indent else []), *_cut(line, start, end)]
         start = end + len(text[end:]) - len(text[end:].lstrip(" "))
 
 
-def _hang(line: Sequence[Cell], width: int) -> int:
-    label = line[0].text
-    if len(line) > 1 and label.endswith(" ") and label.strip() and len(label) <= width // 3:
-        return len(label)
-    text = "".join(cell.text for cell in line)
-    return min(len(text) - len(text.lstrip(" ")) + 2, width // 3)
+def _is_label(line: Sequence[Cell], width: int) -> bool:
+    first = line[0].text
+    return len(line) > 1 and first.endswith(" ") and bool(first.strip()) and cell_len(first) <= width // 3
 
 
-def _end(text: str, start: int, width: int) -> int:
+def _end(text: str, start: int, width: int, *, at_least: int) -> int:
     """Where the row that begins at `start` ends: at the last space in it, if it must end before the text does."""
-    if len(text) - start <= width:
+    rest = text[start:]
+    if cell_len(rest) <= width:
         return len(text)
-    begin = start + len(text[start:]) - len(text[start:].lstrip(" "))
-    space = text.rfind(" ", begin, start + width + 1)
-    return space if space > begin else start + width
+    fitting = start + _fitting(rest, width)
+    begin = max(at_least, start + len(rest) - len(rest.lstrip(" ")))
+    space = text.rfind(" ", begin, fitting + 1)
+    return space if space > begin else fitting
+
+
+def _fitting(text: str, width: int) -> int:
+    """How many of its characters so many cells hold; one at least, or there would be no end to it."""
+    if text.isascii():
+        return width
+    cut = set_cell_size(text, width)  # with a space where the last cell would hold half a character
+    return max(1, len(cut) if text.startswith(cut) else len(cut) - 1)
 
 
 def _cut(line: Sequence[Cell], start: int, end: int) -> Iterator[Cell]:

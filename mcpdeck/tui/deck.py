@@ -7,13 +7,14 @@ The places and the ways between them are in `rooms`, the way from a key to a com
 import asyncio
 import os
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from msgspec.structs import replace
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.filter import LineFilter
 from textual.widgets import ContentSwitcher, Static
 
 from gateway.wire.resources import Adapter
@@ -33,6 +34,7 @@ from mcpdeck.tui.surroundings import Opening, Surroundings
 from mcpdeck.tui.themes import DEFAULTS
 from mcpdeck.tui.views.adapters import AdaptersView
 from mcpdeck.tui.views.place import Place
+from mcpdeck.tui.widgets.ascii_lines import AsciiLines
 from mcpdeck.tui.widgets.part_line import PartLine
 from mcpdeck.tui.widgets.prompt import Prompt
 from mcpdeck.tui.widgets.row_table import RowTable
@@ -60,6 +62,7 @@ class Deck(OrdersApp):
         super().__init__(surroundings, opening, ansi_color=True if no_color else None)
         if no_color:
             os.environ["NO_COLOR"] = "1"  # Textual takes it out, and an editor should see it too
+        self._ascii = AsciiLines()
         here = opening.context
         self.state = State(context=here.name, url=here.url, contexts={here.name: ContextEntry(context=here)})
         self.draft = Entries()
@@ -78,6 +81,11 @@ class Deck(OrdersApp):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return dict(DEFAULTS)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What Textual draws with is for terminals with Unicode too."""
+        filters = super().get_line_filters()
+        return [*filters, self._ascii] if self.opening.ascii else filters
 
     def compose(self) -> ComposeResult:
         yield PartLine(id="masthead")

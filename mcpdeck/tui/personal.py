@@ -75,7 +75,7 @@ def _changed(like: Theme, name: str, values: Mapping[str, Any]) -> Theme:
         key: str(value) for key, value in values.items() if key in _OWN_COLOURS
     }
     variables = dict(like.variables) | {key: str(value) for key, value in values.items() if key not in _OWN_COLOURS}
-    return Theme(name=name, dark=like.dark, variables=variables, **own)
+    return Theme(name=name, dark=like.dark, ansi=like.ansi, variables=variables, **own)
 
 
 def _is_colour(value: object) -> bool:

@@ -11,7 +11,8 @@ from textual.app import App
 from textual.notifications import SeverityLevel
 from textual.worker import Worker, WorkerState
 
-from mcpdeck.model.words import ASCII, UNICODE
+from gateway.wire.resources import Phase
+from mcpdeck.model.words import ASCII, UNICODE, sign_of
 from mcpdeck.tui.surroundings import Opening, Surroundings
 
 QUIT_SECONDS: Final = 2.0
@@ -42,7 +43,9 @@ class TellingApp(App[None]):
         return self.run_worker(bound, group=group, exclusive=exclusive, exit_on_error=False)
 
     def say(self, sentence: str, severity: SeverityLevel = "information") -> None:
-        """A toast. What it says may come from a server, so it is never markup."""
+        """A toast. What it says may come from a server, so it is never markup. A glyph says how bad it is."""
+        glyph = {"warning": Phase.DEGRADED, "error": Phase.FAILED}.get(severity)
+        sentence = f"{self.glyphs.glyph(sign_of(glyph))} {sentence}" if glyph else sentence
         self.notify(sentence, severity=severity, timeout=8 if severity == "error" else 5, markup=False)
 
     def say_once(self, sentence: str) -> None:

@@ -8,7 +8,7 @@ from textual.theme import Theme
 # Every tone as a colour and a text style, so that a theme without colours still tells them apart.
 DEFAULTS: Final[Mapping[str, str]] = {
     "tone-plain": "#c9d1d9",
-    "tone-dim": "#7d8590",
+    "tone-dim": "#929ca8",
     "tone-strong": "#f0f3f6",
     "tone-ok": "#5fd7a2",
     "tone-busy": "#7cc7ff",
@@ -23,7 +23,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "tone-warn-style": "none",
     "tone-bad-style": "bold",
     "tone-accent-style": "bold",
-    "cursor-background": "#1d3350",
+    "cursor-background": "#182b45",
     "cursor-foreground": "#ffffff",
     "cursor-style": "none",
     "bar-background": "#161b22",
@@ -34,8 +34,17 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "match-background": "#6b5300",
     "match-foreground": "#fff3bf",
     "match-style": "bold",
-    "pill-background": "#2f6feb",
+    "pill-background": "#1f5fd6",
     "pill-foreground": "#ffffff",
+    "pill-style": "bold",
+    "focus-background": "#1d3554",  # what is typed into, and what Enter would press
+    "focus-foreground": "#ffffff",
+    "focus-dim": "#b3bcc7",
+    "focus-style": "none",
+    "choice-style": "bold",  # what is pressed and chosen from, and the label of what is typed into
+    "destroy-background": "#ff7b72",
+    "destroy-foreground": "#0d1117",
+    "veil": "#0d1117 65%",  # over what lies behind a dialog
 }
 
 _QUIET: Final = {"input-selection-background": "#2f6feb 50%", "input-cursor-text-style": "reverse"}
@@ -52,7 +61,7 @@ DARK: Final = Theme(
     background="#0d1117",
     surface="#161b22",
     panel="#1c2330",
-    variables={**DEFAULTS, **_QUIET, "border-blurred": "#30363d", "scrollbar": "#30363d"},
+    variables={**DEFAULTS, **_QUIET, "border-blurred": "#3d444d", "scrollbar": "#606975"},
 )
 
 LIGHT: Final = Theme(
@@ -72,7 +81,7 @@ LIGHT: Final = Theme(
         **DEFAULTS,
         **_QUIET,
         "tone-plain": "#24292f",
-        "tone-dim": "#5d6670",
+        "tone-dim": "#57606a",
         "tone-strong": "#0b0d10",
         "tone-ok": "#116329",
         "tone-busy": "#0550ae",
@@ -84,14 +93,20 @@ LIGHT: Final = Theme(
         "bar-background": "#eef1f4",
         "banner-background": "#fff4d6",
         "bar-foreground": "#24292f",
-        "head-foreground": "#5d6670",
+        "head-foreground": "#57606a",
         "key-foreground": "#0550ae",
         "match-background": "#fff0a8",
         "match-foreground": "#3b2f00",
         "pill-background": "#0550ae",
         "pill-foreground": "#ffffff",
-        "border-blurred": "#c3cad1",
-        "scrollbar": "#c3cad1",
+        "focus-background": "#cfe3ff",
+        "focus-foreground": "#0b0d10",
+        "focus-dim": "#4b5560",
+        "destroy-background": "#b3261e",
+        "destroy-foreground": "#ffffff",
+        "veil": "#ffffff 65%",
+        "border-blurred": "#b4bcc5",
+        "scrollbar": "#868f99",
         "footer-key-foreground": "#0550ae",
     },
 )
@@ -120,8 +135,9 @@ HIGH_CONTRAST: Final = Theme(
         "tone-bad": "#ffb3ad",
         "tone-bad-style": "bold underline",
         "tone-accent": "#9ecbff",
-        "cursor-background": "#ffffff",
-        "cursor-foreground": "#000000",
+        "cursor-background": "#000000",  # reversed, so that no tone is laid over it
+        "cursor-foreground": "#ffffff",
+        "cursor-style": "reverse",
         "bar-background": "#1a1a1a",
         "banner-background": "#3a2f00",
         "bar-foreground": "#ffffff",
@@ -131,6 +147,12 @@ HIGH_CONTRAST: Final = Theme(
         "match-foreground": "#000000",
         "pill-background": "#ffffff",
         "pill-foreground": "#000000",
+        "focus-background": "#ffffff",
+        "focus-foreground": "#000000",
+        "focus-dim": "#3d3d3d",
+        "destroy-background": "#ffb3ad",
+        "destroy-foreground": "#000000",
+        "veil": "#000000 65%",
         "border-blurred": "#ffffff",
         "scrollbar": "#ffffff",
     },
@@ -156,8 +178,9 @@ DEUTERANOPIA: Final = Theme(
         "tone-busy": "#b9c7d8",
         "tone-warn": "#e3c567",
         "tone-bad": "#ff9d3d",
-        "border-blurred": "#30363d",
-        "scrollbar": "#30363d",
+        "destroy-background": "#ff9d3d",
+        "border-blurred": "#3d444d",
+        "scrollbar": "#606975",
     },
 )
 
@@ -169,7 +192,7 @@ TRITANOPIA: Final = Theme(
     accent="#9fdce6",
     success="#4dd4e0",
     warning="#ffb3c1",
-    error="#ff5f5f",
+    error="#ff7a7a",
     foreground="#c9d1d9",
     background="#0d1117",
     surface="#161b22",
@@ -180,11 +203,12 @@ TRITANOPIA: Final = Theme(
         "tone-ok": "#4dd4e0",
         "tone-busy": "#c9d1d9",
         "tone-warn": "#ffb3c1",
-        "tone-bad": "#ff5f5f",
+        "tone-bad": "#ff7a7a",
+        "destroy-background": "#ff7a7a",
         "tone-accent": "#9fdce6",
         "key-foreground": "#9fdce6",
-        "border-blurred": "#30363d",
-        "scrollbar": "#30363d",
+        "border-blurred": "#3d444d",
+        "scrollbar": "#606975",
     },
 )
 
@@ -217,6 +241,15 @@ _TERMINAL: Final = {
     "match-style": "reverse",
     "pill-background": "ansi_default",
     "pill-foreground": "ansi_default",
+    "pill-style": "bold reverse",
+    "focus-background": "ansi_default",
+    "focus-foreground": "ansi_default",
+    "focus-dim": "ansi_default",
+    "focus-style": "underline",
+    "choice-style": "bold reverse",
+    "destroy-background": "ansi_default",
+    "destroy-foreground": "ansi_default",
+    "veil": "transparent",  # nothing can be laid over a terminal's own colours
 }
 
 # The sixteen colours of the terminal's own palette.
@@ -241,6 +274,7 @@ ANSI: Final = Theme(
         "tone-busy": "ansi_cyan",
         "tone-warn": "ansi_yellow",
         "tone-bad": "ansi_red",
+        "destroy-foreground": "ansi_red",
         "tone-accent": "ansi_blue",
         "key-foreground": "ansi_cyan",
     },

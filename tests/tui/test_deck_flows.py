@@ -295,7 +295,7 @@ async def test_change_by_somebody_else_is_not_overwritten(scene: Scene) -> None:
     async with deck_on(scene, surroundings={"edit_text": edited}) as deck:
         deck.gateway.scene.adapters["sentry"] = msgspec.structs.replace(scene.adapters["sentry"], etag='"7"')
         await deck.type(":edit sentry<enter><enter>")
-        await deck.sees("somebody changed it meanwhile")
+        await deck.sees("✖ Edit sentry: sentry has changed since you read it")
         assert deck.gateway.scene.adapters["sentry"].replica_count == 2
 
 

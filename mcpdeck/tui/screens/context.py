@@ -7,10 +7,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Button, Checkbox, Input, Label
+from textual.widgets import Button, Input, Label
 
 from mcpdeck.config.contexts import Context, checked_name, checked_url
 from mcpdeck.errors import Misconfigured
+from mcpdeck.tui.widgets.schema_fields import YesNo
 
 
 class ContextScreen(ModalScreen[Context | None]):
@@ -34,9 +35,9 @@ class ContextScreen(ModalScreen[Context | None]):
             yield from _row("URL", Input(known.url, id="url", compact=True, placeholder="https://mcp.example.com"))
             hint = "a PEM file, if the machine does not trust it"
             yield from _row("Authority", Input(known.ca_file, id="ca-file", compact=True, placeholder=hint))
-            asks, looks = "protected: what is lost asks for its name", "read-only: nothing is changed through it"
-            yield from _row("Care", Checkbox(asks, known.protected, id="protected", compact=True))
-            yield from _row("", Checkbox(looks, known.read_only, id="read-only", compact=True))
+            asks, looks = ("what is lost asks for its name",) * 2, ("nothing is changed through it",) * 2
+            yield from _row("Protected", YesNo(value=known.protected, words=asks, id="protected"))
+            yield from _row("Read-only", YesNo(value=known.read_only, words=looks, id="read-only"))
             yield Label("", id="form-error", classes="error", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel", compact=True)
@@ -61,8 +62,8 @@ class ContextScreen(ModalScreen[Context | None]):
                 name=checked_name(self._text("name")),
                 url=checked_url(self._text("url")),
                 ca_file=self._text("ca-file"),
-                protected=self.query_one("#protected", Checkbox).value,
-                read_only=self.query_one("#read-only", Checkbox).value,
+                protected=self.query_one("#protected", YesNo).value,
+                read_only=self.query_one("#read-only", YesNo).value,
             )
         except Misconfigured as error:
             told = self.query_one("#form-error", Label)
@@ -75,7 +76,7 @@ class ContextScreen(ModalScreen[Context | None]):
         return self.query_one(f"#{field}", Input).value.strip()
 
 
-def _row(label: str, control: Input | Checkbox) -> ComposeResult:
+def _row(label: str, control: Input | YesNo) -> ComposeResult:
     with Horizontal(classes="field-row field"):
         yield Label(label, classes="field-label")
         yield control

@@ -55,6 +55,9 @@ class EventsView(LinesPlace):
         if self.display:
             self._tell()
 
+    def nothing_yet(self) -> str:
+        return "Nothing has happened since this deck looks. What changes is told here."
+
     def heading(self) -> list[Part]:
         return [*titled("Events"), Part(f" of {self._state.context}", Tone.DIM)]
 

@@ -52,6 +52,10 @@ class LinesPlace(Place):
     def standing_parts(self) -> Parts:
         """Whether lines come, for the right end of the title."""
 
+    @abstractmethod
+    def nothing_yet(self) -> str:
+        """What to say to a reader where there is no line."""
+
     def more_toggles(self) -> dict[str, object]:
         return {}
 
@@ -140,6 +144,7 @@ class LinesPlace(Place):
         left = [*self.heading(), *self._filter_parts()]
         self.title_line.show(left, [Part(lines, Tone.DIM), *dropped, *self.standing_parts()])
         view = self.lines
+        view.tell_nothing("Nothing matches. Esc clears the filter." if total else self.nothing_yet())
         toggles = toggle_words(
             follow=view.follow,
             wrap=view.wrap,

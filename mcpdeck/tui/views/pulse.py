@@ -15,6 +15,7 @@ from mcpdeck.tui.views.sheet_place import SheetPlace
 
 class PulseView(SheetPlace):
     view = View.PULSE
+    fits = True
     BINDINGS: ClassVar[list[BindingType]] = bindings_of(View.PULSE)
 
     def on_resize(self) -> None:
@@ -25,6 +26,6 @@ class PulseView(SheetPlace):
         state = self._state
         since = Part("rates of the last minutes, every 2 s ", Tone.DIM)
         self.title_line.show([*titled("Pulse"), Part(f" of {state.context}", Tone.DIM), *self._filter_parts()], [since])
-        width = max(20, self.size.width - 2)
+        width = max(20, self.size.width - 3)
         now = self._clock()
         self.sheet.show(pulse_lines(state, state.pulse, now=now, width=width, glyphs=self._glyphs))

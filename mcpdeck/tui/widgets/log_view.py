@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
+from textual.strip import Strip
 
 from mcpdeck.logbook import Kind, Logbook, LogLine
 from mcpdeck.model.words import Glyphs, Tone
@@ -28,6 +30,7 @@ class LogView(LineView):
         super().__init__(follow=True)
         self.book = book
         self.timestamps = False
+        self.nothing = ""  # what is said where there is no line
         self._glyphs = glyphs
 
     def line_count(self) -> int:
@@ -36,6 +39,18 @@ class LogView(LineView):
     def line_text(self, index: int) -> str:
         line = self.book[index]
         return f"{self._front(line)}{line.text}"
+
+    def tell_nothing(self, sentence: str) -> None:
+        if sentence != self.nothing:
+            self.nothing = sentence
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        region = self.scrollable_content_region
+        if len(self.book) or y != region.height // 2:
+            return super().render_line(y)
+        text = set_cell_size(self.nothing.center(region.width), region.width)
+        return Strip([Segment(text, self.rich_style + tone_style(self, Tone.DIM))])
 
     def line(self, index: int) -> Iterable[Segment]:
         line = self.book[index]

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
@@ -12,7 +13,7 @@ from mcpdeck.tui.widgets.tones import TONE_CLASSES, tone_style
 
 
 class PartLine(Widget):
-    """What does not fit is cut from the left side's end, so that the right side is always whole."""
+    """What does not fit is cut from the left side's end, and seen to be cut; the right side is always whole."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {*TONE_CLASSES}
     DEFAULT_CSS = "PartLine { height: 1; width: 100%; }"
@@ -37,8 +38,10 @@ class PartLine(Widget):
         if y:
             return Strip.blank(width, self.rich_style)
         right = Strip(self._segments(self._right))
-        left = Strip(self._segments(self._left)).crop_extend(0, max(0, width - right.cell_length), self.rich_style)
-        return Strip.join([left, right]).crop(0, width)
+        left, room = Strip(self._segments(self._left)), max(0, width - right.cell_length)
+        if cell_len(left.text.rstrip()) > room:
+            left = Strip.join([left.crop(0, max(0, room - 1)), Strip([Segment("…", self.rich_style)])])
+        return Strip.join([left.crop_extend(0, room, self.rich_style), right]).crop(0, width)
 
     def _segments(self, parts: Parts) -> list[Segment]:
         return [Segment(part.text, self._style(part)) for part in parts]

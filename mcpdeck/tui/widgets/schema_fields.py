@@ -35,9 +35,10 @@ class YesNo(Static, can_focus=True):
         def control(self) -> "YesNo":
             return self._control
 
-    def __init__(self, *, value: bool) -> None:
-        super().__init__(markup=False)
+    def __init__(self, *, value: bool, words: tuple[str, str] = ("no", "yes"), id: str | None = None) -> None:  # noqa: A002
+        super().__init__(markup=False, id=id)
         self.value = value
+        self._words = words
 
     def on_mount(self) -> None:
         self._say()
@@ -51,7 +52,7 @@ class YesNo(Static, can_focus=True):
         self.post_message(self.Changed(self))
 
     def _say(self) -> None:
-        self.update("[x] yes" if self.value else "[ ] no")
+        self.update(f"[{'x' if self.value else ' '}] {self._words[self.value]}")
 
 
 class SchemaFields(VerticalScroll):

@@ -17,7 +17,7 @@ from mcpdeck.model.commands import (
 )
 from mcpdeck.model.prompt import Misunderstood, Order, complete, parse, resolve
 from mcpdeck.model.registry import BY_ID, COMMANDS, clashes, commands_of, footer_of
-from mcpdeck.model.shell import foot, length, masthead, strip
+from mcpdeck.model.shell import banner, foot, length, masthead, strip
 from mcpdeck.model.state import Link, Standing, State
 from mcpdeck.model.words import UNICODE
 from tests.support import scenes
@@ -252,6 +252,19 @@ def strip_text(view: View, crumb: str, width: int) -> str:
 
 def test_strip_shows_where_one_is() -> None:
     assert "› weather" in strip_text(View.ADAPTERS, "weather", 120)
+
+
+def test_titles_are_shortened_before_they_go() -> None:
+    assert strip_text(View.SESSIONS, "f1bbcdcb", 80).startswith(" 1 Adap 2 Tool 3 Sessions › f1bbcdcb 4 Traf ")
+
+
+def test_gateway_that_does_not_answer_again_is_told_with_its_reason_and_the_key() -> None:
+    def told_of(attempt: int) -> str:
+        link = Link(standing=Standing.RETRYING, attempt=attempt, reason="connection refused")
+        return "".join(part.text for line in banner(replace(LIVE, link=link)) or () for part in line)
+
+    assert told_of(1) == ""
+    assert told_of(2) == " Not connected  connection refused  ctrl+r Try now "
 
 
 @pytest.mark.parametrize("view", MAIN_VIEWS)

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from rich.cells import cell_len
 
 from mcpdeck.model.words import Cell, Tone
 from mcpdeck.model.wrapping import wrapped
@@ -40,3 +41,15 @@ def test_no_word_is_lost_and_no_row_is_too_wide(width: int, cells: list[str]) ->
     told = rows(*cells, width=width)
     assert "".join("".join(told).split()) == "".join("".join(cells).split())
     assert all(len(row.rstrip()) <= width for row in told)
+
+
+def test_characters_that_are_two_cells_wide_count_as_two() -> None:
+    told = rows("Why   ", "コンテナが見つかりません", width=18)
+    assert told == ["Why   コンテナが見", "      つかりません"]
+
+
+@given(text=some.text(alphabet=" ab長い🚀éא", max_size=80))
+def test_no_row_is_wider_than_the_terminal_in_any_script(text: str) -> None:
+    told = rows(text, width=20)
+    assert "".join("".join(told).split()) == "".join(text.split())
+    assert all(cell_len(row.rstrip()) <= 20 for row in told)

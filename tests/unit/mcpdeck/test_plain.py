@@ -65,3 +65,8 @@ def test_cell_is_one_line() -> None:
 def test_row_of_a_terminal_stays_one_and_as_long() -> None:
     assert in_a_row("a\n  b\tc\u2028d") == "a   b c d"
     assert in_a_row("plain") == "plain"
+
+
+def test_pictures_that_only_some_terminals_join_stand_side_by_side_in_all_of_them() -> None:
+    assert in_a_row("a \N{WOMAN}\u200d\N{GIRL} b") == "a \N{WOMAN}\N{GIRL} b"
+    assert in_a_row("\u0915\u094d\u200d\u0937") == "\u0915\u094d\u200d\u0937"  # letters that are joined stay so
