@@ -1,6 +1,6 @@
 """The tools table and a tool's description, from the deck's state. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -9,12 +9,12 @@ import msgspec
 
 from gateway.wire.tools import OfferedTool, Tool, ToolsCost, ToolsetSpec
 from mcpdeck.model.filters import Fields
+from mcpdeck.model.folding import FoldLine, foldable, lines_of
 from mcpdeck.model.formatting import age, count, moment, plural
-from mcpdeck.model.plain import one_line
+from mcpdeck.model.plain import in_a_row, one_line
 from mcpdeck.model.state import State
 from mcpdeck.model.table import Column, TableSpec
 from mcpdeck.model.words import UNICODE, Cell, Glyphs, Sign, Tone
-from mcpdeck.model.yaml_lines import toned
 
 OFFERED: Final = Sign("●", "[OK]", "Offered", Tone.OK)
 DRIFTED: Final = Sign("▲", "[!!]", "Drifted", Tone.WARN)
@@ -29,6 +29,10 @@ _HINTS: Final = (  # MCP's annotations, and what their absence means: (name, wha
     ("idempotentHint", True, "idempotent"),
     ("openWorldHint", True, "open-world"),
 )
+
+
+_SCHEMAS: Final = (("inputSchema", "Arguments"), ("outputSchema", "Answers with"))
+_SHALLOW: Final = 2  # levels of a schema that stay open where the deep ones fold: its members' names
 
 
 class ToolRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,9 +252,14 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[ToolRow]:
 
 
 def describe(
-    row: ToolRow, definition: Mapping[str, Any] | None, now: datetime, glyphs: Glyphs = UNICODE
-) -> Iterator[list[Cell]]:
-    """A tool in words. definition: as its server gives it, None where it was not read."""
+    row: ToolRow,
+    definition: Mapping[str, Any] | None,
+    now: datetime,
+    glyphs: Glyphs = UNICODE,
+    *,
+    folded: Collection[str] = (),
+) -> Iterator[FoldLine]:
+    """A tool in words. definition: as its server gives it, None where it was not read. folded: paths in its schemas."""
     sign, offer, tool = sign_of(row), row.offer, row.tool
     facts = [
         ("State", Cell(glyphs.sign(sign), sign.tone)),
@@ -271,22 +280,30 @@ def describe(
             ("Last call", Cell(called)),
             ("Digest", Cell(offer.digest, Tone.DIM)),
         ]
-    yield from ([Cell(f"{label:<11}", Tone.DIM), cell] for label, cell in facts if cell.text)
+    yield from (FoldLine((Cell(f"{label:<11}", Tone.DIM), cell)) for label, cell in facts if cell.text)
     if definition is not None:
-        yield from _definition(definition)
+        yield from _definition(definition, folded, glyphs)
 
 
-def _definition(definition: Mapping[str, Any]) -> Iterator[list[Cell]]:
-    yield []
-    yield [Cell("What a model reads", Tone.ACCENT)]
+def _definition(definition: Mapping[str, Any], folded: Collection[str], glyphs: Glyphs) -> Iterator[FoldLine]:
+    yield FoldLine(())
+    yield FoldLine((Cell("What a model reads", Tone.ACCENT),))
     text = str(definition.get("description") or "It has no description.")
-    yield from ([Cell(f"  {line}")] for line in text.splitlines())
-    for member, title in (("inputSchema", "Arguments"), ("outputSchema", "Answers with")):
+    yield from (FoldLine((Cell(in_a_row(f"  {line}")),)) for line in text.splitlines())
+    for member, title in _SCHEMAS:
         schema = definition.get(member)
         if isinstance(schema, dict):
-            yield []
-            yield [Cell(title, Tone.ACCENT), Cell(f"   {_counted(schema)}", Tone.DIM)]
-            yield from ([Cell("  "), *line] for line in schema_lines(schema))
+            yield FoldLine(())
+            yield FoldLine((Cell(title, Tone.ACCENT), Cell(f"   {_counted(schema)}", Tone.DIM)))
+            for line in lines_of(schema, folded=folded, glyphs=glyphs, path=member):
+                yield FoldLine((Cell("  "), *line.cells), line.path)
+
+
+def deep(definition: Mapping[str, Any]) -> set[str]:
+    """Paths in its schemas that are folded where one wants to see what there is, and not what it is like."""
+    schemas = ((member, definition.get(member)) for member, _ in _SCHEMAS)
+    paths = [found for member, schema in schemas for found in foldable(schema, member)]
+    return {path for path, depth in paths if depth >= _SHALLOW}
 
 
 def _counted(schema: Mapping[str, Any]) -> str:
@@ -295,10 +312,3 @@ def _counted(schema: Mapping[str, Any]) -> str:
     number = len(properties) if isinstance(properties, dict) else 0
     needed = len(required) if isinstance(required, list) else 0
     return f"{plural(number, 'member')}, {needed} required"
-
-
-def schema_lines(value: Any) -> Iterator[list[Cell]]:
-    """JSON as YAML, which reads better where lines are short."""
-    import yaml
-
-    yield from toned(str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=76)))

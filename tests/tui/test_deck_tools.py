@@ -81,6 +81,32 @@ async def test_tool_opens_with_its_description_and_schema() -> None:
         await deck.until(lambda: deck.view is View.TOOLS)
 
 
+async def test_schema_of_a_tool_folds_where_the_cursor_is_and_as_a_whole() -> None:
+    scene = tooling()
+    scene.servers["browser"] = scene.servers["/mcp"]
+    async with deck_on(scene, size=(120, 60)) as deck:
+        await deck.type("2/book_room<enter><enter>")
+        await deck.sees("Arguments", "▾ properties", "▾ room", 'type: "string"')
+        await deck.type("z")
+        await deck.sees("▸ room")
+        await deck.sees_no('type: "string"')
+        await deck.type("z")
+        await deck.sees("▾ room")
+        view = deck.app.tool_view
+        while "▾ properties" not in view.lines.line_text(view.lines._at):
+            await deck.type("j")
+        await deck.type("<enter>")
+        await deck.sees("▸ properties")
+        await deck.type("<space>")
+        await deck.sees("▾ properties")
+
+
+async def test_tool_is_taken_along_to_the_playground() -> None:
+    async with deck_on(tooling(), size=(120, 40)) as deck:
+        await deck.type("2/book_room<enter><enter>6")
+        await deck.until(lambda: deck.app.playground_view.subject.name == "book_room")
+
+
 async def test_definition_that_can_not_be_read_is_told_and_the_rest_is_shown() -> None:
     async with deck_on(tooling(), size=(120, 40)) as deck:
         await deck.type("2")

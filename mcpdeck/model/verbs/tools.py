@@ -24,6 +24,23 @@ COMMANDS: Final = (
         help="Its schema, what it costs, who may.",
     ),
     Command(
+        id="tool.fold",
+        title="Fold",
+        area="tool",
+        keys=("enter", "space"),
+        views=(View.TOOL,),
+        footer=1,
+        help="Fold or unfold what is on this line.",
+    ),
+    Command(
+        id="tool.fold-all",
+        title="Fold all",
+        area="tool",
+        keys=("z",),
+        views=(View.TOOL,),
+        help="Only the members' names, or everything.",
+    ),
+    Command(
         id="tool.call",
         title="Call",
         area="tool",

@@ -284,4 +284,16 @@ async def _decide(deck: Deck, order: Order, held: PendingApproval) -> None:
     await read_approvals(deck)
 
 
-do_plainly({"tool.unused": _toggle_unused, "tool.approvals": lambda deck: deck.go(View.APPROVALS)})
+def _fold(deck: Deck) -> None:
+    if not deck.tool_view.lines.fold_here():
+        deck.say("nothing folds on this line; z folds all that is deep")
+
+
+do_plainly(
+    {
+        "tool.unused": _toggle_unused,
+        "tool.approvals": lambda deck: deck.go(View.APPROVALS),
+        "tool.fold": _fold,
+        "tool.fold-all": lambda deck: deck.tool_view.turn_folds(),
+    }
+)

@@ -75,7 +75,7 @@ class ToolsView(TablePlace[ToolRow]):
         return (super().is_stale(state) or bool(state.catalogue.trouble)) and state.catalogue.at is not None
 
     def preview(self, row: ToolRow) -> Iterable[SheetLine]:
-        return tools.describe(row, None, self._clock(), self._glyphs)
+        return (line.cells for line in tools.describe(row, None, self._clock(), self._glyphs))
 
     def heading(self) -> list[Part]:
         state = self._state
