@@ -9,7 +9,7 @@ from pathlib import Path
 
 import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]  # not locked: only who fuzzes needs it
 
-with atheris.instrument_imports(include=["gateway", "sidecar"]):
+with atheris.instrument_imports(include=["gateway", "sidecar", "mcpdeck.traffic", "mcpdeck.model.filters"]):
     from tests.fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -18,7 +18,7 @@ CORPUS = Path(__file__).parent / "corpus"
 def main(name: str, seconds: str = "60") -> None:
     found = Path(tempfile.gettempdir()) / "mcpdeck-fuzz" / name
     found.mkdir(parents=True, exist_ok=True)
-    options = [f"-max_total_time={seconds}", "-max_len=2048", "-timeout=10", f"-artifact_prefix={found.parent}/{name}-"]
+    options = [f"-max_total_time={seconds}", "-max_len=1024", "-timeout=10", f"-artifact_prefix={found.parent}/{name}-"]
     atheris.Setup([sys.argv[0], *options, str(found), str(CORPUS / name)], TARGETS[name])
     atheris.Fuzz()
 

@@ -5,8 +5,10 @@ The first byte of most inputs says where the rest is cut, since whatever reads a
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Iterator
-from typing import Any, Final, cast
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, cast
 
 import h11
 import msgspec
@@ -14,25 +16,31 @@ from msgspec import Raw
 
 from gateway.bridge.sealing import Sealed, Seals
 from gateway.core import inbound
+from gateway.core.access import Ownership, Principal
 from gateway.core.affinity import Binding, Sealer
 from gateway.core.errors import GatewayError
 from gateway.core.inbound import Legacy, Modern, Rejection
+from gateway.core.routes import Endpoint, Route
 from gateway.dataplane.connection import UpstreamConnection
 from gateway.dataplane.deadlines import Deadlines
 from gateway.dataplane.events import Progress
-from gateway.dataplane.heads import client_headers, session_in
+from gateway.dataplane.heads import client_headers, identity_lines, session_in, upstream_opening, upstream_request
 from gateway.wire import envelope, jsonrpc, mcp, sse, toolnames
 from gateway.wire.envelope import Unreadable
 from gateway.wire.hosts import Hosts, host_name
-from gateway.wire.http1 import Headers, Likeness, Limits
+from gateway.wire.http1 import Headers, Likeness, Limits, head_lines
 from gateway.wire.http1.reading import Reader
 from gateway.wire.http1.request import Refusal, Request
 from gateway.wire.names import AdapterName, InstanceName, PrincipalId, parse_adapter_name, split_instance_name
 from gateway.wire.resources import Timeouts
+from gateway.wire.traffic import Kind, Sender, TrafficMessage
+from mcpdeck.traffic.filter import Filter
 from sidecar.framing import LineSplitter, TooLong
 
 ADAPTER, ANN, EVE = AdapterName("x"), PrincipalId("ann"), PrincipalId("eve")
-LIMITS: Final = Limits(head=4096, header_count=16, body=4096)
+LIMITS: Final = Limits(head=512, header_count=8, body=512)  # which inputs of 1 KiB go beyond
+_AGAIN: Final = Limits(head=1024, header_count=8, body=512)
+_MOST_PIECES: Final = 48
 KEY: Final = bytes(range(32))
 NOW: Final = 1_800_000_000
 SEALER: Final = Sealer([KEY])
@@ -43,10 +51,11 @@ _NO_LINE: Final = (b"\r", b"\n", b"\0")
 
 
 def cut(data: bytes) -> Iterator[bytes]:
-    """The rest of data in pieces; how long they are, its first byte says."""
+    """The rest of data in pieces; how long they are, its first byte says. Not so many that they take all the time."""
     if not data:
         return
-    size, rest = data[0] or len(data), data[1:]
+    rest = data[1:]
+    size = max(data[0] or len(data), len(rest) // _MOST_PIECES)
     for start in range(0, len(rest), size):
         yield rest[start : start + size]
 
@@ -54,39 +63,121 @@ def cut(data: bytes) -> Iterator[bytes]:
 # requests
 
 
-type Read = tuple[str, bytes, tuple[tuple[bytes, bytes], ...], bytes]
+class Read(NamedTuple):
+    method: str
+    target: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    is_http10: bool
+    keep_alive: bool
+
+
+class Seen(NamedTuple):
+    """What became of a client's bytes. status: of the refusal that ended them. rest: what was read of no request."""
+
+    requests: list[Read]
+    status: int | None
+    rest: bytes
+
+
+NEXT: Final = b"GET /next HTTP/1.1\r\nHost: next\r\n\r\n"
 
 
 def requests(data: bytes) -> None:
     """However a client's bytes are cut, they are the same requests; and no other server sees others in them."""
-    whole, status, rest = _requests(data[1:2] and [data[1:]])
+    seen = _requests(data[1:2] and [data[1:]])
+    whole, status, rest = seen
     pieces, piecewise, _ = _requests(cut(data))
-    assert (whole, status) == (pieces, piecewise), (whole, status, pieces, piecewise)
-    for request, other in zip(whole, _others(data[1:]), strict=False):
-        assert request[0] == other[0] and request[3] == other[3], (request, other)  # noqa: PT018 - one sentence
-    for _, target, headers, body in whole:
-        assert target
-        assert len(body) <= LIMITS.body
-        assert not any(bad in part for pair in headers for part in pair for bad in _NO_LINE)
-        assert sum(name in (b"content-length", b"transfer-encoding") for name, _ in headers) <= 1
+    assert (whole, status) == (pieces, piecewise), (seen, pieces, piecewise)
     assert status is not None or len(rest) <= LIMITS.head + LIMITS.body + 1024
+    _compare_with_another(data[1:], whole)
+    if (
+        whole and whole[-1].keep_alive and status is None and not rest
+    ):  # nothing behind a request is taken for a part of it
+        more = _requests([data[1:] + NEXT])
+        assert more.requests[:-1] == whole, more
+        assert more.requests[-1].target == b"/next"
+    for each in whole:
+        assert each.target
+        assert len(each.body) <= LIMITS.body
+        assert not any(bad in part for pair in each.headers for part in pair for bad in _NO_LINE)
+        assert sum(name in _FRAMING for name, _ in each.headers) <= 1
+        written = _requests([_written(each)], _AGAIN)
+        assert (written.status, written.rest, len(written.requests)) == (None, b"", 1), (each, written)
+        assert _unframed(written.requests[0]) == _unframed(each)
 
 
-def _requests(pieces: Any) -> tuple[list[Read], int | None, bytes]:
-    """The requests, the status of the refusal that ended them, and what was left over."""
-    reader, found = Reader(LIMITS), list[Read]()
+def chunked(data: bytes) -> None:
+    """As `requests`, of one whose body comes in chunks, and another one behind it."""
+    requests(data[:1] + b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + data[1:])
+
+
+def forwarded(data: bytes) -> None:
+    """What an instance is sent is one request, to the byte, and nothing in it is the client's that is ours to say."""
+    for request in _read([data[1:]], LIMITS)[0]:
+        opening = upstream_opening(request, _ROUTE, _ENDPOINT, session=b"theirs", identity=_IDENTITY)
+        sent = upstream_request(opening, request, request_id=b"own")
+        seen, refusal = _others(sent)
+        assert not refusal, (refusal, sent)
+        [(method, target, headers, body)] = seen
+        assert (method, body) == (request.method, request.body if method != "CONNECT" else b""), sent
+        assert target.partition(b"?")[0] == b"/mcp"
+        for name, wanted in _OWN.items():
+            assert [value for key, value in headers if key == name] == [wanted], (name, headers)
+        assert sum(key in _FRAMING for key, _ in headers) <= 1
+        for _, value in headers:
+            assert b"secret" not in value or b"secret" in data
+
+
+_FRAMING: Final = (b"content-length", b"transfer-encoding")
+_ENDPOINT: Final = Endpoint(InstanceName("x-0"), "uid", "127.0.0.1", 9)
+_ROUTE: Final = Route(ADAPTER, Ownership("ann", frozenset()), (_ENDPOINT,), headers=((b"x-api-key", b"ours"),))
+_IDENTITY: Final = identity_lines(Principal(ANN, "Ann", frozenset({"mcp.dev"})), "192.0.2.1", b"host", "https")
+_OWN: Final = {
+    b"host": b"127.0.0.1:9",
+    b"x-api-key": b"ours",
+    b"x-mcp-userid": b"ann",
+    b"x-request-id": b"own",
+    b"mcp-session-id": b"theirs",
+}
+
+
+def _read(pieces: Any, limits: Limits) -> tuple[list[Request], int | None, bytes]:
+    reader, found = Reader(limits), list[Request]()
     try:
         for piece in pieces:
             reader.buffer.extend(piece)
             if reader.is_between:
                 reader.skip_empty_lines()
             while reader.buffer and (request := reader.read()) is not None:
-                found.append((request.method, request.target, tuple(request.headers), request.body))
+                found.append(request)
                 _compare_alike(request, reader)
                 reader.skip_empty_lines()
     except Refusal as refusal:
         return found, refusal.status, b""
-    return found, None, bytes(reader.buffer)
+    return found, None, bytes(reader.buffer) or (b"" if reader.is_between else b"a part")
+
+
+def _requests(pieces: Any, limits: Limits = LIMITS) -> Seen:
+    found, status, rest = _read(pieces, limits)
+    read = [
+        Read(each.method, each.target, tuple(each.headers), each.body, each.is_http10, each.keep_alive)
+        for each in found
+    ]
+    return Seen(read, status, rest)
+
+
+def _written(request: Read) -> bytes:
+    """As somebody would write it who knows no chunks."""
+    lines = [b"%b %b HTTP/1.%d" % (request.method.encode(), request.target, not request.is_http10)]
+    lines += [b"%b: %b" % pair for pair in request.headers if pair[0] not in _FRAMING]
+    if any(name in _FRAMING for name, _ in request.headers):
+        lines.append(b"content-length: %d" % len(request.body))
+    return b"\r\n".join(lines) + b"\r\n\r\n" + request.body
+
+
+def _unframed(request: Read) -> Read:
+    return request._replace(headers=tuple(pair for pair in request.headers if pair[0] not in _FRAMING))
 
 
 def _compare_alike(request: Request, reader: Reader) -> None:
@@ -101,26 +192,51 @@ def _compare_alike(request: Request, reader: Reader) -> None:
     assert again is None or (again.method, again.target, again.body) == (request.method, request.target, request.body)
 
 
-def _others(data: bytes) -> Iterator[tuple[str, bytes, tuple[tuple[bytes, bytes], ...], bytes]]:
-    """The requests that h11 sees, which serves the other half of the port, while it is content."""
-    server = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 16)
+def _compare_with_another(data: bytes, whole: list[Read]) -> None:
+    """What h11 sees, which serves the other half of the port, we see; what it refuses, we do, but where it is told why."""
+    others, refusal = _others(data)
+    for ours, (method, target, headers, body) in zip(whole, others, strict=False):
+        assert (ours.method, ours.target, ours.body) == (method, target, body), (ours, others)
+        is_absolute = b"://" in target  # its host counts then, and h11 leaves Host as it came
+        assert is_absolute or sorted(ours.headers) == sorted(headers), (ours, headers)
+    if refusal and len(whole) > len(others):
+        assert _is_stricter(refusal, data), (refusal, whole[len(others)])
+
+
+_BLANKS_BEFORE_EXTENSION: Final = re.compile(rb"[0-9a-fA-F][ \t]+;")
+
+
+def _is_stricter(refusal: str, data: bytes) -> bool:
+    """Whether h11 refuses there what a server is told to take: empty lines before a request (RFC 9112, 2.2), and blanks
+    before a chunk's extension (7.1.1)."""
+    if refusal == "no request line received":
+        return data.startswith(b"\r\n") or b"\r\n\r\n\r\n" in data
+    return refusal.startswith("illegal chunk header") and bool(_BLANKS_BEFORE_EXTENSION.search(data))
+
+
+type Other = tuple[str, bytes, tuple[tuple[bytes, bytes], ...], bytes]
+
+
+def _others(data: bytes) -> tuple[list[Other], str]:
+    """The requests that h11 sees, and why it refuses what follows them; "" where it doesn't."""
+    server, found = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 16), list[Other]()
     try:
         server.receive_data(data)
-        while True:
-            event = server.next_event()
-            if not isinstance(event, h11.Request):
-                return
-            body, headers = b"", tuple(event.headers)
+        while isinstance(event := server.next_event(), h11.Request):
+            body, headers = b"", tuple((bytes(name), bytes(value)) for name, value in event.headers)
             while isinstance(part := server.next_event(), h11.Data):
                 body += bytes(part.data)
             if not isinstance(part, h11.EndOfMessage):
-                return
-            yield event.method.decode(), event.target, headers, body
-            server.send(h11.Response(status_code=200, headers=[("content-length", "0")]))
+                break
+            found.append((event.method.decode(), event.target, headers, body))
+            if event.http_version < b"1.1" or any(name == b"connection" for name, _ in headers):
+                break  # it goes on with none behind those
+            server.send(h11.Response(status_code=404, headers=[("content-length", "0")]))
             server.send(h11.EndOfMessage())
             server.start_next_cycle()
-    except h11.ProtocolError:
-        return
+    except h11.RemoteProtocolError as error:
+        return found, str(error)
+    return found, ""
 
 
 # answers
@@ -207,7 +323,25 @@ def answers(data: bytes) -> None:
             assert length is None or length == len(told.body)
             for pair in client_headers(headers):
                 assert not any(bad in part for part in pair for bad in _NO_LINE), pair
+            _compare_with_client(status, client_headers(headers), told.body)
         assert not (is_back and told.outcome != "whole")
+
+
+def _compare_with_client(status: int, headers: Headers, body: bytes) -> None:
+    """What is written for a client of an instance's answer is for h11 that answer, and no other one behind it."""
+    if status in (204, 304):
+        return
+    client = h11.Connection(h11.CLIENT)
+    client.send(h11.Request(method="GET", target="/", headers=[("host", "a")]))
+    client.send(h11.EndOfMessage())
+    client.receive_data(b"%b\r\ncontent-length: %d\r\n\r\n%b" % (head_lines(status, headers), len(body), body))
+    head, read = client.next_event(), b""
+    assert isinstance(head, h11.Response), head
+    assert (head.status_code, list(head.headers)[:-1]) == (status, headers), (head, headers)
+    while isinstance(part := client.next_event(), h11.Data):
+        read += bytes(part.data)
+    assert isinstance(part, h11.EndOfMessage), part
+    assert (read, client.trailing_data) == (body, (b"", False))
 
 
 def _answered(pieces: Any, *, before: bool) -> tuple[_Told, bool]:
@@ -241,7 +375,7 @@ def alike(data: bytes) -> None:
     read, status, rest = _requests([message])
     assert (len(read), status, rest) == (1, None, b""), message
     assert read[0][3] == found
-    assert dict(read[0][2])[b"content-length"] == likeness.digits
+    assert dict(read[0][2])[b"content-length"] == likeness.values[likeness.length]
 
 
 # streams and lines
@@ -250,17 +384,39 @@ def alike(data: bytes) -> None:
 def events(data: bytes) -> None:
     """However a stream is cut it holds the same events, and what may be put in between them breaks none."""
     whole = list(sse.Decoder(_EVENT_LIMIT).feed(data[1:]))
-    decoder, progress, passed, put = sse.Decoder(_EVENT_LIMIT), Progress(), list[sse.Event](), b""
+    decoder, progress, passed, put = sse.Decoder(_EVENT_LIMIT), Progress(), list[sse.Event](), bytearray()
     for piece in cut(data):
         passed += decoder.feed(piece)
         progress.feed(piece)
         put += piece + (b": comment\n\n" if progress.is_between_events else b"")
     said = [event for event in whole if event.data is not None]
     assert [event for event in passed if event.data is not None] == said
-    assert [event for event in sse.Decoder(_EVENT_LIMIT).feed(put) if event.data is not None] == said
+    assert [event for event in sse.Decoder(_EVENT_LIMIT).feed(bytes(put)) if event.data is not None] == said
+    assert said == list(_dispatched(data[1:]))
     text = data[1:].translate(None, b"\r\n")
     (again,) = sse.Decoder(_EVENT_LIMIT).feed(sse.encode(text))
     assert again.data == text
+
+
+def _dispatched(stream: bytes) -> Iterator[sse.Event]:
+    """The events of a stream line by line, as the standard tells it. (HTML Living Standard, 9.2.6)"""
+    data, event, event_id, retry = list[bytes](), "", None, None
+    *ended, _ = re.split(rb"\r\n|\r|\n", stream)
+    for line in ended:
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if not line:
+            if data:
+                yield sse.Event(b"\n".join(data), event, event_id, retry)
+            data, event, event_id, retry = [], "", None, None
+        elif name == b"data":
+            data.append(value)
+        elif name == b"event":
+            event = value.decode(errors="replace")
+        elif name == b"id" and b"\0" not in value:
+            event_id = value.decode(errors="replace")
+        elif name == b"retry" and value.isdigit() and len(value) < 10:
+            retry = int(value)
 
 
 def lines(data: bytes) -> None:
@@ -354,6 +510,31 @@ def names(data: bytes) -> None:
     session_in(data)
 
 
+# what people type
+
+
+def filters(data: bytes) -> None:
+    """Anything may be typed as a filter of traffic: it is one, or a sentence says why not; and it tells of any message."""
+    text = data.decode(errors="replace")
+    try:
+        wanted = Filter(text)
+    except ValueError:
+        return
+    for message in _MESSAGES:
+        assert wanted.keeps(message) in (True, False)
+    assert wanted or wanted.keeps_any(_MESSAGES)
+    wanted.bare_words  # noqa: B018 - never raises
+
+
+_AT: Final = datetime.fromtimestamp(NOW, UTC)
+_MESSAGES: Final = (
+    TrafficMessage(number=1, at=_AT, adapter="x", sender=Sender.CLIENT, kind=Kind.REQUEST, method="tools/call", id=7),
+    TrafficMessage(
+        number=2, at=_AT, adapter="x", sender=Sender.SERVER, kind=Kind.RESPONSE, answers=1, duration=0.5, error="no"
+    ),
+)
+
+
 # seals
 
 
@@ -385,5 +566,7 @@ def _edited(text: bytes, data: bytes) -> bytes:
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     each.__name__: each
-    for each in (requests, answers, alike, events, lines, messages, classify, names, sealed)
+    for each in (
+        requests, chunked, forwarded, answers, alike, events, lines, messages, classify, names, filters, sealed,
+    )
 }  # fmt: skip

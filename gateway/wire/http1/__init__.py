@@ -4,7 +4,7 @@ Shared by the gateway's lane and the sidecar. Parses with httptools (llhttp), wh
 nothing of MCP: a whole request goes to a handler as an `Exchange`, which is where the answer is written.
 """
 
-from gateway.wire.http1.alike import Likeness
+from gateway.wire.http1.alike import OWN, Likeness
 from gateway.wire.http1.connection import Connection
 from gateway.wire.http1.exchange import REASONS, Exchange, head_lines
 from gateway.wire.http1.request import DEFAULT_LIMITS, HOST, Headers, Limits, Noted, Request
@@ -12,6 +12,7 @@ from gateway.wire.http1.request import DEFAULT_LIMITS, HOST, Headers, Limits, No
 __all__ = [
     "DEFAULT_LIMITS",
     "HOST",
+    "OWN",
     "REASONS",
     "Connection",
     "Exchange",

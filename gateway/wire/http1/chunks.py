@@ -10,6 +10,7 @@ from gateway.wire.http1.request import Refusal
 
 _SIZE_LINE = re.compile(rb"([0-9a-fA-F]{1,8})(?:[ \t]{0,16};[^\r\n\x00]{0,256})?\r\n")
 _SIZE_BEGINNING = re.compile(rb"[0-9a-fA-F]{1,8}(?:[ \t]{0,16}(?:;[^\r\n\x00]{0,256})?)?\r?")
+_TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*|")  # the empty one ends them
 _OVERHEAD: Final = 16 * 1024  # bytes of size lines beyond what chunks of a fair size need; and of trailers
 _SIZE_LINE_ALLOWANCE: Final = 16  # bytes of a size line that each chunk may have for nothing
 _TO_SIZE: Final = -1
@@ -76,8 +77,8 @@ class Chunks:
                 raise Refusal(431, "the trailer is too long")
             if end < 0:
                 return False
-            if b"\n" in buffer[:end] or b"\r" in buffer[:end]:
-                raise Refusal(400, "a bare CR or LF stands in the trailer")
+            if not _TRAILER_LINE.fullmatch(buffer, 0, end):
+                raise Refusal(400, "a line of the trailer is no header")
             del buffer[: end + 2]
             self._trailer += end + 2
             if end == 0:

@@ -9,7 +9,7 @@ from typing import Final
 
 import httptools
 
-from gateway.wire.http1.alike import Likeness, Shape
+from gateway.wire.http1.alike import Shape
 from gateway.wire.http1.chunks import Chunks
 from gateway.wire.http1.request import HOST, Limits, Refusal, Request
 
@@ -17,6 +17,7 @@ _SEPARATOR: Final = b"\r\n\r\n"
 _LONGEST_LENGTH: Final = 15  # digits of a Content-Length
 _MOST_NAMES: Final = 1024
 _SHARED_LENGTH: Final = 128
+_REQUEST_LINE = re.compile(rb"[!-~]+ [!-~]+ HTTP/[0-9]\.[0-9]\r\n")  # llhttp takes more blanks than one, h11 does not
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 
 
@@ -105,6 +106,8 @@ class Reader:
             raise Refusal(400, "a bare CR or LF stands in the head")
         if b"\n " in head or b"\n\t" in head:
             raise Refusal(400, "a header is folded over lines")
+        if not _REQUEST_LINE.match(head):
+            raise Refusal(400, "the head does not begin with a request line, such as POST /mcp HTTP/1.1")
         request, self._head = Request(), head
         self._request = request
         self._length = self._encoding = None
@@ -182,11 +185,11 @@ class Reader:
         """What the next request probably looks like. Not beside a stream, which may rest here for days."""
         head, self._head, self.shape, self.is_awaited = self._head, b"", None, False
         is_plain = request.body and request.keep_alive and not request.is_http10 and not self._expects
-        likeness = Likeness.of(head) if is_plain and self._encoding is None else None
         if request.method == "GET":
             self._parser = None  # a kilobyte that a stream does not need
-        if likeness is not None:
-            self.shape = request.shape = Shape(likeness, request, self._limits.body)
+        if is_plain and self._encoding is None:
+            limits = self._limits
+            self.shape = request.shape = Shape.of(head, request, head_limit=limits.head, limit=limits.body)
 
     # httptools' side
 

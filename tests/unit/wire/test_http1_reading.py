@@ -46,6 +46,11 @@ def test_chunks_count_as_received() -> None:
         (CALL.replace(b"HTTP/1.1", b"HTTP/0.9"), 505),
         (CALL.replace(b"POST", b"P\xf6ST"), 400),
         (CALL.replace(b": 2", b": 0000000000000002"), 400),
+        (CALL.replace(b"POST ", b"POST  "), 400),
+        (CALL.replace(b" HTTP", b"  HTTP"), 400),
+        (CHUNKED + b"0\r\nX: y\0\r\n\r\n", 400),
+        (CHUNKED + b"0\r\nno header\r\n\r\n", 400),
+        (CHUNKED + b"0\r\nX: y\nZ: a\r\n\r\n", 400),
     ],
 )
 def test_what_is_refused_says_why(said: bytes, status: int) -> None:
