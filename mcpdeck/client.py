@@ -20,7 +20,7 @@ from gateway.wire.traffic import DROPPED, END, JSONL, MESSAGE, Dropped, Ended, T
 from mcpdeck import control
 from mcpdeck.auth.errors import AuthError
 from mcpdeck.control import Ask, Reply
-from mcpdeck.errors import ProblemError, Unreachable
+from mcpdeck.errors import ProblemError, Unreachable, plainly
 from mcpdeck.model.plain import decode, plain
 from mcpdeck.trust import trust_in
 
@@ -249,7 +249,7 @@ def translated(url: str) -> Iterator[None]:
     except httpx.UnsupportedProtocol as error:
         raise Unreachable(f"{url!r} is no http(s) URL") from error
     except httpx.ConnectError as error:
-        raise Unreachable(f"{url} can not be reached: {plain(str(error))}") from error
+        raise Unreachable(f"{url} can not be reached: {plain(plainly(error))}") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Unreachable(f"{url} broke off: {plain(str(error)) or type(error).__name__}") from error
 

@@ -1,5 +1,7 @@
 """What can go wrong between the terminal and a gateway. Every sentence speaks to its reader."""
 
+import os
+
 from gateway.wire.problems import Problem
 
 
@@ -23,6 +25,18 @@ class Misconfigured(Exception):
 
 class NoEditor(Exception):
     """No editor could be started. The sentence names what was tried."""
+
+
+def plainly(error: BaseException) -> str:
+    """What the operating system said, if it was that; libraries wrap it in words and parameters of their own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionError) and cause.errno:
+            return os.strerror(cause.errno)  # asyncio says "Connect call failed" in its place
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return str(error)
 
 
 def _sentence(problem: Problem) -> str:

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from mcpdeck.auth.account import origin_of
-from mcpdeck.auth.errors import AuthError, NothingPublished
-from mcpdeck.errors import Misconfigured
+from mcpdeck.auth.errors import AuthError, GatewayAway, NothingPublished
+from mcpdeck.errors import Misconfigured, plainly
 from mcpdeck.trust import trust_in
 
 PATH: Final = "/.well-known/oauth-protected-resource"
@@ -48,7 +48,7 @@ def discover(gateway_url: str, *, ca_file: str = "", is_forwarded: bool = False)
     except Misconfigured as error:
         raise AuthError(str(error)) from error
     except httpx.HTTPError as error:
-        raise AuthError(f"{origin} can't be reached: {error}") from error
+        raise GatewayAway(f"{origin} can not be reached: {plainly(error)}") from error
     if answer.status_code == 404:
         raise NothingPublished(
             f"{origin} publishes nothing about signing in; it may need none, or give --issuer and --client-id"

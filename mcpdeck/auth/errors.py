@@ -13,5 +13,9 @@ class NothingPublished(AuthError):
     """The gateway says nothing about signing in: perhaps it needs none."""
 
 
+class GatewayAway(AuthError):
+    """The gateway does not answer: trying again may help."""
+
+
 class VaultUnavailable(AuthError):
     """The OS keyring is locked, gone or refuses."""

@@ -14,6 +14,7 @@ from mcpdeck.auth.browsers import hush
 from mcpdeck.auth.errors import AuthError, SignInNeeded
 from mcpdeck.auth.sources import Token, silently
 from mcpdeck.auth.vault import Vault
+from mcpdeck.errors import plainly
 
 
 class OidcSignIn:
@@ -88,16 +89,6 @@ def _issuer_errors(issuer: str) -> Iterator[None]:
     try:
         yield
     except requests.RequestException as error:
-        raise AuthError(f"{issuer} can't be reached: {_plainly(error)}") from error
+        raise AuthError(f"{issuer} can't be reached: {plainly(error)}") from error
     except (ValueError, KeyError) as error:  # MSAL's own words for metadata it can't use
         raise AuthError(f"{issuer} can't be used for signing in: {error}") from error
-
-
-def _plainly(error: BaseException) -> str:
-    """What the operating system said, if it was that; libraries wrap it in their own calls' parameters."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        cause = cause.__cause__ or cause.__context__
-    return str(error)

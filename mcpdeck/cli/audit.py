@@ -31,7 +31,9 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     listed.set_defaults(run=_list)
     line = "Check that no line of an audit log's files was changed, removed, added or moved."
     verify = verbs.add_parser("verify", help=line, description=line)
-    verify.add_argument("file", type=Path, help="the newest file; rotated ones (FILE.1, FILE.2, …) are read before it")
+    verify.add_argument(
+        "file", type=Path, metavar="FILE", help="the newest file; rotated ones (FILE.1, FILE.2, …) are read before it"
+    )
     verify.add_argument("--expect", default="", metavar="HASH", help="what the last line's hash must be, or have been")
     verify.set_defaults(run=_verify)
 

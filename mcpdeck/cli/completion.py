@@ -23,7 +23,7 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     line = "Print a completion script for a shell."
     completion = commands.add_parser("completion", help=line, description=line + " bash: source <(mcpdeck completion "
                                      "bash); fish: mcpdeck completion fish | source")  # fmt: skip
-    completion.add_argument("shell", choices=sorted(_SHELLS))
+    completion.add_argument("shell", metavar="SHELL", choices=sorted(_SHELLS), help=", ".join(sorted(_SHELLS)))
     completion.set_defaults(run=_print)
 
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from mcpdeck.auth.errors import AuthError, SignInNeeded
+from mcpdeck.auth.errors import AuthError, GatewayAway, SignInNeeded
 from mcpdeck.errors import Misconfigured, NoEditor, ProblemError, Unreachable
 
 OK: Final = 0
@@ -34,6 +34,9 @@ _OF_STATUS: Final = {
     503: (UNREACHABLE, ""),
     504: (UNREACHABLE, ""),
 }
+
+
+_AWAY: Final = "does it run? mcpdeck up starts one here; mcpdeck contexts list shows those you know"
 
 
 class Failure(Exception):
@@ -76,14 +79,24 @@ def failure_of(error: Exception) -> Failure | None:
                 request_id=error.request_id,
             )
         case Unreachable():
-            hint = "does it run? mcpdeck up starts one here; mcpdeck contexts list shows those you know"
-            return Failure(UNREACHABLE, str(error), hint=hint)
-        case SignInNeeded():
-            return Failure(SIGN_IN, str(error))
-        case Misconfigured() | NoEditor() | AuthError():
+            return Failure(UNREACHABLE, str(error), hint=_AWAY)
+        case AuthError():
+            return auth_failure(error)
+        case Misconfigured() | NoEditor():
             return Failure(USAGE, str(error))
         case _:
             return None
+
+
+def auth_failure(error: AuthError) -> Failure:
+    """What an error of signing in means for a command."""
+    match error:
+        case SignInNeeded():
+            return Failure(SIGN_IN, str(error))
+        case GatewayAway():
+            return Failure(UNREACHABLE, str(error), hint=_AWAY)
+        case _:
+            return Failure(USAGE, str(error))
 
 
 _NAMES: Final = {

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from mcpdeck.auth.account import TOKEN_VARIABLE, Account, Accounts, Method, origin_of
-from mcpdeck.auth.errors import AuthError, NothingPublished, SignInNeeded
-from mcpdeck.cli.exits import FORBIDDEN, OK, SIGN_IN, UNREACHABLE, USAGE
+from mcpdeck.auth.errors import AuthError, GatewayAway, NothingPublished, SignInNeeded
+from mcpdeck.cli.exits import FORBIDDEN, OK, UNREACHABLE, USAGE, auth_failure
+from mcpdeck.errors import plainly
 
 if TYPE_CHECKING:
     import httpx
@@ -69,12 +70,10 @@ def _run(run: Callable[..., int], words: argparse.Namespace, *, target: Any, acc
     logging.getLogger("azure").setLevel(logging.CRITICAL)  # it logs what it raises, and we say it
     try:
         return run(words, aim, accounts=accounts)
-    except SignInNeeded as error:
-        _tell(str(error))
-        return SIGN_IN
     except AuthError as error:
-        _tell(str(error))
-        return USAGE
+        failure = auth_failure(error)
+        _tell(failure.text())
+        return failure.code
 
 
 def _login(words: argparse.Namespace, aim: Aim, *, accounts: Accounts) -> int:
@@ -170,8 +169,7 @@ async def _asked(aim: Aim, auth: "httpx.Auth | None") -> Any:
         async with open_http(aim.url, auth=auth, ca_file=aim.ca_file) as client:
             answer = await client.get("/whoami")
     except httpx.HTTPError as error:
-        _tell(f"{origin} can't be reached: {error}")
-        return UNREACHABLE
+        raise GatewayAway(f"{origin} can not be reached: {plainly(error)}") from error
     if answer.status_code == 401:
         raise SignInNeeded(f"{origin} wants you signed in; run: mcpdeck login")
     if answer.status_code != 200:

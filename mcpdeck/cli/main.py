@@ -14,12 +14,15 @@ from mcpdeck.cli.words import Words, split
 from mcpdeck.errors import Misconfigured
 
 _ABOUT: Final = """\
-Run a team's MCP servers behind one gateway, and see them all in one terminal.
+Run a team's MCP servers behind one gateway,
+and see them all in one terminal.
 Without a command, on a terminal: the deck.
 """
 _AFTER: Final = """\
-exit codes: 0 done, 1 unexpected, 2 usage or configuration, 3 sign in, 4 gateway unreachable, 5 tool error,
-6 not found, 7 forbidden, 8 conflict, 9 some of several failed, 10 --wait in vain, 130 interrupted
+exit codes: 0 done, 1 unexpected, 2 usage or configuration,
+3 sign in, 4 gateway unreachable, 5 tool error, 6 not found,
+7 forbidden, 8 conflict, 9 some of several failed,
+10 --wait in vain, 130 interrupted
 """
 
 

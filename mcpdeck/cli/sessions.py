@@ -81,8 +81,11 @@ def _record(words: argparse.Namespace, desk: Desk) -> int:
         try:
             asyncio.run(_write(words.id, desk, file))
         finally:
-            count = file.tell()
-            desk.printer.tell(f"{path}: {count} bytes; mcpdeck replay {path} --against ADAPTER")
+            if count := file.tell():
+                desk.printer.tell(f"{path}: {count} bytes; mcpdeck replay {path} --against ADAPTER")
+            else:
+                path.unlink()
+                desk.printer.tell(f"nothing was heard; there is no {path}")
     return OK
 
 

@@ -1,6 +1,7 @@
 """The command line's grammar: a parser whose every command also takes the words that all share. Runs nothing."""
 
 import argparse
+import difflib
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NoReturn
@@ -44,6 +45,22 @@ class Words(argparse.ArgumentParser):
     def values(self) -> list[str]:
         """What its words may be, where that is a choice."""
         return [str(it) for action in self._actions if not action.option_strings for it in action.choices or ()]
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """What is not known is refused where it stands, so that the advice is about this command."""
+        words, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return words, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """argparse lists what there is as Python writes it; a reader wants the word that was meant."""
+        if action.choices is None or value in action.choices:
+            return
+        known = [str(it) for it in action.choices]
+        near = difflib.get_close_matches(str(value), known, n=1)
+        advice = f"did you mean {near[0]}?" if near else f"it is one of {', '.join(known)}"
+        raise argparse.ArgumentError(action, f"there is no {str(value)!r}; {advice}")
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"mcpdeck: {message}\n  {self.prog} --help\n")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 
@@ -277,3 +278,48 @@ async def test_completion_is_there_for_every_shell(mcpdeck: Command) -> None:
         script = (await mcpdeck("completion", shell)).out
         assert "adapters" in script
         assert "--replicas" in script or "replicas" in script
+
+
+@pytest.mark.parametrize(
+    ("line", "told", "advice"),
+    [
+        ("adapter list", "there is no 'adapter'; did you mean adapters?", "mcpdeck --help"),
+        ("adapters lst", "there is no 'lst'; did you mean list?", "mcpdeck adapters --help"),
+        ("adapters list -o xml2", "it is one of table, wide, json, jsonl, yaml, name", "mcpdeck adapters list --help"),
+        ("adapters list --nonsense", "unrecognized arguments: --nonsense", "mcpdeck adapters list --help"),
+        ("audit verify", "required: FILE", "mcpdeck audit verify --help"),
+        ("completion", "required: SHELL", "mcpdeck completion --help"),
+    ],
+)
+async def test_words_that_are_not_right_are_told_with_the_help_of_that_very_command(
+    mcpdeck: Command, line: str, told: str, advice: str
+) -> None:
+    ended = await mcpdeck(*line.split())
+    assert (ended.code, ended.out) == (2, "")
+    first, second = ended.err.splitlines()
+    assert first.startswith("mcpdeck: ")
+    assert first.endswith(told)
+    assert second == f"  {advice}"
+
+
+@pytest.mark.parametrize("verb", ["whoami", "login", "adapters list", "logs weather", "call weather forecast"])
+async def test_gateway_that_is_away_is_told_alike_by_every_verb(mcpdeck: Command, verb: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    ended = await mcpdeck(*verb.split(), "--gateway", url)
+    assert ended.code == 4
+    assert ended.err.startswith(f"mcpdeck: {url}")
+    assert "can not be reached: Connection refused\n  does it run? mcpdeck up starts one here" in ended.err
+
+
+async def test_recording_in_which_nothing_was_said_leaves_no_file(mcpdeck: Command, tmp_path: Path) -> None:
+    file = tmp_path / "none.jsonl"
+    ended = await mcpdeck("sessions", "record", "nobody", "-w", str(file))
+    assert ended.code == 6
+    assert f"nothing was heard; there is no {file}" in ended.err
+    assert not file.exists()
+
+
+async def test_help_fits_sixty_columns(mcpdeck: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert max(len(line) for line in (await mcpdeck("--help")).out.splitlines()) <= 60
