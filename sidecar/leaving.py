@@ -3,6 +3,7 @@
 It turns nobody away meanwhile: whoever stops it sees to it that no new sessions come.
 """
 
+import re
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import parse_qs
@@ -11,6 +12,7 @@ from gateway.wire.http1 import Exchange
 from sidecar.bridge.calls import TICK
 
 LONGEST: Final = 30.0  # seconds, where who asks does not say
+_SECONDS: Final = re.compile(r"[0-9]{1,6}")
 _HEARD: Final = 1  # ticks until every gateway has heard that this one leaves
 _TEXT: Final = ((b"content-type", b"text/plain; charset=utf-8"),)
 
@@ -25,7 +27,7 @@ class Leaving:
     def ask(self, exchange: Exchange) -> None:
         """It is answered when the sidecar may go. `?seconds=N`: at most so long."""
         told = parse_qs(exchange.request.query.decode("latin-1")).get("seconds", [""])[0]
-        longest = int(told) if told.isascii() and told.isdigit() else LONGEST
+        longest = int(told) if _SECONDS.fullmatch(told) else LONGEST
         self._waiting[exchange] = _Wait(max(_HEARD, int(longest / TICK)))
         exchange.on_leave = lambda: self._forget(exchange)
 

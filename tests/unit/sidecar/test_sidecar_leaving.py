@@ -1,5 +1,7 @@
 """When a sidecar says that it may go: not while anybody uses it, and not before all gateways know; but at its time's end."""
 
+import pytest
+
 from sidecar.leaving import Leaving
 from tests.support.sidecar_exchange import Asked
 
@@ -50,8 +52,9 @@ def test_whoever_asks_says_how_long_at_most() -> None:
     assert place.asked.body == b"its time is over\n"
 
 
-def test_nonsense_for_a_time_is_the_usual_time() -> None:
-    place = Place(b"seconds=-1")
+@pytest.mark.parametrize("said", [b"-1", b"soon", b"9" * 5000])
+def test_nonsense_for_a_time_is_the_usual_time(said: bytes) -> None:
+    place = Place(b"seconds=" + said)
     place.is_idle = False
     place.tick(6)
     assert not place.asked.is_answered
