@@ -6,21 +6,17 @@ adapter and principal as associated data. Any replica with the key opens it; no 
 
 import base64
 import binascii
-import os
 import random
 import secrets
 from collections.abc import Sequence
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from gateway.core.ciphers import KEY_BYTES, Ciphers
 from gateway.core.routes import Endpoint
 from gateway.wire.names import AdapterName, PrincipalId
 
 SESSION_LIFETIME = 30 * 24 * 3600  # seconds; a bound on stolen ids, not on use: the upstream ends its idle sessions
-KEY_BYTES = 32
-_NONCE_BYTES = 12
 
 
 class Binding(msgspec.Struct, frozen=True, array_like=True):
@@ -40,23 +36,12 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Binding).decode
 
 
-class Sealer:
-    """Seals with the first key, opens with any. Raises ValueError on a key that is not 32 bytes, or on none."""
-
-    def __init__(self, keys: Sequence[bytes]) -> None:
-        self.renew(keys)
-
-    def renew(self, keys: Sequence[bytes]) -> None:
-        """From now on with these. Raises ValueError."""
-        if not keys or any(len(key) != KEY_BYTES for key in keys):
-            raise ValueError(f"sealing needs one or more keys of {KEY_BYTES} bytes")
-        self._ciphers = tuple(AESGCM(key) for key in keys)
+class Sealer(Ciphers):
+    """Session ids. Raises ValueError on a key that is not 32 bytes, or on none."""
 
     def seal(self, binding: Binding, adapter: AdapterName, principal: PrincipalId) -> bytes:
         """An id of URL-safe text, about 130 bytes for an upstream id of 32."""
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._ciphers[0].encrypt(nonce, _encode(binding), _associated(adapter, principal))
-        return base64.urlsafe_b64encode(nonce + sealed).rstrip(b"=")
+        return base64.urlsafe_b64encode(self.encrypt(_encode(binding), _associated(adapter, principal))).rstrip(b"=")
 
     def open(self, text: bytes, adapter: AdapterName, principal: PrincipalId, *, now: float) -> Binding | None:
         """What was sealed, or None: forged, expired, another principal's or another adapter's. They look alike."""
@@ -64,15 +49,11 @@ class Sealer:
             sealed = base64.b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except binascii.Error:
             return None
-        associated = _associated(adapter, principal)
-        for cipher in self._ciphers:
-            try:
-                plain = cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], associated)
-            except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce
-                continue
-            binding = _decode(plain)
-            return binding if binding.expires_at > now else None
-        return None
+        plain = self.decrypt(sealed, _associated(adapter, principal))
+        if plain is None:
+            return None
+        binding = _decode(plain)
+        return binding if binding.expires_at > now else None
 
 
 def new_key() -> bytes:

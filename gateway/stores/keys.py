@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from gateway.core.affinity import KEY_BYTES, new_key
+from gateway.core.affinity import new_key
+from gateway.core.ciphers import KEY_BYTES
 from gateway.core.errors import GatewayError
 
 PERIOD: Final = 5.0  # seconds between two looks at the file

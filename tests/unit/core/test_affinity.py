@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from gateway.core.affinity import KEY_BYTES, Binding, Sealer, choose, new_key
+from gateway.core.affinity import Binding, Sealer, choose, new_key
+from gateway.core.ciphers import KEY_BYTES
 from gateway.core.routes import Endpoint
 from gateway.wire import mcp
 from gateway.wire.names import AdapterName, InstanceName, PrincipalId

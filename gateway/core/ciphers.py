@@ -1,0 +1,38 @@
+"""AES-GCM under the keys that replicas share: the first seals, any opens. Knows nothing of what is sealed."""
+
+import os
+from collections.abc import Sequence
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+KEY_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
+
+
+class Ciphers:
+    """Raises ValueError on a key that is not 32 bytes, or on none."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self.renew(keys)
+
+    def renew(self, keys: Sequence[bytes]) -> None:
+        """From now on with these. Raises ValueError."""
+        if not keys or any(len(key) != KEY_BYTES for key in keys):
+            raise ValueError(f"sealing needs one or more keys of {KEY_BYTES} bytes")
+        self._ciphers = tuple(AESGCM(key) for key in keys)
+
+    def encrypt(self, plain: bytes, associated: bytes) -> bytes:
+        """associated: what it is for; it opens for nothing else."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._ciphers[0].encrypt(nonce, plain, associated)
+
+    def decrypt(self, sealed: bytes, associated: bytes) -> bytes | None:
+        """None for what was sealed with other keys, or for something else, or never."""
+        for cipher in self._ciphers:
+            try:
+                return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], associated)
+            except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce
+                continue
+        return None
