@@ -28,6 +28,7 @@ from mcpdeck.model.state import DeckEvent, State, reduce_all
 from mcpdeck.model.trail import Trail
 from mcpdeck.tui.bindings import global_bindings
 from mcpdeck.tui.connection import Connection
+from mcpdeck.tui.keystrokes import part_from_escape
 from mcpdeck.tui.orders import OrdersApp
 from mcpdeck.tui.patience import Patience
 from mcpdeck.tui.surroundings import Opening, Surroundings
@@ -75,6 +76,7 @@ class Deck(OrdersApp):
         for theme in self.themes.values():
             self.register_theme(theme)
         self.set_keymap({name: ",".join(keys) for name, keys in self.keymap.changed.items()})
+        part_from_escape(self.keymap)
         self.animation_level = "none"
         wanted = "mono" if no_color else opening.theme
         self.theme = wanted if wanted in self.themes else "dark"

@@ -77,6 +77,21 @@ async def test_keys_typed_faster_than_the_deck_acts_reach_what_they_were_meant_f
         await it.sees("Deploy an adapter", "newone")
 
 
+async def test_what_is_typed_right_after_escape_is_a_key_of_its_own(tmp_path: Path) -> None:
+    async with deck(scenes.team(), tmp_path) as (it, _):
+        await it.sees("● live", "weather")
+        it.write("4")
+        await it.sees("Traffic of all adapters")
+        it.write("\x1b\x1b2")
+        await it.sees("Nothing is offered at /mcp yet")
+        it.write("\x1b:theme light\r")
+        await it.sees("Adapters 14")
+        it.write("3")
+        await it.sees("by age")
+        it.write("/vsc\x1bj\x1b")
+        await it.sees("Adapters 14")
+
+
 HOSTILE = "A\x1b]0;PWNED\x07B\x1b]52;c;UFdORUQ=\x1b\\C\x9b31mD\x1b[2J\x1bPq#0\x1b\\E\u202eF"
 
 
