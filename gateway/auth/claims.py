@@ -74,10 +74,11 @@ def _issuer(claims: Mapping[str, Any], issuer: Issuer) -> str:
 
 
 def _untimely(claims: Mapping[str, Any], now: float) -> str:
-    expires, starts, issued = claims.get("exp"), claims.get("nbf", now), claims.get("iat", now)
+    expires: Any = claims.get("exp")
+    starts, issued = claims.get("nbf", now), claims.get("iat", now)
     if not all(_is_moment(each) for each in (expires, starts, issued)):
         return "the token's exp, nbf or iat is missing or no number"
-    if expires <= now - LEEWAY:  # type: ignore[operator]
+    if expires <= now - LEEWAY:
         return "the token has expired"
     if starts > now + LEEWAY or issued > now + LEEWAY:
         return "the token is from the future (or this machine's clock is behind)"

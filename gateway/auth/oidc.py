@@ -8,7 +8,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -18,6 +18,9 @@ from gateway.auth.issuers import Issuer
 from gateway.auth.keys import FRESH, MAX_KEY_ID, Key, KeyRing
 from gateway.core.access import Principal
 from gateway.core.errors import Challenge, InsufficientScope, IssuerUnreachable, Unauthenticated
+
+if TYPE_CHECKING:
+    from jwt.types import Options
 
 MAX_TOKEN: Final = 16 * 1024  # bytes; Entra's with 200 groups has about 10 KB
 MAX_KNOWN: Final = 10_000  # verified tokens in memory, about 500 bytes each
@@ -164,7 +167,7 @@ def _decode(token: str, issuer: Issuer, key: Key) -> tuple[dict[str, Any], dict[
     """Header and claims, once signature and issuer are right; the other claims are judged together."""
     import jwt
 
-    rest_elsewhere = {
+    rest_elsewhere: Options = {
         "verify_exp": False,
         "verify_nbf": False,
         "verify_iat": False,
@@ -177,7 +180,7 @@ def _decode(token: str, issuer: Issuer, key: Key) -> tuple[dict[str, Any], dict[
             key.public,
             algorithms=sorted(key.algorithms),
             issuer=issuer.url,
-            options=rest_elsewhere,  # type: ignore[arg-type]
+            options=rest_elsewhere,
         )
     except (jwt.PyJWTError, ValueError, TypeError) as error:
         return Refusal(f"the token does not verify: {error}")

@@ -34,7 +34,7 @@ type Key = tuple[Grant, str]
 
 class _Answer(msgspec.Struct, frozen=True):
     access_token: str
-    token_type: str = "Bearer"  # noqa: S105
+    token_type: str = "Bearer"  # noqa: S105 - a scheme's name
     expires_in: float = LIFETIME
 
 

@@ -80,7 +80,7 @@ class Distant:
     def has_policies(self) -> bool:
         return self.link is not None and self.link.is_weighed
 
-    def serve(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:  # noqa: ARG002
+    def serve(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:  # noqa: ARG002 - as below
         give_away(exchange)
 
     def weigh(

@@ -12,6 +12,8 @@ from gateway.controlplane.operations import (
     IF_MATCH,
     IF_NONE_MATCH,
     LISTING,
+    LOG,
+    SESSIONS,
     TEXT,
     Operation,
     Parameter,
@@ -160,14 +162,7 @@ OPERATIONS: Final = (
         "`elsewhere` says that the server is hosted by others, who keep its log. "
         "A reader who is slower than the log loses the oldest lines, and a line says how many.",
         answer=TEXT,
-        parameters=(
-            Parameter("instance", "An ordinal, a name, or `all` (each line then begins with `[name] `); 0."),
-            Parameter("tail", "At most that many lines of the past; 1000, or all of them with `since`.", "integer"),
-            Parameter("follow", "Stay, and send what comes; false.", "boolean"),
-            Parameter("since", "A moment (RFC 3339), or how long ago (`30s`, `5m`, `1h`)."),
-            Parameter("previous", "Of the run before the last restart; false.", "boolean"),
-            Parameter("timestamps", "Begin each line with its time; false.", "boolean"),
-        ),
+        parameters=LOG,
         refusals=(400, 404),
     ),
     Operation(
@@ -177,14 +172,7 @@ OPERATIONS: Final = (
         summary="Live sessions of an adapter",
         description="All to who may change the adapter; to others their own.",
         answer=list[LiveSession] | Page[LiveSession],
-        parameters=(
-            *LISTING,
-            Parameter("instance", "Only those on this instance."),
-            Parameter("principal", "Only those of this principal, by id or name."),
-            Parameter("client", "Only those of this client program."),
-            Parameter("era", "`legacy` or `modern`."),
-            Parameter("adapter", "Only those of this adapter."),
-        ),
+        parameters=SESSIONS,
         refusals=(400, 404),
     ),
     Operation(
@@ -194,14 +182,7 @@ OPERATIONS: Final = (
         summary="Live sessions",
         description="Of adapters that the caller may change, and its own.",
         answer=list[LiveSession] | Page[LiveSession],
-        parameters=(
-            *LISTING,
-            Parameter("adapter", "Only those of this adapter."),
-            Parameter("instance", "Only those on this instance."),
-            Parameter("principal", "Only those of this principal, by id or name."),
-            Parameter("client", "Only those of this client program."),
-            Parameter("era", "`legacy` or `modern`."),
-        ),
+        parameters=SESSIONS,
         refusals=(400,),
     ),
     Operation(

@@ -50,3 +50,19 @@ LISTING: Final = (
     Parameter("q", "Only what contains this text, whatever its case."),
 )
 CHANGE: Final = (400, 404, 412, 413)
+LOG: Final = (
+    Parameter("instance", "An ordinal, a name, or `all` (each line then begins with `[name] `); 0."),
+    Parameter("tail", "At most that many lines of the past; 1000, or all of them with `since`.", "integer"),
+    Parameter("follow", "Stay, and send what comes; false.", "boolean"),
+    Parameter("since", "A moment (RFC 3339), or how long ago (`30s`, `5m`, `1h`)."),
+    Parameter("previous", "Of the run before the last restart; false.", "boolean"),
+    Parameter("timestamps", "Begin each line with its time; false.", "boolean"),
+)
+SESSIONS: Final = (
+    *LISTING,
+    Parameter("adapter", "Only those of this adapter."),
+    Parameter("instance", "Only those on this instance."),
+    Parameter("principal", "Only those of this principal, by id or name."),
+    Parameter("client", "Only those of this client program."),
+    Parameter("era", "`legacy` or `modern`."),
+)

@@ -8,6 +8,8 @@ from gateway.controlplane.operations import (
     IF_MATCH,
     IF_NONE_MATCH,
     LISTING,
+    LOG,
+    SESSIONS,
     TEXT,
     Operation,
     Parameter,
@@ -143,14 +145,7 @@ TOOL_OPERATIONS: Final = (
         summary="A tool's log",
         description="Of its server, or of the adapter that it belongs to. As an adapter's log.",
         answer=TEXT,
-        parameters=(
-            Parameter("instance", "An ordinal, a name, or `all` (each line then begins with `[name] `); 0."),
-            Parameter("tail", "At most that many lines of the past; 1000, or all of them with `since`.", "integer"),
-            Parameter("follow", "Stay, and send what comes; false.", "boolean"),
-            Parameter("since", "A moment (RFC 3339), or how long ago (`30s`, `5m`, `1h`)."),
-            Parameter("previous", "Of the run before the last restart; false.", "boolean"),
-            Parameter("timestamps", "Begin each line with its time; false.", "boolean"),
-        ),
+        parameters=LOG,
         refusals=(400, 404),
     ),
     Operation(
@@ -159,7 +154,7 @@ TOOL_OPERATIONS: Final = (
         endpoint="sessions.of_tool",
         summary="Live sessions of a tool's server or adapter",
         answer=list[LiveSession] | Page[LiveSession],
-        parameters=LISTING,
+        parameters=SESSIONS,
         refusals=(400, 404),
     ),
     Operation(

@@ -16,7 +16,8 @@ class Kind[Stored: Kept](msgspec.Struct, frozen=True):
     type: type[Stored]
 
     def decode(self, text: bytes) -> Stored:
-        return _decoders[self.table].decode(text)  # type: ignore[no-any-return]
+        decoded: Stored = _decoders[self.table].decode(text)
+        return decoded
 
 
 ADAPTERS: Final = Kind("adapter", "adapters", Desired)

@@ -13,7 +13,7 @@ from gateway.wire.names import AdapterName
 class MemoryStore[Stored: Kept = Desired]:
     """ports.Store. No method awaits between reading and writing, so that no lock is needed."""
 
-    def __init__(self, kind: Kind[Stored] = ADAPTERS) -> None:  # type: ignore[assignment]
+    def __init__(self, kind: Kind[Stored] = ADAPTERS) -> None:  # type: ignore[assignment]  # Stored's default
         self._kind = kind
         self._by_name: dict[AdapterName, Stored] = {}
         self._last = 0

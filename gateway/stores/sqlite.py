@@ -112,7 +112,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _list[Stored: Kept](connection: sqlite3.Connection, kind: Kind[Stored]) -> Sequence[Stored]:
-    rows = connection.execute(f"SELECT name, revision, desired FROM {kind.table} ORDER BY name").fetchall()  # noqa: S608
+    rows = connection.execute(f"SELECT name, revision, desired FROM {kind.table} ORDER BY name").fetchall()  # noqa: S608 - ours
     return [_read(kind, *row) for row in rows]
 
 
@@ -146,7 +146,7 @@ def _delete[Stored: Kept](
 
 
 def _revision[Stored: Kept](connection: sqlite3.Connection, kind: Kind[Stored], name: AdapterName) -> Revision | None:
-    row = connection.execute(f"SELECT revision FROM {kind.table} WHERE name = ?", (name,)).fetchone()  # noqa: S608
+    row = connection.execute(f"SELECT revision FROM {kind.table} WHERE name = ?", (name,)).fetchone()  # noqa: S608 - ours
     return None if row is None else Revision(row[0])
 
 
