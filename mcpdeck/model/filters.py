@@ -100,9 +100,18 @@ class _Term(msgspec.Struct, frozen=True):
     alternatives: Sequence[_Alternative]
     is_inverse: bool = False
 
-    def holds(self, fields: Fields, everything: str) -> bool:
-        value = fields[self.field] if self.field else everything
-        return any(each.holds(value) for each in self.alternatives) is not self.is_inverse
+    def holds(self, fields: Fields, text: str) -> bool:
+        """text: everything of the row."""
+        value = fields[self.field] if self.field else text
+        for each in self.alternatives:
+            if each.holds(value):
+                return not self.is_inverse
+        return self.is_inverse
+
+
+def everything(fields: Fields) -> str:
+    """What a term that names no field looks into."""
+    return " ".join([value for value in fields.values() if isinstance(value, str)])
 
 
 class RowFilter:
@@ -116,11 +125,22 @@ class RowFilter:
     def __bool__(self) -> bool:
         return bool(self._terms)
 
+    @property
+    def names_fields(self) -> bool:
+        return any(term.field for term in self._terms)
+
     def keeps(self, fields: Fields) -> bool:
-        if not self._terms:
-            return True
-        everything = " ".join(value for value in fields.values() if isinstance(value, str))
-        return all(term.holds(fields, everything) for term in self._terms)
+        return not self._terms or self._holds(fields, everything(fields))
+
+    def keeps_text(self, text: str) -> bool:
+        """Whether a row stays of which this is everything, if the filter names no field."""
+        return self._holds({}, text)
+
+    def _holds(self, fields: Fields, text: str) -> bool:
+        for term in self._terms:  # noqa: SIM110  (ten thousand rows come through here at a key)
+            if not term.holds(fields, text):
+                return False
+        return True
 
     def highlights(self, text: str) -> list[tuple[int, int]]:
         """Where the bare terms stand in a text."""

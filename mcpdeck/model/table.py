@@ -1,11 +1,11 @@
-"""Tables as data: columns, which of them fit a width, and rows filtered and sorted. Draws nothing."""
+"""Tables as data: columns, which of them fit a width, and rows in order. Draws nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from mcpdeck.model.filters import Fields, RowFilter
+from mcpdeck.model.filters import Fields
 from mcpdeck.model.words import Cell
 
 GAP: Final = 2  # cells between columns
@@ -49,28 +49,31 @@ class Fitted(NamedTuple):
     width: int
 
 
-def arrange[Item](
-    spec: TableSpec[Item], items: Sequence[Item], *, keep: RowFilter, sort: Sort, now: datetime
-) -> list[Item]:
-    """The items that stay, in order; those that are equal by the sort stay in order of their key."""
-    kept = [item for item in items if keep.keeps(spec.fields(item, now))] if keep else list(items)
-    kept.sort(key=spec.key)
+def arrange[Item](spec: TableSpec[Item], items: Iterable[Item], sort: Sort) -> list[Item]:
+    """The items in order; those that are equal by the sort stay in order of their key."""
+    found = sorted(items, key=spec.key)
     order = next(column.order for column in spec.columns if column.id == sort.column)
-    kept.sort(key=order, reverse=sort.descending)
-    return kept
+    found.sort(key=order, reverse=sort.descending)
+    return found
 
 
 def natural_widths[Item](
     spec: TableSpec[Item], items: Sequence[Item], now: datetime, *, sorted_by: str = ""
 ) -> list[int]:
     """How wide each column would like to be, with the arrow of the sort; 0 for one that has nothing to say."""
-    sample = items[:MEASURED_ROWS]
-    widths = []
-    for column in spec.columns:
-        longest = max((len(column.cell(item, now).text) for item in sample), default=0)
-        title = len(column.title) + (column.id == sorted_by)
-        widths.append(max(longest, title) if longest or not items else 0)
-    return widths
+    return widest(spec, [lengths(spec, item, now) for item in items[:MEASURED_ROWS]], sorted_by=sorted_by)
+
+
+def lengths[Item](spec: TableSpec[Item], item: Item, now: datetime) -> list[int]:
+    """Of each of a row's texts."""
+    return [len(column.cell(item, now).text) for column in spec.columns]
+
+
+def widest[Item](spec: TableSpec[Item], rows: Sequence[Sequence[int]], *, sorted_by: str) -> list[int]:
+    """Of rows' lengths, as `natural_widths`."""
+    longest = [max(column) for column in zip(*rows, strict=True)] or [0] * len(spec.columns)
+    titles = [len(column.title) + (column.id == sorted_by) for column in spec.columns]
+    return [max(pair) if pair[0] or not rows else 0 for pair in zip(longest, titles, strict=True)]
 
 
 def fit[Item](spec: TableSpec[Item], natural: Sequence[int], available: int) -> list[Fitted]:

@@ -196,6 +196,24 @@ async def test_rows_that_only_moved_are_not_made_anew() -> None:
         assert len({id(cell) for cell in table.vertical_scrollbar.render_lines(Region(0, 0, 1, 12))}) <= 5
 
 
+async def test_each_row_is_asked_but_once_what_it_says_while_a_filter_is_typed() -> None:
+    asked: list[str] = []
+
+    def counted(thing: Thing, now: datetime) -> Fields:
+        asked.append(thing.name)
+        return fields(thing, now)
+
+    async with table_of(size=(40, 12)) as (_, table):
+        table.spec = replace(SPEC, fields=counted)
+        table.show(many(2_000))
+        for text in ("r", "ro", "row-01", "row-0199", "row-01", ""):
+            table.filter_by(text)
+        assert len(asked) == 2_000
+        table.show([*many(2_000), Thing("another")])
+        table.filter_by("other")
+        assert [it.name for it in table.shown] == ["another"]
+
+
 async def test_pages_and_edges() -> None:
     async with table_of(*many(100), size=(40, 12)) as (pilot, table):
         await pilot.press("pagedown")

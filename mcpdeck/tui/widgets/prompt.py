@@ -125,7 +125,11 @@ class Prompt(Horizontal):
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
         if self.is_open and self.mode == "/":
-            self.post_message(self.Typed(event.value))
+            self.call_after_refresh(self._tell, event.value)  # the letter first: ten thousand rows may take longer
+
+    def _tell(self, text: str) -> None:
+        if self.is_open and self.mode == "/" and text == self.input.value:
+            self.post_message(self.Typed(text))
 
     def _ended(self, submitted: bool) -> None:
         """Tells the deck at once, without a hop through this widget's queue: keys may already wait behind."""

@@ -2,8 +2,8 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import ClassVar, NamedTuple
+from datetime import datetime, timedelta
+from typing import ClassVar, Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -14,14 +14,15 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 
-from mcpdeck.model.filters import RowFilter
+from mcpdeck.model.filters import RowFilter, everything
 from mcpdeck.model.plain import in_a_row
-from mcpdeck.model.table import GAP, MEASURED_ROWS, Column, Fitted, Sort, TableSpec, arrange, fit, natural_widths
+from mcpdeck.model.table import GAP, MEASURED_ROWS, Column, Fitted, Sort, TableSpec, arrange, fit, lengths, widest
 from mcpdeck.model.words import Cell, Glyphs, Tone
 from mcpdeck.tui.bindings import moves
 from mcpdeck.tui.widgets.scrolled import Scrolled
 from mcpdeck.tui.widgets.tones import TONE_CLASSES, marked, tone_style
 
+SAID_FOR: Final = timedelta(seconds=5)  # some of what a row says changes by time alone
 GUTTER = 3  # a space, the cursor's or the mark's glyph, a space
 
 
@@ -32,6 +33,14 @@ class _Looks(NamedTuple):
     gutter: Style
     tones: Mapping[Tone, Style]
     match: Style
+
+
+class _Said(NamedTuple):
+    """What rows said at a moment: asked again at every letter of a filter, it would cost more than all else."""
+
+    at: datetime
+    texts: list[str]  # of each row, in order; none yet if empty
+    lengths: dict[str, list[int]]  # of the cells of rows, by their keys
 
 
 class RowTable[Item](Scrolled, can_focus=True):
@@ -80,7 +89,9 @@ class RowTable[Item](Scrolled, can_focus=True):
         self._glyphs = glyphs
         self._clock = clock
         self._items: Sequence[Item] = ()
+        self._ordered: list[Item] = []
         self._shown: list[Item] = []
+        self._said = _Said(clock(), [], {})
         self._cursor = 0
         self._letters = ""
         self._natural: list[int] = []
@@ -94,10 +105,11 @@ class RowTable[Item](Scrolled, can_focus=True):
 
     def show(self, items: Sequence[Item]) -> None:
         """Replace the rows; the cursor stays with its row, or where it was if that is gone."""
-        self._items = items
+        self._items = sorted(items, key=self.spec.key)  # as it is sorted by it first of all, whatever column is next
         if self.marked:
             self.marked &= {self.spec.key(item) for item in items}
-        self._arrange()
+        self._said.lengths.clear()
+        self._order()
 
     def filter_by(self, text: str) -> None:
         self.keep = RowFilter(text, self.spec.field_names)
@@ -125,7 +137,7 @@ class RowTable[Item](Scrolled, can_focus=True):
 
     def sort_by(self, sort: Sort) -> None:
         self.sort = sort
-        self._arrange()
+        self._order()
 
     def sort_beside(self, step: int) -> None:
         """Sort by the shown column left or right of the one that is sorted by."""
@@ -190,16 +202,22 @@ class RowTable[Item](Scrolled, can_focus=True):
         self._redraw()
         self.post_message(self.Marked())
 
+    def _order(self) -> None:
+        self._ordered = arrange(self.spec, self._items, self.sort)
+        self._said.texts.clear()
+        self._arrange()
+
     def _arrange(self) -> None:
         held = self.current_key
-        items = self._items if self.faults is None else [item for item in self._items if self.faults(item)]
-        now = self._clock()
-        self._shown = arrange(self.spec, items, keep=self.keep, sort=self.sort, now=now)
-        self._natural = natural_widths(self.spec, self._shown, now, sorted_by=self.sort.column)
+        if (now := self._clock()) - self._said.at > SAID_FOR:
+            self._said = _Said(now, [], {})
+        self._shown = self._kept(now)
+        rows = [self._lengths(item, now) for item in self._shown[:MEASURED_ROWS]]
+        self._natural = widest(self.spec, rows, sorted_by=self.sort.column)
         self._fit()
         if held is not None:
-            keys = [self.spec.key(item) for item in self._shown]
-            self._cursor = keys.index(held) if held in keys else self._cursor
+            places = (place for place, item in enumerate(self._shown) if self.spec.key(item) == held)
+            self._cursor = next(places, self._cursor)
         self._cursor = max(0, min(self._cursor, len(self._shown) - 1))
         self.virtual_size = Size(self.size.width, len(self._shown) + 1)
         self._keep_cursor_in_sight()
@@ -207,6 +225,22 @@ class RowTable[Item](Scrolled, can_focus=True):
         self.post_message(self.Arranged())
         if self.current_key != held:
             self.post_message(self.CursorMoved())
+
+    def _kept(self, now: datetime) -> list[Item]:
+        items, keep, fields, texts = self._ordered, self.keep, self.spec.fields, self._said.texts
+        if keep.names_fields:
+            items = [item for item in items if keep.keeps(fields(item, now))]
+        elif keep:
+            if not texts:
+                texts.extend(everything(fields(item, now)) for item in items)
+            items = [item for item, text in zip(items, texts, strict=True) if keep.keeps_text(text)]
+        return items if self.faults is None else [item for item in items if self.faults(item)]
+
+    def _lengths(self, item: Item, now: datetime) -> list[int]:
+        key, known = self.spec.key(item), self._said.lengths
+        if key not in known:
+            known[key] = lengths(self.spec, item, now)
+        return known[key]
 
     def _fit(self) -> None:
         available = self.scrollable_content_region.width - GUTTER - 1

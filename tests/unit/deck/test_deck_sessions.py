@@ -24,7 +24,10 @@ def kept(wanted: str) -> list[str]:
         scenes.session(1, "weather-eu", "weather-eu-1", id="b", in_flight=2, errors=3, client_name="vscode"),
         scenes.session(2, "time", "time-0", id="c", in_flight=0, last_used_at=NOW - 90 * SECOND, calls=5),
     ]
-    return [row.id for row in arrange(sessions.table(), rows, keep=keep, sort=Sort("adapter"), now=NOW)]
+    spec = sessions.table()
+    return [
+        row.id for row in arrange(spec, [row for row in rows if keep.keeps(spec.fields(row, NOW))], Sort("adapter"))
+    ]
 
 
 @pytest.mark.parametrize(
