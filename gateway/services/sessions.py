@@ -89,12 +89,12 @@ class Sessions:
         live: Live | None = None
         client = UNKNOWN
         if era is Era.MODERN:
-            client = self._modern_client(principal, adapter, body)
+            client = self._client(principal, adapter, body, of_modern)
             live = self.group(adapter, endpoint, principal, era, client, now)
         elif session is not None:
             live = self.session(session, adapter, endpoint, principal, era, UNKNOWN, now)
         else:
-            client = self._legacy_client(principal, adapter, body)
+            client = self._client(principal, adapter, body, of_initialize)
             if body is None:  # no initialize: none will be learned
                 live = self.group(adapter, endpoint, principal, era, client, now)
         series = Series(self, live, adapter, endpoint, principal, era, client)
@@ -185,22 +185,21 @@ class Sessions:
             del self._sessions[whose]
             self._full_until.pop(whose, None)
 
-    def _modern_client(self, principal: Principal, adapter: AdapterName, body: bytes | None) -> ClientInfo:
+    def _client(
+        self,
+        principal: Principal,
+        adapter: AdapterName,
+        body: bytes | None,
+        said: Callable[[bytes, ClientInfo], ClientInfo],
+    ) -> ClientInfo:
+        """said: what a body says, or else what was known before."""
         known = self._latest.get((principal.id, adapter), UNKNOWN)
-        return known if body is None else self._learn(principal, adapter, of_modern(body, known))
-
-    def _legacy_client(self, principal: Principal, adapter: AdapterName, body: bytes | None) -> ClientInfo:
-        known = self._latest.get((principal.id, adapter), UNKNOWN)
-        return known if body is None else self._learn(principal, adapter, of_initialize(body, known))
-
-    def _learn(self, principal: Principal, adapter: AdapterName, client: ClientInfo) -> ClientInfo:
-        if client is not UNKNOWN:
-            known = self._latest.get((principal.id, adapter))
-            if known == client:  # one copy for all sessions of a program
-                return known
-            if len(self._latest) >= MOST:
-                self._latest.clear()
-            self._latest[principal.id, adapter] = client
+        client = known if body is None else said(body, known)
+        if client == known:  # one copy for all sessions of a program
+            return known
+        if len(self._latest) >= MOST:
+            self._latest.clear()
+        self._latest[principal.id, adapter] = client
         return client
 
     # What goes by itself
