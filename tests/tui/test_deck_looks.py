@@ -29,6 +29,7 @@ SCREENS = (  # what is typed, and how one leaves it
     ("9", "1"),
     (":xray<enter>j", "1"),
     (":contexts<enter>n", "<esc>1"),
+    ("6", "1"),
 )
 
 
@@ -80,6 +81,16 @@ async def test_toasts_can_be_read_and_say_by_a_glyph_how_bad_it_is() -> None:
             deck.app.theme = theme
             await deck.pilot.pause()
             assert list(hard_to_read(deck, 7.0 if theme == "high-contrast" else 4.5)) == []
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+async def test_long_toasts_are_whole(width: int) -> None:
+    async with deck_on(scenes.team(), size=(width, 24)) as deck:
+        deck.app.say(
+            "registry.example.com/crm-mcp:latest can not be pulled: unauthorized; look at the name first", "error"
+        )
+        deck.app.say("Scale: only ada or an administrator may change the number of weather's replicas last", "warning")
+        await deck.sees(" first ", " last ")
 
 
 async def test_without_unicode_nothing_is_drawn_with_it() -> None:
