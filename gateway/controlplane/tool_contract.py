@@ -81,7 +81,7 @@ def _managed(noun: str, plural: str, sent: Any, returned: Any, *, parameters: tu
             endpoint=f"{plural}.patch",
             summary=f"Change some of a {noun}",
             description="A merge patch (RFC 7396): what is named is set, null removes.",
-            body=dict[str, Any],
+            body="application/merge-patch+json",
             answer=returned,
             parameters=(IF_MATCH,),
             refusals=CHANGE,
