@@ -7,17 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.controlplane.health import Readiness
-from gateway.controlplane.operations import (
-    CHANGE,
-    IF_MATCH,
-    IF_NONE_MATCH,
-    LISTING,
-    LOG,
-    SESSIONS,
-    TEXT,
-    Operation,
-    Parameter,
-)
+from gateway.controlplane.managed_contract import managed_operations
+from gateway.controlplane.operations import IF_MATCH, LOG, SESSIONS, TEXT, Operation, Parameter
 from gateway.controlplane.tool_contract import TOOL_OPERATIONS, TOOL_TAGS
 from gateway.controlplane.traffic_contract import TRAFFIC_OPERATIONS, TRAFFIC_TAGS
 from gateway.wire.audit import AuditRecord
@@ -59,79 +50,24 @@ SUCCESSES: Final[Mapping[int, str]] = {
 }
 
 OPERATIONS: Final = (
-    Operation(
-        method="POST",
-        path="/adapters",
-        endpoint="adapters.create",
-        summary="Deploy an adapter",
-        description="Needs one of the create roles. The answer comes once it is stored; `/status` and `/events` tell "
-        "how it starts.",
-        body=AdapterSpec,
-        status=201,
-        answer=Adapter,
-        refusals=(400, 409, 413),
-        action="adapter.create",
-    ),
-    Operation(
-        method="GET",
-        path="/adapters",
-        endpoint="adapters.listing",
-        summary="List adapters",
-        description="Those that the caller may read, by name: an array, or a page where `limit` or `cursor` is given.",
-        answer=list[Adapter] | Page[Adapter],
-        parameters=(
-            *LISTING,
-            Parameter("createdBy", "Only those of this principal."),
+    *managed_operations(
+        "an adapter",
+        "adapters",
+        AdapterSpec,
+        Adapter,
+        filters=(
             Parameter("source", "`image`, `stdio` or `url`."),
             Parameter("phase", "Only those in this phase, such as `Ready`."),
             Parameter("requiredRole", "Only those that this role may read."),
         ),
-        refusals=(400,),
-    ),
-    Operation(
-        method="GET",
-        path="/adapters/{name}",
-        endpoint="adapters.one",
-        summary="One adapter",
-        description="Who may not change it sees the names of its environment variables, not their values.",
-        answer=Adapter,
-        parameters=(IF_NONE_MATCH,),
-        refusals=(304, 404),
-    ),
-    Operation(
-        method="PUT",
-        path="/adapters/{name}",
-        endpoint="adapters.replace",
-        summary="Replace an adapter",
-        description="What is left out gets its default. Name, creator and `useWorkloadIdentity` stay.",
-        body=AdapterSpec,
-        answer=Adapter,
-        parameters=(IF_MATCH,),
-        refusals=CHANGE,
-        action="adapter.replace",
-    ),
-    Operation(
-        method="PATCH",
-        path="/adapters/{name}",
-        endpoint="adapters.patch",
-        summary="Change some of an adapter",
-        description="A merge patch (RFC 7396): what is named is set, null removes.",
-        body="application/merge-patch+json",
-        answer=Adapter,
-        parameters=(IF_MATCH,),
-        refusals=CHANGE,
-        action="adapter.patch",
-    ),
-    Operation(
-        method="DELETE",
-        path="/adapters/{name}",
-        endpoint="adapters.delete",
-        summary="Delete an adapter",
-        description="Its route answers 404 at once; its instances and sessions follow.",
-        status=204,
-        parameters=(IF_MATCH,),
-        refusals=(404, 412),
-        action="adapter.delete",
+        make="Deploy",
+        said={
+            "create": "Needs one of the create roles. The answer comes once it is stored; `/status` and `/events` tell "
+            "how it starts.",
+            "one": "Who may not change it sees the names of its environment variables, not their values.",
+            "replace": "What is left out gets its default. Name, creator and `useWorkloadIdentity` stay.",
+            "delete": "Its route answers 404 at once; its instances and sessions follow.",
+        },
     ),
     Operation(
         method="POST",

@@ -1,19 +1,10 @@
 """The routes of tools and toolsets in words and types, as `contract` has all the others."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from gateway.controlplane.operations import (
-    CHANGE,
-    IF_MATCH,
-    IF_NONE_MATCH,
-    LISTING,
-    LOG,
-    SESSIONS,
-    TEXT,
-    Operation,
-    Parameter,
-)
+from gateway.controlplane.managed_contract import managed_operations
+from gateway.controlplane.operations import IF_MATCH, LOG, SESSIONS, TEXT, Operation, Parameter
 from gateway.wire.policies import ApprovalDecision, PendingApproval, Policy, PolicySpec, Question, Tested
 from gateway.wire.resources import LiveSession, Page
 from gateway.wire.tools import OfferedTool, Tool, ToolsCost, Toolset, ToolsetSpec, ToolSpec, ToolStatus
@@ -26,87 +17,13 @@ TOOL_TAGS: Final[Mapping[str, str]] = {
 }
 
 
-def _managed(noun: str, plural: str, sent: Any, returned: Any, *, parameters: tuple[Parameter, ...]) -> list[Operation]:
-    """Create, list, get, replace, patch, delete."""
-    path = f"/{plural}"
-    one = f"{path}/{{name}}"
-    return [
-        Operation(
-            method="POST",
-            path=path,
-            endpoint=f"{plural}.create",
-            summary=f"Register a {noun}",
-            description="Needs one of the create roles. It holds at /mcp when the answer comes.",
-            body=sent,
-            status=201,
-            answer=returned,
-            refusals=(400, 409, 413),
-            action=f"{noun}.create",
-        ),
-        Operation(
-            method="GET",
-            path=path,
-            endpoint=f"{plural}.listing",
-            summary=f"List {plural}",
-            description="Those that the caller may read, by name: an array, or a page where `limit` or `cursor` is "
-            "given.",
-            answer=list[returned] | Page[returned],
-            parameters=(*LISTING, Parameter("createdBy", "Only those of this principal."), *parameters),
-            refusals=(400,),
-        ),
-        Operation(
-            method="GET",
-            path=one,
-            endpoint=f"{plural}.one",
-            summary=f"One {noun}",
-            answer=returned,
-            parameters=(IF_NONE_MATCH,),
-            refusals=(304, 404),
-        ),
-        Operation(
-            method="PUT",
-            path=one,
-            endpoint=f"{plural}.replace",
-            summary=f"Replace a {noun}",
-            description="What is left out gets its default. Name and creator stay.",
-            body=sent,
-            answer=returned,
-            parameters=(IF_MATCH,),
-            refusals=CHANGE,
-            action=f"{noun}.replace",
-        ),
-        Operation(
-            method="PATCH",
-            path=one,
-            endpoint=f"{plural}.patch",
-            summary=f"Change some of a {noun}",
-            description="A merge patch (RFC 7396): what is named is set, null removes.",
-            body="application/merge-patch+json",
-            answer=returned,
-            parameters=(IF_MATCH,),
-            refusals=CHANGE,
-            action=f"{noun}.patch",
-        ),
-        Operation(
-            method="DELETE",
-            path=one,
-            endpoint=f"{plural}.delete",
-            summary=f"Delete a {noun}",
-            status=204,
-            parameters=(IF_MATCH,),
-            refusals=(404, 412),
-            action=f"{noun}.delete",
-        ),
-    ]
-
-
 TOOL_OPERATIONS: Final = (
-    *_managed(
-        "tool",
+    *managed_operations(
+        "a tool",
         "tools",
         ToolSpec,
         Tool,
-        parameters=(
+        filters=(
             Parameter("source", "`adapter`, `image` or `url`."),
             Parameter("adapter", "Only those of this adapter."),
             Parameter("requiredRole", "Only those that this role may read."),
@@ -169,8 +86,10 @@ TOOL_OPERATIONS: Final = (
         refusals=(400, 404, 412),
         action="tool.restart",
     ),
-    *_managed("toolset", "toolsets", ToolsetSpec, Toolset, parameters=()),
-    *_managed("policy", "policies", PolicySpec, Policy, parameters=(Parameter("mode", "`enforce` or `shadow`."),)),
+    *managed_operations("a toolset", "toolsets", ToolsetSpec, Toolset, filters=()),
+    *managed_operations(
+        "a policy", "policies", PolicySpec, Policy, filters=(Parameter("mode", "`enforce` or `shadow`."),)
+    ),
     Operation(
         method="POST",
         path="/policies/test",
