@@ -21,6 +21,7 @@ REGISTERED: Final = "dcr."
 MAX_REDIRECTS: Final = 10
 MAX_URI: Final = 512
 MAX_NAME: Final = 80
+MOST_FETCHED: Final = 8  # documents at one time: strangers name them, and a name that hangs holds up look-ups of others
 MAX_ID: Final = 2048  # of a registered client: it comes back with every request
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -49,6 +50,7 @@ class Clients:
     def __init__(self, keys: Sequence[bytes], fetch: Fetch) -> None:
         self._keys = Rotating(keys, _key)
         self._fetch = fetch
+        self._fetched = 0  # documents, just now
 
     def renew(self, keys: Sequence[bytes]) -> None:
         """Keys were rotated."""
@@ -78,14 +80,22 @@ class Clients:
 
     async def _documented(self, client_id: str) -> Client:
         host = _documenting_host(client_id)
-        try:
-            document = await self._fetch(client_id, may_be_private=False)
-        except FetchFailed as failure:
-            raise ClientRefused(f"the client's metadata can't be had: {failure}") from failure
+        document = await self._document(client_id)
         if document.get("client_id") != client_id:
             raise ClientRefused("the client's metadata document does not name its own URL as client_id")
         name, uris = _said(document)
         return Client(client_id, name, uris, host=host)
+
+    async def _document(self, url: str) -> dict[str, Any]:
+        if self._fetched >= MOST_FETCHED:
+            raise ClientRefused("the metadata of many clients is being fetched already: try again in a moment")
+        self._fetched += 1
+        try:
+            return await self._fetch(url, may_be_private=False)
+        except FetchFailed as failure:
+            raise ClientRefused(f"the client's metadata can't be had: {failure}") from failure
+        finally:
+            self._fetched -= 1
 
 
 def _documenting_host(client_id: str) -> str:

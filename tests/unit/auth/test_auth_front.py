@@ -3,6 +3,7 @@
 All of it by one gateway, and by two replicas of which each step reaches the other one.
 """
 
+import asyncio
 import itertools
 import ssl
 import time
@@ -16,7 +17,7 @@ import pytest
 from quart import Quart
 
 from gateway.auth.fetch import HttpsFetch
-from gateway.auth.front.clients import Client, ClientRefused, Clients
+from gateway.auth.front.clients import MOST_FETCHED, Client, ClientRefused, Clients
 from gateway.auth.front.families import FAMILIES, Families, SignedIn
 from gateway.auth.front.flow import Ask, Front, Redirect, Reply, Sorry
 from gateway.auth.front.issuer_side import IssuerSide, Upstream, s256
@@ -589,6 +590,27 @@ async def test_client_id_that_is_no_https_url_with_a_path_is_not_fetched(client_
     with pytest.raises(ClientRefused):
         await Clients([new_key()], fetch).find(client_id)
     assert fetch.asked == []
+
+
+async def test_strangers_have_but_few_metadata_documents_fetched_at_one_time() -> None:
+    asked, let = asyncio.Semaphore(0), asyncio.Event()
+
+    async def hangs(url: str, *, may_be_private: bool) -> dict[str, Any]:
+        assert not may_be_private
+        asked.release()
+        await let.wait()
+        return {"client_id": url, "redirect_uris": [BACK]}
+
+    clients = Clients([new_key()], hangs)
+    async with asyncio.TaskGroup() as tasks:
+        found = [tasks.create_task(clients.find(f"https://c{each}.example/m")) for each in range(MOST_FETCHED)]
+        for _ in found:
+            await asked.acquire()
+        with pytest.raises(ClientRefused, match="try again in a moment"):
+            await clients.find(CIMD)
+        let.set()
+    assert [each.result().host for each in found] == [f"c{each}.example" for each in range(MOST_FETCHED)]
+    assert (await clients.find(CIMD)).id == CIMD
 
 
 async def test_metadata_document_is_fetched_from_public_addresses_only_and_must_name_itself() -> None:
