@@ -132,6 +132,7 @@ async def opened(
             adapters=Adapters(
                 ground.adapters,
                 ground.backend,
+                tools=ground.tools,
                 reconciler=reconciler,
                 create_roles=create_roles,
                 identity_roles=identity_roles,

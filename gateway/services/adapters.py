@@ -10,9 +10,10 @@ import msgspec
 
 from gateway.core.access import ADMIN_ROLE, DEFAULT_CREATE_ROLES, Principal
 from gateway.core.desired import Desired
-from gateway.core.errors import Forbidden, Invalid
+from gateway.core.errors import Conflict, Forbidden, Invalid
 from gateway.core.grants import is_for_the_caller
 from gateway.core.ports import Backend, Store
+from gateway.core.tools import DesiredTool
 from gateway.services.managed import Managed, summary
 from gateway.services.reconcile import Reconciler
 from gateway.wire.names import AdapterName
@@ -20,7 +21,8 @@ from gateway.wire.resources import AdapterSpec, AdapterStatus, Recording, normal
 
 
 class Adapters(Managed[Desired, AdapterSpec]):
-    """identity_roles: who may give an adapter an identity that is not its own (`check_identities`); case-folded."""
+    """tools: whose servers' names are taken. identity_roles: who may give an adapter an identity that is not its own
+    (`check_identities`); case-folded."""
 
     noun, a_noun = "adapter", "an adapter"
 
@@ -29,13 +31,14 @@ class Adapters(Managed[Desired, AdapterSpec]):
         store: Store,
         backend: Backend,
         *,
+        tools: Store[DesiredTool],
         reconciler: Reconciler,
         create_roles: frozenset[str] = DEFAULT_CREATE_ROLES,
         identity_roles: frozenset[str] = frozenset({ADMIN_ROLE}),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         super().__init__(store, Desired, AdapterSpec, create_roles=create_roles, clock=clock)
-        self._backend, self._reconciler = backend, reconciler
+        self._backend, self._tools, self._reconciler = backend, tools, reconciler
         self._identity_roles = identity_roles | {ADMIN_ROLE}
 
     def status(self, desired: Desired) -> AdapterStatus:
@@ -60,10 +63,18 @@ class Adapters(Managed[Desired, AdapterSpec]):
 
     async def admit(self, principal: Principal, new: Desired, old: Desired | None) -> None:
         check_identities(principal, self._identity_roles, new.spec, old.spec if old else None)
+        if old is None:
+            await self._check_name(new.name)
         if old is None or runs_otherwise(old.spec, new.spec):
             refusal = await self._backend.refusal(new.spec)
             if refusal is not None:
                 raise refusal
+
+    async def _check_name(self, name: AdapterName) -> None:
+        """Who takes a tool server's name would run in its place, and hear what its callers say."""
+        tool = await self._tools.get(name)
+        if tool is not None and tool.spec.is_server:
+            raise Conflict(f"a tool server is named '{name}', and runs beside adapters: rename the adapter")
 
     async def was_written(self, stored: Desired) -> None:  # noqa: ARG002 - the reconciler reads all of them
         self._reconciler.kick()

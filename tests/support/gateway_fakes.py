@@ -220,7 +220,9 @@ class ControlPlane:
             listeners=(self.sessions.observed, self.traffic.observed, logs.observed),
             clock=lambda: NOW,
         )
-        self.adapters = Adapters(self.store, backend, reconciler=self.reconciler, clock=lambda: NOW)
+        self.adapters = Adapters(
+            self.store, backend, tools=self.tool_store, reconciler=self.reconciler, clock=lambda: NOW
+        )
         self.registry = Registry(
             self.tool_store,
             self.toolset_store,

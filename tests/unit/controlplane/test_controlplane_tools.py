@@ -11,6 +11,7 @@ from gateway.wire.names import AdapterName
 from gateway.wire.tools import OfferedTool
 from tests.support.gateway_fakes import (
     ADA,
+    ADMIN,
     BEA,
     EVE,
     NOW,
@@ -118,6 +119,17 @@ async def test_a_tool_server_may_not_bear_an_adapters_name_and_a_reference_may(p
     assert (taken.status, taken.json["code"]) == (409, "conflict")
     assert (await plane.ask("POST", "/tools", ADA, json=REFERENCE | {"name": "weather"})).status == 201
     assert (await plane.ask("POST", "/tools", ADA, json=REFERENCE | {"name": "weather"})).status == 409
+
+
+async def test_nobody_takes_a_tool_servers_name_and_with_it_what_its_callers_say(plane: ControlPlane) -> None:
+    definition = {"tool": {"name": "clock", "inputSchema": {"type": "object"}}}
+    made = await plane.ask("POST", "/tools", ADA, json=SERVER | {"name": "clock", "toolDefinition": definition})
+    assert made.status == 201
+    taken = await plane.ask("POST", "/adapters", ADMIN, json={"name": "clock", "stdio": {"command": "listens"}})
+    assert (taken.status, taken.json["code"]) == (409, "conflict")
+    assert (await plane.ask("POST", "/tools", ADA, json=REFERENCE)).status == 201
+    free = await plane.ask("POST", "/adapters", ADMIN, json={"name": "forecast", "stdio": {"command": "server"}})
+    assert free.status == 201
 
 
 async def test_replacing_and_patching_heed_etags_and_hold_at_once(plane: ControlPlane) -> None:
