@@ -380,7 +380,8 @@ class FakeGateway:
 
     async def _leaves(self, writer: asyncio.StreamWriter, queue: asyncio.Queue[bytes | None]) -> None:
         """The stream ends once its reader has gone."""
-        await self._readers[writer].read(1)
+        with suppress(ConnectionError):
+            await self._readers[writer].read(1)
         queue.put_nowait(None)
 
     async def _recording(self, _request: Request, writer: asyncio.StreamWriter, name: str) -> None:

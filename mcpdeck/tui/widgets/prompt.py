@@ -129,7 +129,7 @@ class Prompt(Horizontal):
 
     def _tell(self, text: str) -> None:
         if self.is_open and self.mode == "/" and text == self.input.value:
-            self.post_message(self.Typed(text))
+            self.app.post_message(self.Typed(text))  # by the way that its end takes, so that it comes before that
 
     def _ended(self, submitted: bool) -> None:
         """Tells the deck at once, without a hop through this widget's queue: keys may already wait behind."""
