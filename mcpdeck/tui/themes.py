@@ -42,6 +42,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "focus-dim": "#b3bcc7",
     "focus-style": "none",
     "choice-style": "bold",  # what is pressed and chosen from, and the label of what is typed into
+    "option-style": "bold",  # of a list that opens; Textual draws no reversal there
     "destroy-background": "#ff7b72",
     "destroy-foreground": "#0d1117",
     "veil": "#0d1117 65%",  # over what lies behind a dialog
@@ -247,6 +248,7 @@ _TERMINAL: Final = {
     "focus-dim": "ansi_default",
     "focus-style": "underline",
     "choice-style": "bold reverse",
+    "option-style": "bold underline",
     "destroy-background": "ansi_default",
     "destroy-foreground": "ansi_default",
     "veil": "transparent",  # nothing can be laid over a terminal's own colours

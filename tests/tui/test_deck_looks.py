@@ -115,6 +115,9 @@ async def test_terminals_own_colours_show_where_one_types_and_what_enter_presses
         await deck.type("<esc>/weather<enter><ctrl+d>")
         assert "reverse" in _styles(deck, "Cancel")
         assert "reverse" not in _styles(deck, "Delete ")
+        await deck.type("<esc><esc><ctrl+p>restart")
+        await deck.sees("Asks first if")
+        assert "underline" in _styles(deck, "Asks first if live sessions would drop.")
 
 
 def _styles(deck: Driver, text: str) -> set[str]:
