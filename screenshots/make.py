@@ -21,8 +21,8 @@ from mcpdeck.config.contexts import Context, Contexts  # noqa: E402
 from mcpdeck.config.running import Running  # noqa: E402
 from mcpdeck.errors import Unreachable  # noqa: E402
 from mcpdeck.model.findings import TITLES, Finding, Outcome  # noqa: E402
-from mcpdeck.model.playground import Stage  # noqa: E402
 from mcpdeck.model.pulse import parse_metrics  # noqa: E402
+from mcpdeck.model.runs import Stage  # noqa: E402
 from mcpdeck.model.state import PulseTaken, SessionsListed  # noqa: E402
 from mcpdeck.tui.identity import SignedIn  # noqa: E402
 from screenshots.film import Frame, film  # noqa: E402  (only found with the line above)
