@@ -507,6 +507,19 @@ async def test_traffic_is_of_all_adapters_until_one_is_named_and_of_all_again_wi
         await deck.sees("Traffic of all adapters")
 
 
+async def test_marking_stops_following_so_that_the_cursor_stays_with_what_was_found() -> None:
+    async with watching() as deck:
+        talk = Conversation(session=ONE)
+        deck.gateway.say(talk.asks("ping"))
+        await deck.sees("ping")
+        await deck.type("m")
+        deck.gateway.say(talk.asks("tools/list"))
+        await deck.sees("tools/list", "follow:off", "1 marked", "+1 row (G)")
+        current = deck.app.traffic_view.current
+        assert current is not None
+        assert current.first.method == "ping"
+
+
 async def test_secrets_are_revealed_at_the_adapter_of_the_row() -> None:
     async with deck_on(scene(), size=(120, 40)) as deck:
         await deck.type("4")

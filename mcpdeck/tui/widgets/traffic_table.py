@@ -108,6 +108,11 @@ class TrafficTable(RowTable[Row]):
         self.spec = self._fine if wide else self._coarse
         super()._fit()
 
+    def toggle_mark(self) -> None:
+        """Who marks has found something: what comes does not take the cursor away from it."""
+        self.set_follow(False)
+        super().toggle_mark()
+
     # Moving
 
     def _place(self, row: int) -> None:
