@@ -59,4 +59,4 @@ def part_from_escape(keymap: Keymap) -> None:
     def read(parser: XTermParser, sequence: str, alt: bool = False) -> Iterator[events.Key]:
         return _KEYSTROKES.read(parser, sequence, alt)
 
-    XTermParser._sequence_to_key_events = read  # type: ignore[method-assign]  # noqa: SLF001
+    XTermParser._sequence_to_key_events = read  # type: ignore[method-assign, assignment]  # noqa: SLF001

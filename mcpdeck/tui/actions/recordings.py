@@ -99,6 +99,8 @@ def replay_against(deck: Deck, order: Order) -> None:
     view = deck.traffic_view
     found = chosen(deck) if view.table.marked else view.shown
     name = next(iter(order.arguments or deck.place.adapter_names), "")
+    if view.is_of_all:  # what was said elsewhere it does not know
+        found = [exchange for exchange in found if exchange.first.adapter == name]
     if not found or not name:
         deck.say("there is nothing to make again yet", "warning")
     else:
