@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -14,6 +14,7 @@ VARIABLES: Final = {
     "MCPDECK_REPLICA_TTL": "seconds after which a replica that is not heard of is gone; 10",
     "MCPDECK_LIMITS_WITHOUT_REDIS": "open (each replica counts for itself, the default) or closed (refused)",
 }
+_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 PREFIXES: Final = ("MCPDECK_REDIS_", "MCPDECK_REPLICA_")  # a misspelt one must not pass unseen
 
 
@@ -64,7 +65,18 @@ def _redis_url(url: str) -> str:
         is_right = False
     if not is_right:
         raise ValueError("MCPDECK_REDIS_URL: wanted redis:// or rediss://[USER:PASSWORD@]HOST[:PORT][/DATABASE]")
+    for name, path in parse_qsl(urlsplit(url).query):
+        if name in _FILES:
+            _check_readable(name, path)
     return url
+
+
+def _check_readable(name: str, path: str) -> None:
+    """Now, and not as one more reason for which Redis seems to be away."""
+    try:
+        Path(path).open("rb").close()
+    except OSError as error:
+        raise ValueError(f"MCPDECK_REDIS_URL: {name}={path}: {error.strerror}") from error
 
 
 def _replica_url(url: str) -> str:

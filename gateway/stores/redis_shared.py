@@ -159,11 +159,11 @@ class RedisShared:
                     self._letters.tasks = tasks
                     await self._connected(tasks)
             except* _errors() as group:
-                reason = _first(group)
-                if not self.trouble:
+                before, self.trouble = self.trouble, f"Redis can't be reached: {_first(group)}"
+                if not before:
                     wait = self._pace / 5
-                    log.warning("Redis is away, replicas do not hear of each other: %s", reason)
-                self.trouble = f"Redis can't be reached: {reason}"
+                if before != self.trouble:
+                    log.warning("Redis is away, replicas do not hear of each other: %s", _first(group))
             except* Exception:  # clients are served all the same
                 log.exception("what replicas share broke off; it begins anew")
                 self.trouble = "what replicas share broke off; see the gateway's log"

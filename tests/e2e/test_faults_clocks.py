@@ -32,7 +32,7 @@ async def replicas(tmp_path: Path, *ahead: int) -> AsyncIterator[list[Gateway]]:
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(program([PYTHON, "-m", "tests.support.faulty_server"]))
         upstream = (await server.hear(r"^(http://\S+)$"))[1]
-        houses = []
+        houses = list[Gateway]()
         for number, seconds in enumerate(ahead):
             data = tmp_path / f"data{number}"
             if houses:
@@ -83,7 +83,7 @@ TOKENS = [  # the gateway's clock, the token's end from now, what it says
 
 async def test_token_is_good_within_the_leeway_and_refused_with_the_reason_beyond_it(tmp_path: Path) -> None:
     clock = Clock(tmp_path / "clock")
-    async with identified(tmp_path / "data", **clock.variables) as house:
+    async with identified(tmp_path / "data", auto="ada", front=False, entra=False, **clock.variables) as house:
         await house.deploy()
         for ahead, ends, said in TOKENS:
             clock.jump(ahead)

@@ -1,7 +1,9 @@
-"""A certificate for localhost that signs itself, made anew for each test."""
+"""Certificates for localhost, made anew for each test: one that signs itself, and those of an authority."""
 
 import datetime as dt
+import ipaddress
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography import x509
@@ -11,28 +13,44 @@ from cryptography.x509.oid import NameOID
 
 from gateway.dataplane.certificates import Tls
 
+_SIGNS = x509.KeyUsage(
+    digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
+    data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+)  # fmt: skip
+type Issue = Callable[[str], Tls]
+
 
 def localhost_certificate(folder: Path) -> Tls:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
     certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        _begun(name, name, key.public_key())
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
     files = Tls(folder / "localhost.pem", folder / "localhost.key")
+    _write(files, certificate, key)
+    return files
+
+
+def _begun(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    now = dt.datetime.now(dt.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+    )
+
+
+def _write(files: Tls, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
     files.certfile.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     private = serialization.PrivateFormat.PKCS8
     files.keyfile.write_bytes(key.private_bytes(serialization.Encoding.PEM, private, serialization.NoEncryption()))
-    return files
 
 
 def trusting(tls: Tls, *protocols: str) -> ssl.SSLContext:
@@ -41,3 +59,30 @@ def trusting(tls: Tls, *protocols: str) -> ssl.SSLContext:
     if protocols:
         context.set_alpn_protocols(list(protocols))
     return context
+
+
+def authority(folder: Path, name: str = "authority") -> tuple[Path, Issue]:
+    """A CA's certificate, and what has it sign others' for localhost and 127.0.0.1, as servers or clients."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    own = _begun(subject, subject, key.public_key())
+    for extension in (x509.BasicConstraints(ca=True, path_length=0), _SIGNS):
+        own = own.add_extension(extension, critical=True)
+    own = own.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    file = folder / f"{name}.pem"
+    file.write_bytes(own.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+    def issue(whose: str) -> Tls:
+        its = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName(
+            [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        )
+        wanted = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, whose)])
+        signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+        signed = _begun(wanted, subject, its.public_key())
+        signed = signed.add_extension(names, critical=False).add_extension(signer, critical=False)
+        files = Tls(folder / f"{whose}.pem", folder / f"{whose}.key")
+        _write(files, signed.sign(key, hashes.SHA256()), its)
+        return files
+
+    return file, issue

@@ -7,7 +7,7 @@ import pytest
 from gateway.stores.configured import VARIABLES, Sharing, sharing
 
 ROOT = Path(__file__).parents[3]
-URL = "rediss://user:hunter2@redis.example:6380/1?ssl_ca_certs=/ca.pem"
+URL = f"rediss://user:hunter2@redis.example:6380/1?ssl_ca_certs={__file__}"
 
 
 def test_without_a_redis_nothing_is_shared() -> None:
@@ -37,6 +37,10 @@ def test_the_url_may_be_in_a_file(tmp_path: Path) -> None:
     [
         ({"MCPDECK_REDIS_URI": "redis://x"}, "MCPDECK_REDIS_URI: no such setting; known are MCPDECK_LIMITS"),
         ({"MCPDECK_REDIS_URL": "http://x"}, "MCPDECK_REDIS_URL: wanted redis:// or rediss://"),
+        (
+            {"MCPDECK_REDIS_URL": "rediss://x?ssl_keyfile=/absent"},
+            "MCPDECK_REDIS_URL: ssl_keyfile=/absent: No such file",
+        ),
         ({"MCPDECK_REDIS_URL": "redis://x:port"}, "MCPDECK_REDIS_URL: wanted redis:// or rediss://"),
         ({"MCPDECK_REDIS_URL_FILE": "/absent"}, "MCPDECK_REDIS_URL_FILE=/absent: No such file"),
         ({"MCPDECK_REPLICA_TTL": "0"}, "MCPDECK_REPLICA_TTL=0: wanted seconds"),
