@@ -4,13 +4,16 @@ Towards the upstream everything passes but what is stripped; towards the client 
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from gateway.core.access import Principal
 from gateway.core.routes import Endpoint, Route
 from gateway.wire import mcp
-from gateway.wire.http1 import Headers, Request
+from gateway.wire.http1 import OWN, Headers, Request
 from gateway.wire.mcp import Era
 
 REQUEST_ID: Final = b"x-request-id"
@@ -33,36 +36,49 @@ _KNOWN_NAMES: Final = 1024
 _LISTEN: Final = mcp.LISTEN.encode()
 
 
+class Opening(msgspec.Struct, frozen=True):
+    """What requests with heads that are alike begin with for an instance. own: which of their headers follow it, by
+    their places, since each request has its own there."""
+
+    lines: bytes
+    own: Sequence[int] = ()
+
+
 def upstream_opening(
     request: Request, route: Route, endpoint: Endpoint, *, session: bytes | None, identity: bytes
-) -> bytes:
+) -> Opening:
     """How a request with this head begins for an instance. session: its own id. identity: of `identity_lines`."""
-    lines = [_request_line(request, endpoint), _host_lines(endpoint), identity]
+    lines, own = [_request_line(request, endpoint), _host_lines(endpoint), identity], []
     if session is not None:
         lines.append(b"mcp-session-id: %b" % session)
     hidden = _hidden(request, route)
-    for name, value in request.headers:
+    for at, (name, value) in enumerate(request.headers):
         passes = _passes.get(name)
         if passes is None:
             passes = _learn(name)
         if passes and name not in hidden:
-            lines.append(b"%b: %b" % (name, value))
-    lines += [b"%b: %b" % own for own in route.headers]
-    return b"\r\n".join(lines)
+            if OWN.fullmatch(name):
+                own.append(at)
+            else:
+                lines.append(b"%b: %b" % (name, value))
+    lines += [b"%b: %b" % each for each in route.headers]
+    return Opening(b"\r\n".join(lines), tuple(own))
 
 
-def upstream_request(opening: bytes, request: Request, *, request_id: bytes, fresh: bytes = b"") -> bytes:
+def upstream_request(opening: Opening, request: Request, *, request_id: bytes, fresh: bytes = b"") -> bytes:
     """The whole request. fresh: header lines that are this request's own, each after a line break."""
     body = request.body
+    for at in opening.own:
+        fresh += b"\r\n%b: %b" % request.headers[at]
     if body or request.method == "POST":
         return b"%b%b\r\nx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b" % (
-            opening,
+            opening.lines,
             fresh,
             request_id,
             len(body),
             body,
         )
-    return b"%b%b\r\nx-request-id: %b\r\n\r\n" % (opening, fresh, request_id)
+    return b"%b%b\r\nx-request-id: %b\r\n\r\n" % (opening.lines, fresh, request_id)
 
 
 def client_headers(headers: Headers) -> Headers:

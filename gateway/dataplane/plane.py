@@ -15,7 +15,7 @@ from gateway.core.ports import Account, Accounts, Asking, Assertions, Exchange, 
 from gateway.core.routes import Endpoint, Route, Routes
 from gateway.dataplane.bounds import NO_BOUNDS, Bounds
 from gateway.dataplane.deadlines import Deadlines
-from gateway.dataplane.heads import bearer_of, identity_lines, upstream_opening, upstream_request
+from gateway.dataplane.heads import Opening, bearer_of, identity_lines, upstream_opening, upstream_request
 from gateway.dataplane.metrics import Counters
 from gateway.dataplane.tap import Guarded
 from gateway.dataplane.upstream import Upstream
@@ -46,14 +46,14 @@ class Target(msgspec.Struct, frozen=True):
 class Course:
     """How requests with one head go to one instance: what is worked out once, and holds while the head does.
 
-    request_id: the client's own, b"" without one. is_plain: their answers, too, are passed on as they come.
+    is_named: whether each brings an id of its own. is_plain: their answers, too, are passed on as they come.
     series: of the account of the one before.
     """
 
-    __slots__ = ("is_plain", "opening", "request_id", "series", "target")
+    __slots__ = ("is_named", "is_plain", "opening", "series", "target")
 
-    def __init__(self, target: Target, opening: bytes, request_id: bytes, *, is_plain: bool) -> None:
-        self.target, self.opening, self.request_id, self.is_plain = target, opening, request_id, is_plain
+    def __init__(self, target: Target, opening: Opening, *, is_named: bool, is_plain: bool) -> None:
+        self.target, self.opening, self.is_named, self.is_plain = target, opening, is_named, is_plain
         self.series: Series | None = None
 
 
@@ -217,7 +217,7 @@ class Plane:
         self.counters.streams -= 1
         self.deadlines.forget(stream)
 
-    def opening(self, target: Target, exchange: Asking) -> bytes:
+    def opening(self, target: Target, exchange: Asking) -> Opening:
         """How every request with this head begins for its instance."""
         request = exchange.request
         host = request.header(b"host") or b""
@@ -225,7 +225,7 @@ class Plane:
         endpoint = target.endpoint if not target.path else msgspec.structs.replace(target.endpoint, path=target.path)
         return upstream_opening(request, target.route, endpoint, session=target.session, identity=identity)
 
-    def request(self, target: Target, exchange: Asking, request_id: bytes, opening: bytes | None = None) -> bytes:
+    def request(self, target: Target, exchange: Asking, request_id: bytes, opening: Opening | None = None) -> bytes:
         """The call as its instance gets it. opening: where it is known already."""
         if opening is None:
             opening = self.opening(target, exchange)

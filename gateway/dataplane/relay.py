@@ -14,7 +14,7 @@ from gateway.core.ports import Account, Exchange
 from gateway.dataplane import replies
 from gateway.dataplane.connection import Known, UpstreamConnection
 from gateway.dataplane.events import Progress
-from gateway.dataplane.heads import REQUEST_ID, client_headers, is_event_stream
+from gateway.dataplane.heads import REQUEST_ID, Opening, client_headers, is_event_stream
 from gateway.dataplane.hello import hello_of
 from gateway.dataplane.plane import Course, Plane, Target
 from gateway.dataplane.tap import Ear
@@ -69,7 +69,7 @@ class Relay:
         """course: as which it goes, where another one may have gone. account: plane.opened_again's, of request_id."""
         self.deadline = 0.0  # of the next keep-alive comment
         self._plane, self._exchange, self._target = plane, exchange, target
-        self._opening: bytes | None = None
+        self._opening: Opening | None = None
         self._is_plain = False
         if course is not None:
             self._opening, self._is_plain = course.opening, course.is_plain

@@ -26,17 +26,12 @@ _numbers = itertools.count()
 
 def request_id_of(exchange: Asking) -> bytes:
     """The client's X-Request-Id, or a new one."""
-    return given_request_id(exchange) or new_request_id()
+    given = exchange.request.header(REQUEST_ID)
+    return given if given and len(given) <= _LONGEST_REQUEST_ID else new_request_id()
 
 
 def new_request_id() -> bytes:
     return b"%b-%x" % (_prefix, next(_numbers))
-
-
-def given_request_id(exchange: Asking) -> bytes:
-    """The client's X-Request-Id, b"" without one that counts."""
-    given = exchange.request.header(REQUEST_ID)
-    return given if given and len(given) <= _LONGEST_REQUEST_ID else b""
 
 
 def refuse(

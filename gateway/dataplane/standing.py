@@ -17,6 +17,7 @@ from gateway.core.inbound import Legacy, Modern
 from gateway.core.ports import Authenticator, Exchange, RecognisingAuthenticator
 from gateway.core.routes import Endpoint, Routes, RoutingTable
 from gateway.dataplane import replies
+from gateway.dataplane.heads import REQUEST_ID
 from gateway.dataplane.plane import Course, Plane, Target
 from gateway.dataplane.relay import Relay
 from gateway.wire.http1 import Noted
@@ -96,7 +97,8 @@ class Standings:
 
     def _relay_again(self, course: Course, exchange: Exchange) -> bool:
         """False where its session was ended meanwhile."""
-        plane, target, request_id = self._plane, course.target, course.request_id or replies.new_request_id()
+        plane, target = self._plane, course.target
+        request_id = replies.request_id_of(exchange) if course.is_named else replies.new_request_id()
         account = plane.opened_again(course, exchange, request_id)
         if account is None and plane.is_ended(target):
             return False
@@ -128,9 +130,9 @@ class Standings:
     def relay(self, exchange: Exchange, target: Target) -> None:
         """Pass a request on that was decided upon, and remember how."""
         request = exchange.request
-        shape, request_id = request.shape, replies.given_request_id(exchange)
+        shape, is_named = request.shape, request.header(REQUEST_ID) is not None
         is_usual = shape is not None and request.method == "POST"
-        course = Course(target, self._plane.opening(target, exchange), request_id, is_plain=is_usual)
+        course = Course(target, self._plane.opening(target, exchange), is_named=is_named, is_plain=is_usual)
         is_plain = target.route.grant is None and not target.is_initialize and not target.is_lasting
         if shape is not None and is_plain:
             standing = shape.note
@@ -138,7 +140,7 @@ class Standings:
                 until = self._clock() + LIFETIME
                 standing = shape.note = Standing(target, dict(request.headers), self._routes.table, until)
             standing.by_instance[target.endpoint.uid] = course
-        Relay(self._plane, exchange, target, course=course, request_id=request_id).begin()
+        Relay(self._plane, exchange, target, course=course).begin()
 
     def _holds(self, standing: Standing, exchange: Exchange, principal: Principal | None) -> bool:
         first = standing.first

@@ -154,9 +154,11 @@ def to_adapter(adapter: AdapterName, body: bytes, headers: Headers, outer: Reque
     shape = noted(outer) if headers is outer.headers else None
     note = shape.note if shape is not None else None
     if not isinstance(note, _Onward) or note.adapter != adapter:
-        note = _Onward(adapter, [pair for pair in headers if pair[0] not in _OURS])
+        note = _Onward(adapter)
         if shape is not None:
             shape.note = note
+    if note.outer is not headers:  # each call has its own trace
+        note.outer, note.headers = headers, [pair for pair in headers if pair[0] not in _OURS]
     return request_to(note.path, body, note.headers, shape=note.shape if shape is not None else None)
 
 
@@ -169,10 +171,12 @@ def noted(request: Request) -> Noted | None:
 class _Onward:
     """How requests with one head go on to an adapter."""
 
-    __slots__ = ("adapter", "headers", "path", "shape")
+    __slots__ = ("adapter", "headers", "outer", "path", "shape")
 
-    def __init__(self, adapter: AdapterName, headers: Headers) -> None:
-        self.adapter, self.headers, self.path, self.shape = adapter, headers, path_of(adapter), Noted()
+    def __init__(self, adapter: AdapterName) -> None:
+        self.adapter, self.path, self.shape = adapter, path_of(adapter), Noted()
+        self.outer: Headers | None = None
+        self.headers: Headers = []
 
 
 def _away(offer: Offer) -> dict[str, Any]:

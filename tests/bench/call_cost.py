@@ -1,6 +1,6 @@
 """What one tools/call costs the gateway in Python alone: the whole path of bytes, with no socket and no kernel.
 
-    python -m tests.bench.call_cost [--modern] [--profile | --steps]
+    python -m tests.bench.call_cost [--modern] [--changing] [--profile | --steps]
 
 The best of many short rounds, so that it says the same on a busy machine; for seeing what a change gains or costs.
 """
@@ -8,6 +8,7 @@ The best of many short rounds, so that it says the same on a busy machine; for s
 import argparse
 import asyncio
 import cProfile
+import itertools
 import sys
 import time
 from collections import Counter
@@ -77,9 +78,19 @@ def request(session: bytes) -> bytes:
     return head.encode() + BODY
 
 
+def traced(asked: bytes, number: int) -> bytes:
+    """As clients that are watched say it."""
+    line, _, rest = asked.partition(b"\r\n")
+    own = b"traceparent: 00-%032x-%016x-01\r\ntracestate: vendor=%x\r\nx-request-id: %x" % ((number,) * 4)
+    return b"\r\n".join((line, own, rest))
+
+
 @asynccontextmanager
-async def way(*, is_modern: bool) -> AsyncIterator[Callable[[], bytes]]:
-    """What sends one call through the gateway, and returns what its client gets. The same connection's, again and again."""
+async def way(*, is_modern: bool, is_changing: bool = False) -> AsyncIterator[Callable[[], bytes]]:
+    """What sends one call through the gateway, and returns what its client gets. The same connection's, again and again.
+
+    is_changing: each call has a trace and an id of its own.
+    """
     sealer = Sealer([new_key()])
     async with pipeline(sealer) as serving:
         first, second = (_connection(serving, number) for number in range(len(PORTS)))
@@ -87,6 +98,7 @@ async def way(*, is_modern: bool) -> AsyncIterator[Callable[[], bytes]]:
         lane.connection_made(cast("asyncio.Transport", client))
         sealed = sealer.seal(Binding("uid-9100", b"s-9100-1", int(time.time()) + 900), STUB, PrincipalId("dev"))
         asked = modern_request() if is_modern else request(sealed)
+        several = itertools.cycle([traced(asked, number) for number in range(1000)] if is_changing else [asked])
         answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
             len(ANSWER),
             ANSWER,
@@ -95,7 +107,7 @@ async def way(*, is_modern: bool) -> AsyncIterator[Callable[[], bytes]]:
 
         def call() -> bytes:
             before = transport.written
-            lane.data_received(asked)
+            lane.data_received(next(several))
             (first if transport.written != before else second).data_received(answer)
             return client.last
 
@@ -119,8 +131,8 @@ def steps(call: Callable[[], bytes], calls: int = 100) -> Counter[str]:
     return found
 
 
-async def main(*, is_modern: bool, is_profiled: bool, is_counted: bool) -> None:
-    async with way(is_modern=is_modern) as call:
+async def main(*, is_modern: bool, is_changing: bool, is_profiled: bool, is_counted: bool) -> None:
+    async with way(is_modern=is_modern, is_changing=is_changing) as call:
         call()
         if is_counted:
             found = steps(call)
@@ -159,5 +171,8 @@ if __name__ == "__main__":
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--steps", action="store_true", help="count the functions that a call enters, and no time")
     parser.add_argument("--modern", action="store_true", help="a request of 2026-07-28, without a session")
+    parser.add_argument("--changing", action="store_true", help="each call has a trace and an id of its own")
     given = parser.parse_args()
-    asyncio.run(main(is_modern=given.modern, is_profiled=given.profile, is_counted=given.steps))
+    asyncio.run(
+        main(is_modern=given.modern, is_changing=given.changing, is_profiled=given.profile, is_counted=given.steps)
+    )

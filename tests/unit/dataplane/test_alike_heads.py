@@ -104,7 +104,7 @@ async def test_only_digits_pass_for_a_length(digits: bytes) -> None:
     assert likeness is not None
     assert likeness.split(MESSAGE) == b"{}"
     assert likeness.split(HEAD % 12 + b"twelve bytes") == b"twelve bytes"
-    assert likeness.digits == b"12"
+    assert likeness.values == [b"12"]
     assert likeness.split((HEAD % 2).replace(b": 2\r\nX-B", b": " + digits + b"\r\nX-B") + b"{}") is None
 
 
