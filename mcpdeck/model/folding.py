@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from mcpdeck.model import wrapping
 from mcpdeck.model.formatting import count
 from mcpdeck.model.words import Cell, Glyphs, Tone
 
@@ -49,6 +50,14 @@ def lines_of(
                 yield FoldLine((Cell(f"{indent}    "), Cell(_short(line.expandtabs(4)))))
         case _:
             yield FoldLine((Cell(f"{indent}  "), *key, _scalar(value)))
+
+
+def wrapped(line: FoldLine, width: int) -> Iterator[FoldLine]:
+    """A line as several that fit. What folds is left as it is."""
+    if line.path:
+        yield line
+    else:
+        yield from (FoldLine(tuple(piece)) for piece in wrapping.wrapped(line.cells, width))
 
 
 def foldable(value: Any, path: str = "$", depth: int = 0) -> Iterator[tuple[str, int]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mcpdeck.model.plain import one_line
-from mcpdeck.model.playground import described, text_of
+from mcpdeck.model.runs import described, text_of
 from mcpdeck.model.words import Cell, Tone
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from mcpdeck.errors import ProblemError, Unreachable
-from mcpdeck.model.playground import LISTS, OWN, Call, Kind, Request, Run, Stage, Subject, finished, subjects
+from mcpdeck.model.playground import LISTS, OWN, Call, Kind, Request, Subject, subjects
+from mcpdeck.model.runs import Run, Stage, finished
 from mcpdeck.tui.deck import Deck
 from mcpdeck.tui.views.playground import Question
 

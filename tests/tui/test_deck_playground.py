@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 from mcpdeck.calls import CallBook
 from mcpdeck.model.commands import View
-from mcpdeck.model.playground import Stage
+from mcpdeck.model.runs import Stage
 from tests.support.deck import Driver, deck_on
 from tests.support.fake_gateway import Fault, Scene
 from tests.support.tool_scenes import PIXEL, Indexing, tooling

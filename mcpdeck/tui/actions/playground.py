@@ -14,7 +14,7 @@ import msgspec
 from textual.app import SuspendNotSupported
 
 from mcpdeck.calls import CallBook
-from mcpdeck.model import playground
+from mcpdeck.model import playground, runs
 from mcpdeck.model.call_rows import subject_name
 from mcpdeck.model.commands import View
 from mcpdeck.model.playground import OWN, Call, Request
@@ -325,9 +325,9 @@ def _files(folder: Path, stem: str, result: Mapping[str, Any]) -> list[Path]:
     whole = folder / f"{stem}.json"
     whole.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2))
     written = [whole]
-    for number, block in enumerate(playground.blocks_of(result), 1):
-        if data := playground.data_of(block):
-            path = folder / f"{stem}-{number}{guess_extension(playground.media_type(block)) or '.bin'}"
+    for number, block in enumerate(runs.blocks_of(result), 1):
+        if data := runs.data_of(block):
+            path = folder / f"{stem}-{number}{guess_extension(runs.media_type(block)) or '.bin'}"
             path.write_bytes(base64.b64decode(data, validate=True))
             written.append(path)
     return written
@@ -360,8 +360,8 @@ def _shown(result: Mapping[str, Any]) -> list[Path]:
     """In a folder that is for this user alone. It stays: whoever shows them may read them later."""
     from mcpdeck.opener import SUFFIXES
 
-    blocks = [(SUFFIXES.get(playground.media_type(block)), playground.data_of(block))
-              for block in playground.blocks_of(result)]  # fmt: skip
+    blocks = [(SUFFIXES.get(runs.media_type(block)), runs.data_of(block))
+              for block in runs.blocks_of(result)]  # fmt: skip
     wanted = [(suffix, base64.b64decode(data, validate=True)) for suffix, data in blocks if suffix and data]
     if not wanted:
         return []

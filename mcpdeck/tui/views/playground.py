@@ -14,11 +14,12 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Label, TextArea
 
-from mcpdeck.model import completing, playground
+from mcpdeck.model import completing, playground, runs
 from mcpdeck.model.commands import View
-from mcpdeck.model.folding import FoldLine, foldable
+from mcpdeck.model.folding import FoldLine, foldable, wrapped
 from mcpdeck.model.formatting import count, plural
-from mcpdeck.model.playground import OTHER, OWN, Kind, Request, Run, Stage, Subject
+from mcpdeck.model.playground import OTHER, OWN, Kind, Request, Subject
+from mcpdeck.model.runs import Run, Stage
 from mcpdeck.model.schema_form import Field, arguments_of, blank, entries_of, extra_of, fields_of
 from mcpdeck.model.shell import Part
 from mcpdeck.model.state import State
@@ -330,7 +331,7 @@ class PlaygroundView(Place):
     def heard(self, message: Mapping[str, Any]) -> None:
         """A notification of the call under way; many within a tenth of a second are drawn at once."""
         if self.run is not None:
-            self.run = playground.hearing(self.run, message)
+            self.run = runs.hearing(self.run, message)
             if not self._draw_due:
                 self._draw_due = True
                 self.set_timer(DRAWN, self._draw_soon)
@@ -367,7 +368,7 @@ class PlaygroundView(Place):
         elif self.run is not None and self.run.result is not None:
             paths = [
                 *foldable(self.run.result.get("structuredContent"), "structured"),
-                *(found for number, value in playground.json_blocks(self.run.result)
+                *(found for number, value in runs.json_blocks(self.run.result)
                   for found in foldable(value, f"text{number}")),
             ]  # fmt: skip
             self._folded = {path for path, depth in paths if depth >= SHALLOW - 1}
@@ -535,9 +536,9 @@ class PlaygroundView(Place):
             lines = [FoldLine(tuple(cells)) for cells in playground.welcome()]
         else:
             asked = [FoldLine((Cell(question.sentence, Tone.WARN),)) for question in self.questions]
-            lines = [*asked, *playground.lines(run, self._glyphs, self._folded)]
+            lines = [*asked, *runs.lines(run, self._glyphs, self._folded)]
         width = self.outcome.scrollable_content_region.width
-        self.outcome.show([piece for line in lines for piece in playground.wrapped(line, width)], is_new=is_new)
+        self.outcome.show([piece for line in lines for piece in wrapped(line, width)], is_new=is_new)
 
 
 def _fresh(subject: Subject) -> Draft:

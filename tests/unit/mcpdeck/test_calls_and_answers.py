@@ -10,7 +10,8 @@ from mcpdeck.calls import CAPACITY, CallBook
 from mcpdeck.cli.answers import from_file
 from mcpdeck.cli.exits import Failure
 from mcpdeck.mcp.peer import Declined
-from mcpdeck.model.playground import Call, Request, expanded
+from mcpdeck.model.playground import Call, Request
+from mcpdeck.model.uri_template import expanded
 from tests.support.fake_gateway import NOW
 
 FORM = {"method": "elicitation/create", "params": {"message": "Who?"}}
