@@ -10,15 +10,10 @@ from mcpdeck.cli.main import run
 
 def show_deck(desk: Desk, words: argparse.Namespace) -> int:
     """The deck on the context that is meant."""
-    from mcpdeck.cli.exits import USAGE, Failure
     from mcpdeck.tui import app
     from mcpdeck.tui.identity import KeptIdentity
     from mcpdeck.tui.tab import is_tab
-    from mcpdeck.tui.themes import THEMES
 
-    theme = words.theme or desk.settings.theme
-    if theme not in THEMES:
-        raise Failure(USAGE, f"there is no theme {theme!r}; there are {', '.join(THEMES)}")
     return app.run(
         context=desk.target.context,
         connect=desk.connect,
@@ -34,7 +29,7 @@ def show_deck(desk: Desk, words: argparse.Namespace) -> int:
         view=words.view,
         adapter=words.adapter,
         filter=words.filter,
-        theme=theme,
+        theme=words.theme or desk.settings.theme,
         read_only=words.read_only or desk.settings.read_only,
         ascii=words.ascii or desk.settings.ascii,
     )

@@ -1,5 +1,6 @@
 """The deck with all that it does, and how it is started from a command line. Decides nothing itself."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -46,6 +47,7 @@ class DeckApp(Deck):
         read_contexts(self, ask=False)
         read_journal(self)
         watch_approvals(self)
+        self.surroundings.stands()
 
     def arrived(self) -> None:
         from mcpdeck.tui.contexts import read_contexts
@@ -105,6 +107,9 @@ def run(
         sys.stderr.write(f"mcpdeck: {refused}\n")
         return 2
     own = personal(places.config)
+    if theme not in own.themes:
+        sys.stderr.write(f"mcpdeck: there is no theme {theme!r}; there are {', '.join(own.themes)}\n")
+        return 2
     world = Surroundings(
         connect=connect,
         identity=identity,
@@ -117,6 +122,7 @@ def run(
         keymap=own.keymap,
         themes=own.themes,
         complaints=own.complaints,
+        stands=gc.freeze,  # a collection need not look through all that stays: it would hold up a key by 60 ms
     )
     opening = Opening(
         context=context,

@@ -104,6 +104,7 @@ class Surroundings:
     edit_json: Callable[[App[Any], str], str | None] = json_in_editor
     page_text: Callable[[App[Any], str], None] = in_pager
     open_file: Callable[[Path], bool] = on_the_desktop
+    stands: Callable[[], None] = lambda: None  # called once all places do
 
 
 @dataclass(kw_only=True)

@@ -164,6 +164,6 @@ async def test_entra_id_is_signed_in_to_by_azure_identity(shell: Shell, tmp_path
 
 async def test_gateway_that_is_not_there_or_publishes_nothing_is_told_apart(shell: Shell, tmp_path: Path) -> None:
     nowhere = await shell("--gateway", "http://127.0.0.1:9", "login")
-    assert (nowhere.code, "can't be reached" in nowhere.err) == (2, True)
+    assert (nowhere.code, "can not be reached" in nowhere.err) == (4, True)
     remote = await shell("--gateway", "http://gateway.example", "login")
     assert (remote.code, "is not https" in remote.err) == (2, True)

@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from textual import events
 
+from mcpdeck.client import GatewayClient
 from mcpdeck.config.contexts import Context
+from mcpdeck.config.places import Places
 from mcpdeck.model.commands import View
 from mcpdeck.model.registry import BY_ID
+from mcpdeck.tui import app
 from mcpdeck.tui.actions.performing import KNOWN
 from mcpdeck.tui.app import DeckApp, refusal
 from mcpdeck.tui.clipboard import Clipboard
@@ -52,6 +56,23 @@ def test_deck_refuses_where_it_can_not_be_shown_and_says_what_helps(
     assert refused is ("mcpdeck adapters list" in sentence)
 
 
+@pytest.mark.parametrize(("theme", "code"), [("dusk", 0), ("light", 0), ("dust", 2)])
+def test_deck_starts_in_a_theme_of_the_readers_own_and_tells_which_there_are(
+    theme: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "themes").mkdir()
+    (tmp_path / "themes/dusk.yaml").write_text("like: light\n")
+    shown = list[str]()
+    monkeypatch.setattr(app, "refusal", lambda **_: "")
+    monkeypatch.setattr(DeckApp, "run", lambda self: shown.append(self.theme))
+    places = Places(config=tmp_path, data=tmp_path, cache=tmp_path)
+    context = Context(name="test", url="http://127.0.0.1:9")
+    found = app.run(context=context, connect=lambda _: GatewayClient(context.url), places=places, theme=theme)
+    assert found == code
+    assert shown == ([theme] if code == 0 else [])
+    assert ("dusk" in capsys.readouterr().err) is (code == 2)
+
+
 class _Hasty(DeckApp):
     """Somebody types before there is anything to see."""
 
@@ -64,7 +85,7 @@ class _Hasty(DeckApp):
 async def test_key_that_is_typed_before_the_first_frame_is_obeyed_once_there_is_one() -> None:
     async with FakeGateway(scenes.team()).running() as gateway:
         world = Surroundings(connect=connect_to(gateway), clock=lambda: NOW, clipboard=Clipboard({}))
-        app = _Hasty(world, Opening(context=Context(name="test", url=gateway.url)))
-        async with app.run_test(size=(110, 30)) as pilot:
-            deck = Driver(app, pilot, gateway)
-            await deck.until(lambda: deck.view is View.TOOLS and not app.state.is_stale)
+        hasty = _Hasty(world, Opening(context=Context(name="test", url=gateway.url)))
+        async with hasty.run_test(size=(110, 30)) as pilot:
+            deck = Driver(hasty, pilot, gateway)
+            await deck.until(lambda: deck.view is View.TOOLS and not hasty.state.is_stale)

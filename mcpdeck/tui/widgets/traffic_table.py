@@ -159,9 +159,12 @@ class TrafficTable(RowTable[Row]):
     def _line(self, y: int, width: int, *, top: int, has_focus: bool) -> Strip:
         strip = super()._line(y, width, top=top, has_focus=has_focus)
         if y == self.scrollable_content_region.height - 1 and (pill := self._pill()):
-            style = self._filtered(self.get_component_rich_style("row-table--pill"))
+            style, base = (
+                self._filtered(self.get_component_rich_style("row-table--pill")),
+                self._filtered(self.rich_style),
+            )
             front = strip.crop(0, max(0, width - len(pill) - 1))
-            return Strip.join([front, Strip([Segment(pill, style), Segment(" ", self.rich_style)])])
+            return Strip.join([front, Strip([Segment(pill, style), Segment(" ", base)])])
         return strip
 
     def _row(self, row: int, width: int) -> Strip:
