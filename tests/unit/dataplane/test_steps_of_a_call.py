@@ -4,17 +4,18 @@ import pytest
 
 from tests.bench.call_cost import ANSWER, steps, way
 
-MOST = {False: 37, True: 40}  # it was 53 and 56 before what calls have in common was kept
+MOST = {False: 37, True: 40}  # it was 53 and 56 before what calls have in common was kept; 111 where each has a trace
 CHANGING = (b"date: ", b"x-request-id: ")
 
 
+@pytest.mark.parametrize("is_changing", [False, True])
 @pytest.mark.parametrize("is_modern", [False, True])
-async def test_a_call_with_a_known_head_takes_no_more_steps_than_it_did(is_modern: bool) -> None:
-    async with way(is_modern=is_modern) as call:
+async def test_a_call_with_a_known_head_takes_no_more_steps_than_it_did(is_modern: bool, is_changing: bool) -> None:
+    async with way(is_modern=is_modern, is_changing=is_changing) as call:
         for _ in range(20):  # by then each instance has been asked
             assert call().endswith(ANSWER)
         found = steps(call)
-        assert found.total() / 100 <= MOST[is_modern], found.most_common()
+        assert found.total() / 100 <= MOST[is_modern] + is_changing, found.most_common()
 
 
 @pytest.mark.parametrize("is_modern", [False, True])

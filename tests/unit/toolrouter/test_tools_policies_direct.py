@@ -3,18 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 
 from gateway.core.access import Principal
-from gateway.wire import sse
+from gateway.wire import jsonrpc, mcp, sse
 from gateway.wire.mcp import Era
 from gateway.wire.names import PrincipalId
 from gateway.wire.policies import ApprovalDecision, PendingApproval
 from tests.support.mcp_backend import Backend, backend, hang, tool
 from tests.support.tools_client import META, Answer, ToolsClient, tools_client
 from tests.support.tools_gateway import ToolsGateway, tools_gateway
+from tests.support.wire_client import Reply, wire_client
 
 ADMIN = Principal(PrincipalId("root"), "Root", frozenset({"mcp.admin"}))
 DESTRUCTIVE = {"annotations": {"destructiveHint": True}}
@@ -81,6 +82,45 @@ async def test_a_policy_holds_on_connections_whose_calls_went_through_before(gat
             assert (await called(client, era, "delete")).result["isError"]
         gateway.drop_policy("p")
         assert (await called(client, era, "delete")).text == "delete"
+
+
+@pytest.mark.parametrize("path", ["/adapters/x/mcp", "/mcp"])
+async def test_a_header_of_another_call_lets_none_past_a_policy(
+    gateway: ToolsGateway, found: Backend, path: str
+) -> None:
+    """One connection, heads that differ in the tool's name and the trace: the body says what is called."""
+    gateway.policy("p", rules=[DENY_DELETE])
+    async with wire_client(urlsplit(gateway.root).port or 0, path) as client:
+
+        async def said(header: str, name: str, trace: str) -> Reply:
+            params = {"name": name, "arguments": {}, "_meta": META}
+            own = {"Mcp-Name": header, "Traceparent": trace, "X-Request-Id": trace}
+            head = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "X-Dev-UserId": "dev"} | own
+            return await client.ask(jsonrpc.request(1, "tools/call", params), headers=head)
+
+        for number in range(3):
+            assert "result" in (await said("read", "read", f"t{number}")).json
+        denied = (await said("delete", "delete", "t3")).json["result"]
+        assert denied["content"][0]["text"] == "delete: nothing is deleted here"
+        await said("read", "delete", "t4")
+        await said("", "delete", "t5")
+        assert "result" in (await said("read", "read", "t6")).json
+    assert [each["name"] for each in found.calls] == ["read"] * 4
+
+
+async def test_at_mcp_a_known_head_must_name_the_tool_of_its_own_body(gateway: ToolsGateway, found: Backend) -> None:
+    async with wire_client(urlsplit(gateway.root).port or 0, "/mcp") as client:
+
+        async def said(header: str, name: str) -> Reply:
+            params = {"name": name, "arguments": {}, "_meta": META}
+            head = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": header}
+            return await client.ask(jsonrpc.request(1, "tools/call", params), headers=head)
+
+        for name in ("read", "delete", "read"):
+            assert "result" in (await said(name, name)).json
+        assert (await said("read", "delete")).json["error"]["code"] == mcp.HEADER_MISMATCH
+        assert (await said("delete", "read")).json["error"]["code"] == mcp.HEADER_MISMATCH
+    assert [each["name"] for each in found.calls] == ["read", "delete", "read"]
 
 
 async def test_rules_know_a_tool_by_the_name_and_annotations_it_has_at_mcp(
