@@ -33,7 +33,8 @@ class Noted:
 class Request:
     """One request, whole. Header names are lower case; duplicates stand in their order.
 
-    shape: what it shares with the connection's next requests, where their heads differ in nothing but the body's length and each call's own.
+    shape: what it shares with the connection's next requests, where their heads differ in nothing but the body's length
+    and each call's own.
     """
 
     __slots__ = ("body", "headers", "is_http10", "keep_alive", "method", "path", "query", "shape", "target")
