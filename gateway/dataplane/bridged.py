@@ -41,6 +41,7 @@ from gateway.wire.validation import ModernNotification, Refusal, examine
 
 RELAYED_IDLE: Final = 360  # ticks without a call or a stream after which a session with an HTTP+SSE server ends
 _BATCHED: Final = "2025-03-26"  # the one version with batches
+_MOST_IN_BATCH: Final = 100  # messages: each may be a call of its own at the server
 _OURS: Final = frozenset({b"accept", b"content-type", b"host", mcp.LAST_EVENT_ID_HEADER})  # and all of MCP's
 _MCP_PREFIX: Final = b"mcp-"
 _STATE: Final = b'"requestState"'
@@ -326,14 +327,15 @@ class Bridges:
             client.request(message, answer)
 
     def _batch(self, body: bytes, answer: Answered, client: Machine, version: str) -> None:
-        elements = envelope.parse_batch(body)
-        is_sound = not isinstance(elements, Unreadable) and elements and version == _BATCHED
-        if isinstance(elements, Unreadable) or not is_sound or not answer.accepts_stream:
-            sentence = f"a batch is of MCP {_BATCHED}, not empty, and for clients that take text/event-stream"
+        messages = _messages_in(body)
+        if not 0 < len(messages) <= _MOST_IN_BATCH or version != _BATCHED or not answer.accepts_stream:
+            sentence = (
+                f"a batch is of MCP {_BATCHED}, of 1 to {_MOST_IN_BATCH} messages, "
+                "and for clients that take text/event-stream"
+            )
             answer.final(jsonrpc.error(None, jsonrpc.INVALID_REQUEST, sentence), 400)
             return
-        messages = [envelope.members(element) for element in elements]
-        requests = [each for each in messages if "method" in each and envelope.raw_id(each) is not None]
+        requests = [each for each in messages if _is_request(each)]
         for each in messages:
             if "method" not in each:
                 client.response(each)
@@ -366,6 +368,19 @@ class Bridges:
 def _passing(request: Request) -> tuple[Header, ...]:
     """The client's own headers, but for those that say what the translation says itself."""
     return tuple(pair for pair in request.headers if pair[0] not in _OURS and not pair[0].startswith(_MCP_PREFIX))
+
+
+def _messages_in(batch: bytes) -> list[Message]:
+    """None of them where anything in it is no message, or has an id that is neither text nor a number."""
+    elements = envelope.parse_batch(batch)
+    found = [] if isinstance(elements, Unreadable) else [envelope.parse(bytes(each)) for each in elements]
+    messages = [each for each in found if not isinstance(each, Unreadable)]
+    is_sound = all(envelope.is_valid_id(envelope.raw_id(each) or b"") for each in messages if _is_request(each))
+    return messages if is_sound and len(messages) == len(found) else []
+
+
+def _is_request(message: Message) -> bool:
+    return "method" in message and envelope.raw_id(message) is not None
 
 
 class _Parts:
