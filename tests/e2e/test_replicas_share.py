@@ -17,7 +17,7 @@ from gateway.wire import mcp, sse
 from gateway.wire.http1 import Exchange
 from tests.support.gateways import Gateway, gateway
 from tests.support.legacy_backend import LegacyBackend, legacy_backend
-from tests.support.mcp_backend import STREAM, hang, tool
+from tests.support.mcp_backend import STREAM, Backend, backend, hang, tool
 from tests.support.programs import Program
 from tests.support.redis import RedisServer, free_port, needs_redis
 from tests.support.sidecar_process import McpClient, modern_meta
@@ -335,6 +335,36 @@ async def test_a_waiting_call_is_resumed_through_the_other_replica(tmp_path: Pat
 
 async def answers_to(question: str, backend: LegacyBackend) -> list[dict[str, Any]]:
     return [each for _, each in backend.posted if each.get("id") == question and "method" not in each]
+
+
+async def test_a_legacy_clients_call_at_a_modern_server_is_cancelled_through_the_other_replica(tmp_path: Path) -> None:
+    """Either replica serves the session; what it has under way is where it was opened, and is closed there."""
+    async with (
+        pair(tmp_path) as both,
+        backend(tool("who"), tool("hang")) as modern,
+        httpx.AsyncClient(timeout=60) as http,
+        asyncio.TaskGroup() as tasks,
+    ):
+        modern.behaviours["hang"] = hang
+        for each in (both.one, both.two):
+            await each.deploy("modern", url=modern.url)
+        one, two = McpClient(http, both.one.mcp("modern")), McpClient(http, both.two.mcp("modern"))
+        assert (await one.initialize()).status_code == 200
+        two.session = one.session
+        assert message_of(await two.call("who"))["result"]["content"]
+        held = one.request("tools/call", {"name": "hang", "arguments": {}})
+        call = tasks.create_task(one.post(held))
+        await until(lambda: under_way(modern))
+        told = await two.post({"jsonrpc": "2.0", "method": mcp.CANCELLED, "params": {"requestId": held["id"]}})
+        assert told.status_code == 202, told.text
+        answered = await call
+        assert "error" in message_of(answered), answered.text
+        async with asyncio.timeout(30):
+            await modern.left.wait()  # which is how a 2026-07-28 server hears of it
+
+
+async def under_way(modern: Backend) -> list[str]:
+    return [each["name"] for each in modern.calls if each["name"] == "hang"]
 
 
 async def test_what_a_client_of_http_and_sse_posts_reaches_the_replica_with_its_stream(tmp_path: Path) -> None:
