@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 from rich.cells import cell_len
 
+from mcpdeck.model import folding
+from mcpdeck.model.folding import FoldLine
 from mcpdeck.model.words import Cell, Tone
 from mcpdeck.model.wrapping import wrapped
 
@@ -53,3 +55,12 @@ def test_no_row_is_wider_than_the_terminal_in_any_script(text: str) -> None:
     told = rows(text, width=20)
     assert "".join("".join(told).split()) == "".join(text.split())
     assert all(cell_len(row.rstrip()) <= 20 for row in told)
+
+
+def test_result_in_a_wide_script_is_broken_where_the_terminal_ends_and_what_folds_is_not() -> None:
+    words = "コンテナが見つかりませんでした"
+    told = list(folding.wrapped(FoldLine((Cell(words),)), 20))
+    assert len(told) == 2
+    assert all(cell_len("".join(cell.text for cell in line.cells)) <= 20 for line in told)
+    folds = FoldLine((Cell(words),), "$")
+    assert list(folding.wrapped(folds, 20)) == [folds]
