@@ -43,7 +43,8 @@ def _replay(words: argparse.Namespace, desk: Desk) -> int:
     kept = [call for call in calls(recorded(words.source, desk)) if words.filter.keeps(call.request)]
     steps, left = plan(kept)
     for each in left:
-        desk.printer.tell(f"left out: {each.call.request.method} {each.call.request.target}: {each.reason}")
+        what = f"{each.call.request.method} {each.call.request.target}".rstrip()
+        desk.printer.tell(f"left out: {what}: {each.reason}")
     if not steps:
         raise Failure(USAGE, f"{words.source} holds no call that can be made again")
     must_consent(

@@ -46,6 +46,15 @@ async def test_form_is_made_of_the_schema_and_sends_what_it_says() -> None:
         assert called(deck) == [{"room": "Blue", "people": 12, "floor": "first", "catering": False}]
 
 
+async def test_playground_of_an_adapter_is_one_key_away_from_its_row() -> None:
+    async with deck_on(tooling(), size=(120, 40)) as deck:
+        await deck.until(lambda: bool(deck.app.place.adapter_names))
+        name = deck.app.place.adapter_names[0]
+        await deck.type("i")
+        await deck.until(lambda: deck.app.place.view is View.PLAYGROUND)
+        assert deck.app.playground_view.endpoint == name
+
+
 async def test_what_is_typed_in_one_go_with_the_key_that_runs_is_sent() -> None:
     async with deck_on(tooling(), size=(120, 40)) as deck:
         await opened(deck, "summary")

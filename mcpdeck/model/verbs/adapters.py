@@ -63,6 +63,15 @@ COMMANDS: Final = (
         help="Who talks with it, live.",
     ),
     Command(
+        id="adapter.playground",
+        title="Playground",
+        area="adapter",
+        keys=("i",),
+        views=ADAPTER_VIEWS,
+        needs=frozenset({Need.ADAPTER}),
+        help="Try its tools, prompts and resources.",
+    ),
+    Command(
         id="adapter.deploy",
         title="Deploy",
         area="adapter",

@@ -43,6 +43,14 @@ def show(deck: Deck, order: Order) -> None:
         view.set_filter(text)
 
 
+@does("adapter.playground")
+def try_adapter(deck: Deck, _order: Order) -> None:
+    name = next(iter(deck.place.adapter_names), "")
+    if name and name != deck.playground_view.endpoint:
+        deck.playground_view.choose(name)
+    deck.go(View.PLAYGROUND)
+
+
 @does("tool.call")
 def call_tool(deck: Deck, order: Order) -> None:
     """The named tool, or the one under the cursor; `name=value` words become its arguments."""
