@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_connections_per_peer: int = 0
     max_streams: int = 10_000
     max_sessions: int = 10_000
+    max_parked: int = 100
     max_requests: int = 10_000
     request_time: float = 30.0
     keep_alive: float = 620.0
@@ -116,6 +117,9 @@ OPTIONS: Final = (
     _Option("--max-connections-per-peer", "NUMBER", "of one address; 0, any"),
     _Option("--max-streams", "NUMBER", "lasting streams of one principal; 10000, 0 for any"),
     _Option("--max-sessions", "NUMBER", "sessions of one principal; 10000, 0 for any"),
+    _Option(
+        "--max-parked", "NUMBER", "bridged calls of one principal and adapter that wait for answers; 100, 0 for any"
+    ),
     _Option("--max-requests", "NUMBER", "requests that an adapter has in hand, streams included; 10000, 0 for any"),
     _Option("--request-time", "SECONDS", "until a request is whole, and one more for each 4 KiB of it; 30, 0 for any"),
     _Option("--keep-alive", "SECONDS", "how long a connection rests, or its client leaves answers unread; 620"),
@@ -294,6 +298,7 @@ _PARSERS: Final[Mapping[str, Any]] = {
     "max_connections_per_peer": _number,
     "max_streams": _number,
     "max_sessions": _number,
+    "max_parked": _number,
     "max_requests": _number,
     "workers": _workers,
     "request_time": _seconds,

@@ -50,6 +50,10 @@ class LegacyServer:
     def is_busy(self) -> bool:
         return bool(self._calls) or len(self._subscribers) > 0
 
+    @property
+    def parked(self) -> list[ModernCall]:
+        return [call for call in self._calls.values() if call.is_parked]
+
     # clients
 
     def request(self, request: ModernRequest, answer: Answer) -> None:

@@ -31,14 +31,25 @@ type ConnectAs = Callable[[Principal], Connect]
 
 
 class LegacyServers:
-    """connect: to an instance, as somebody. home: this replica's address; "" where there is but one.
+    """connect: to an instance, as somebody. most_parked: calls of one principal, 0 for any; the oldest makes room.
+
+    home: this replica's address; "" where there is but one.
 
     clock: seconds since the epoch. Whose roles change gets another session: the server is told of them as it opens one.
     """
 
-    def __init__(self, adapter: str, connect: ConnectAs, seal: Seal, *, home: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        adapter: str,
+        connect: ConnectAs,
+        seal: Seal,
+        *,
+        home: str,
+        clock: Callable[[], float],
+        most_parked: int = 0,
+    ) -> None:
         self._adapter, self._connect, self._seal = adapter, connect, seal
-        self._home, self._clock = home, clock
+        self._home, self._clock, self._most_parked = home, clock, most_parked
         self._declared = Declared()
         self._numbers = itertools.count(1)
         self._by_identity: dict[tuple[Principal, Identity], int] = {}
@@ -101,10 +112,19 @@ class LegacyServers:
         for server in servers.values():
             server.end()
 
+    def _make_room(self, who: PrincipalId) -> None:
+        """For one more parked call: the one that has waited longest ends, as if its client had not come back."""
+        numbers = [number for (principal, _), number in self._by_identity.items() if principal.id == who]
+        parked = [call for number in numbers for call in self._servers[number].parked]
+        if self._most_parked and len(parked) >= self._most_parked:
+            min(parked, key=lambda call: call.parked_at).cancel("too many calls of this client wait for an answer")
+
     def _open(self, principal: Principal, identity: Identity) -> int:
         number = self._by_identity[principal, identity] = next(self._numbers)
 
         def park(call: int, round: int, digest: bytes) -> bytes:  # noqa: A002 - MRTR's word
+            if call:
+                self._make_room(principal.id)
             expires_at = int(self._clock()) + PARK_SECONDS
             parked = Parked(
                 home=self._home if call else "",

@@ -7,6 +7,7 @@ connection tells nothing: common clients close one that is idle for five seconds
 """
 
 import hashlib
+import itertools
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -27,6 +28,7 @@ URL_NEEDED: Final = -32042  # up to 2025-11-25: visit these URLs, then call agai
 _NEEDED: Final = {"sampling/createMessage": "content", "roots/list": "roots"}  # members that no result is without
 _REJECTED: Final = -1  # as client/sampling has it
 _QUESTIONS: Final = 64  # of one call, unanswered
+_turns: Final = itertools.count(1)
 _NO_STATE: Final = "requestState is unknown, expired, used, or of another request; call again without it"
 
 
@@ -77,6 +79,7 @@ class ModernCall:
         self.method = request.method
         self.log_level = words.level_of(request.meta.log_level)
         self._holder, self._request = holder, request
+        self.parked_at = 0  # its turn among all calls that were parked
         self._answer: Answer | None = None
         self._raw_id = request.raw_id
         self._capabilities = envelope.members(request.meta.capabilities)
@@ -198,7 +201,7 @@ class ModernCall:
     def _park(self, state: bytes, questions: dict[str, Raw]) -> None:
         result = bytes(newer.input_required(questions, state, self._holder.server_info))
         answer, self._answer = self._answer, None
-        self._ticks = 0
+        self._ticks, self.parked_at = 0, next(_turns)
         if answer is not None:
             answer.final(b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (self._raw_id, result))
 

@@ -43,6 +43,7 @@ def bounds_of(settings: Settings) -> Bounds:
         connections_per_peer=settings.max_connections_per_peer,
         streams=settings.max_streams,
         sessions=settings.max_sessions,
+        parked=settings.max_parked,
         requests=settings.max_requests,
         event=settings.max_event,
         request_time=settings.request_time,

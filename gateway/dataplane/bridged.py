@@ -192,6 +192,7 @@ class Bridges:
             lambda parked, principal: self._seals.seal(parked, name, principal),
             home=self._home,
             clock=self._clock,
+            most_parked=self._plane.bounds.parked,
         )
         return servers
 

@@ -95,6 +95,7 @@ def test_every_option_changes_a_setting() -> None:
         "max_connections_per_peer": "10",
         "max_streams": "0",
         "max_sessions": "0",
+        "max_parked": "0",
         "max_requests": "0",
         "request_time": "1",
         "workers": "2",

@@ -31,7 +31,7 @@ VERSION = "2026-07-28"
 class World:
     """One adapter's sessions and the server behind them."""
 
-    def __init__(self, *, is_sse: bool = False, home: str = "") -> None:
+    def __init__(self, *, is_sse: bool = False, home: str = "", most_parked: int = 0) -> None:
         self.server = FakeServer()
         self.is_sse = is_sse
         self.seals = Seals([new_key()])
@@ -42,6 +42,7 @@ class World:
             lambda parked, principal: self.seals.seal(parked, ADAPTER, principal),
             home=home,
             clock=lambda: self.now,
+            most_parked=most_parked,
         )
 
     def ask(
@@ -587,6 +588,21 @@ def test_a_client_that_never_comes_back_has_its_call_cancelled() -> None:
     assert cancelled["params"]["requestId"] == posted.json["id"]
     assert posted.is_closed
     assert world.call(params=retry(asked, q1={})).json["error"]["code"] == -32602
+
+
+def test_the_oldest_parked_call_of_a_principal_makes_room_for_one_too_many() -> None:
+    world = World(most_parked=2).opened()
+    asked, posted = [], []
+    for name in ("a", "b", "c"):
+        asked.append(world.call())
+        posted.append(world.server.last())
+        posted[-1].says(question() | {"id": name})
+    answer, cancelled = world.told()
+    assert answer == {"jsonrpc": "2.0", "id": "a", "result": {"action": "cancel"}}
+    assert cancelled["params"]["requestId"] == posted[0].json["id"]
+    assert [each.is_closed for each in posted] == [True, False, False]
+    late = world.call(params=retry(asked[0], q1={})).json["error"]
+    assert (late["code"], late["data"]["code"]) == (-32602, "state-expired")
 
 
 def test_a_question_that_the_server_withdraws_is_not_asked_again() -> None:
