@@ -38,38 +38,14 @@ async def vaults(kind: str) -> AsyncIterator[tuple[Vault, Vault]]:
             yield one, two
 
 
-class Noting:
-    """Puts into another one. shelves: on which something was put, in order."""
-
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
-        self.shelves: list[str] = []
-
-    async def put(self, shelf: Shelf, name: str, value: bytes, *, word: str = "") -> None:
-        self.shelves.append(shelf.name)
-        await self._vault.put(shelf, name, value, word=word)
-
-    async def find(self, shelf: Shelf, name: str) -> bytes | None:
-        return await self._vault.find(shelf, name)
-
-    async def take(self, shelf: Shelf, name: str) -> bytes | None:
-        return await self._vault.take(shelf, name)
-
-    async def turn(self, shelf: Shelf, name: str, *, word: str, then: str, value: bytes | None = None) -> bytes | None:
-        return await self._vault.turn(shelf, name, word=word, then=then, value=value)
-
-
-class Away:
-    """Like another one, while that is not `away`."""
+class _Passing:
+    """Passes everything on to another one."""
 
     def __init__(self, vault: Vault) -> None:
         self._there = vault
-        self.away = False
 
     @property
     def _vault(self) -> Vault:
-        if self.away:
-            raise Apart("Redis: nobody answers")
         return self._there
 
     async def put(self, shelf: Shelf, name: str, value: bytes, *, word: str = "") -> None:
@@ -83,3 +59,27 @@ class Away:
 
     async def turn(self, shelf: Shelf, name: str, *, word: str, then: str, value: bytes | None = None) -> bytes | None:
         return await self._vault.turn(shelf, name, word=word, then=then, value=value)
+
+
+class Noting(_Passing):
+    """Puts into another one. shelves: on which something was put, in order."""
+
+    def __init__(self, vault: Vault) -> None:
+        super().__init__(vault)
+        self.shelves: list[str] = []
+
+    async def put(self, shelf: Shelf, name: str, value: bytes, *, word: str = "") -> None:
+        self.shelves.append(shelf.name)
+        await super().put(shelf, name, value, word=word)
+
+
+class Away(_Passing):
+    """Like another one, while that is not `away`."""
+
+    away = False
+
+    @property
+    def _vault(self) -> Vault:
+        if self.away:
+            raise Apart("Redis: nobody answers")
+        return self._there
