@@ -304,10 +304,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
+        value = value.rstrip(b" \t")  # llhttp takes off what stands before a value only (RFC 9110, 5.5)
         if name == b"content-length":
             self._length = int(value)
         elif name == b"transfer-encoding":
-            self._is_chunked = value.lower().rstrip().endswith(b"chunked")
+            self._is_chunked = value.lower().endswith(b"chunked")
         else:
             self._headers.append((name, value))
         if name == b"keep-alive":

@@ -57,6 +57,12 @@ async def test_headers_that_are_not_for_clients_do_not_pass() -> None:
             assert reply.headers.keys() <= {"content-type", "content-length", "date", "etag", "x-request-id"}
 
 
+async def test_blanks_behind_a_value_do_not_pass() -> None:
+    script = answers(OK + b"ETag: e \t\r\n" + END)
+    async with scripted_upstream(script) as upstream, served(upstream.endpoint) as gateway, gateway.client() as client:
+        assert (await client.ask(CALL)).headers["etag"] == "e"
+
+
 async def test_trailers_of_an_instance_are_dropped() -> None:
     script = answers(OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nSet-Cookie: a=b\r\nETag: e\r\n\r\n")
     async with scripted_upstream(script) as upstream, served(upstream.endpoint) as gateway, gateway.client() as client:
