@@ -60,7 +60,7 @@ async def test_headers_that_are_not_for_clients_do_not_pass() -> None:
 async def test_blanks_behind_a_value_do_not_pass() -> None:
     script = answers(OK + b"ETag: e \t\r\n" + END)
     async with scripted_upstream(script) as upstream, served(upstream.endpoint) as gateway, gateway.client() as client:
-        assert (await client.ask(CALL)).headers["etag"] == "e"
+        assert b"\r\netag: e\r\n" in (await client.ask(CALL)).head.lower()
 
 
 async def test_trailers_of_an_instance_are_dropped() -> None:
