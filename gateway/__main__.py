@@ -44,6 +44,8 @@ def _serving(serving: Coroutine[None, None, None]) -> int:
     """Until it ends; the exit status."""
     try:
         server.run(serving)
+    except asyncio.CancelledError:
+        return 0  # stopped while it started
     except Misconfigured as error:
         print(f"mcpdeck gateway: {error}", file=sys.stderr)
         return USAGE
@@ -83,15 +85,21 @@ def _supervise(settings: Settings) -> int:
 async def serve(settings: Settings, announce: Callable[[Any], None], worker: Worker | None = None) -> None:
     """Until SIGTERM or SIGINT. worker: which one of several this is."""
     stop, renew = asyncio.Event(), asyncio.Event()
-    tls, loop = _tls(settings), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    for number in _hang_up():
-        loop.add_signal_handler(number, (stop if tls is None else renew).set)
-    if worker is not None:
-        loop.add_reader(worker.alive, stop.set)  # nobody writes: what comes is the parent's end
+    tls, loop, this = _tls(settings), asyncio.get_running_loop(), asyncio.current_task()
+    assert this is not None
+
+    def heed(end: Callable[[], object]) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, end)
+        for number in _hang_up():
+            loop.add_signal_handler(number, end if tls is None else renew.set)
+        if worker is not None:
+            loop.add_reader(worker.alive, _once, loop, worker.alive, end)  # what comes is the parent's end
+
+    heed(this.cancel)  # nothing is served yet that would have to end well
     listeners = server.listen(settings.host, settings.port, is_shared=worker is not None)
     async with _house(settings, worker) as house:
+        heed(stop.set)
         await server.serve(
             listeners,
             house.pipeline,
@@ -110,6 +118,11 @@ async def serve(settings: Settings, announce: Callable[[Any], None], worker: Wor
         if worker is not None:
             loop.remove_reader(worker.alive)
         await house.settled(settings.drain)
+
+
+def _once(loop: asyncio.AbstractEventLoop, descriptor: int, end: Callable[[], object]) -> None:
+    loop.remove_reader(descriptor)
+    end()
 
 
 def _house(settings: Settings, worker: Worker | None) -> AbstractAsyncContextManager[compose.House]:

@@ -241,6 +241,14 @@ async def test_what_is_wrong_with_a_worker_ends_the_gateway_before_it_has_begun(
             pass
 
 
+async def test_worker_that_waits_for_a_lead_that_can_not_start_ends_with_it(tmp_path: Path) -> None:
+    """`--drain`: how long it would be waited for, beyond the time that this test has."""
+    argv = [PYTHON, "-m", "gateway", "--bind", "127.0.0.1:0", "--data-dir", str(tmp_path / "data"), "--workers", "2"]
+    argv += ["--backend", "kubernetes", "--dev-roles", ROLES, "--drain", "3600"]
+    async with program(argv, env={"KUBECONFIG": str(tmp_path / "none"), "KUBERNETES_SERVICE_HOST": ""}) as running:
+        assert await running.process.wait() == 1, running.lines
+
+
 async def test_a_policy_holds_at_every_worker(tmp_path: Path) -> None:
     async with several(tmp_path / "data") as (house, url):
         client = await opened(url)
