@@ -65,6 +65,12 @@ def waiting_for_a_code() -> dict[str, Any]:
     return {"identity": identity}
 
 
+async def the_tools(deck: Driver) -> None:
+    """With the rows among which keys go."""
+    await deck.type("2")
+    await deck.sees("Quarantined")
+
+
 async def as_a_reader(deck: Driver) -> None:
     """Somebody who may look and not touch."""
     deck.gateway.scene.whoami = WhoAmI(
@@ -244,8 +250,8 @@ SHOTS = {
     "adapters-light-120x40": Shot(
         (120, 40), "/status:ready sessions:>2<enter>jj", ("weather", "● live"), theme="light"
     ),
-    "tools-120x40": Shot((120, 40), "2jjjj", ("Quarantined", "Drifted"), scene=tooling),
-    "tools-80x24": Shot((80, 24), "2jj", ("Quarantined",), scene=tooling),
+    "tools-120x40": Shot((120, 40), "jjjj", ("Quarantined", "Drifted"), scene=tooling, before=the_tools),
+    "tools-80x24": Shot((80, 24), "jj", ("Quarantined",), scene=tooling, before=the_tools),
     "playground-120x40": Shot((120, 40), "", ("Sky is yours.",), scene=tooling, before=a_call),
     "playground-80x24": Shot((80, 24), "", ("2 of 5",), scene=tooling_at_work, before=a_long_call),
     "elicitation-120x40": Shot(
