@@ -59,8 +59,8 @@ class Clipboard:
         if len(encoded) > LIMIT:
             return ""
         plain = f"\x1b]52;c;{encoded}\x07"
-        if "TMUX" in self._environ:
-            return f"\x1bPtmux;\x1b{plain}\x1b\\"
+        if "TMUX" in self._environ:  # `set-clipboard on` heeds the one, `allow-passthrough on` the other
+            return f"{plain}\x1bPtmux;\x1b{plain}\x1b\\"
         if self._environ.get("TERM", "").startswith("screen"):
             parts = [plain[start : start + _SCREEN_PART] for start in range(0, len(plain), _SCREEN_PART)]
             return "".join(f"\x1bP{part}\x1b\\" for part in parts)
