@@ -77,7 +77,7 @@ async def _reveal(deck: Deck, command: Command) -> None:
 
     def begun() -> None:
         view.reveals_until = deck.surroundings.clock() + timedelta(seconds=REVEAL_SECONDS)
-        deck.say("secrets of what comes are shown for 30 s; the gateway's audit log says so")
+        deck.say(f"secrets at {adapter} are shown for 30 s; the gateway's audit log says so")
         view.show_state(deck.state)
 
     async def listen() -> None:

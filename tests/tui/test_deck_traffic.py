@@ -529,6 +529,7 @@ async def test_secrets_are_revealed_at_the_adapter_of_the_row() -> None:
         await deck.type("X")
         await deck.gateway.watched(2)
         assert deck.gateway.seen("GET", "/adapters/time/traffic")[-1].query == {"reveal": "true"}
+        await deck.sees("secrets at time")
 
 
 async def test_several_processes_of_the_gateway_tell_in_turn_and_answers_find_their_requests() -> None:
