@@ -25,7 +25,7 @@ CONNECTIONS = 12  # a kernel that deals them out has each worker get one, but on
 
 @asynccontextmanager
 async def several(data: Path, *options: str) -> AsyncIterator[tuple[Gateway, str]]:
-    """Two workers, and a server with one process for all its sessions."""
+    """Two workers, if nothing else is said, and a server with one process for all its sessions."""
     command, *args = scripted("--era", "legacy")
     async with gateway(data, "--workers", "2", *options) as house:
         stdio = {"command": command, "args": args}
@@ -61,8 +61,9 @@ async def until(house: Gateway, path: str, wanted: Any) -> Any:
         return found
 
 
-async def test_any_worker_serves_any_session_and_together_they_count_right(tmp_path: Path) -> None:
-    async with several(tmp_path / "data") as (house, url):
+@pytest.mark.parametrize("number", ["2", "3"])
+async def test_any_worker_serves_any_session_and_together_they_count_right(tmp_path: Path, number: str) -> None:
+    async with several(tmp_path / "data", "--workers", number) as (house, url):
         client = await opened(url)
         answers = [await fresh_call(client, url) for _ in range(CONNECTIONS)]
         assert {each.status_code for each in answers} == {200}
@@ -89,7 +90,7 @@ async def test_session_that_is_ended_is_ended_at_every_worker(tmp_path: Path) ->
 
 async def test_what_only_the_lead_can_do_is_done_whichever_worker_is_asked(tmp_path: Path) -> None:
     """Management, /mcp, and a client of another era than the server's."""
-    async with several(tmp_path / "data") as (house, url):
+    async with several(tmp_path / "data", "--workers", "3") as (house, url):
         for _ in range(CONNECTIONS):
             async with httpx.AsyncClient(base_url=house.url, timeout=30) as http:
                 assert (await http.get("/adapters")).json()[0]["name"] == "many"
