@@ -1,6 +1,7 @@
 """A name server that is gone or hangs, under a gateway of real processes: what it costs, and whom."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.faults import OK, rigged
 from tests.support.gateways import Gateway, gateway
 from tests.support.name_server import NameServer, name_server, needs_mounts
 from tests.support.programs import PYTHON, program
@@ -16,6 +18,7 @@ from tests.support.sidecar_process import McpClient
 
 pytestmark = [pytest.mark.timeout(300), needs_mounts]
 
+SESSIONS = 1000
 HOLES = 12  # names whose look-ups hang: more than asyncio's own pool has threads, and than libuv looks up at once
 
 
@@ -59,6 +62,17 @@ async def test_name_server_that_is_gone_ends_nothing_and_whose_name_was_never_ha
         names.addresses["late.test"] = "127.0.0.1"
         await house.ready("late")
         assert (await McpClient(http, house.mcp("late")).initialize()).status_code == 200
+
+
+async def test_name_server_that_goes_and_hangs_is_seen_by_none_of_a_thousand_sessions(tmp_path: Path) -> None:
+    async with name_server() as names:
+        names.addresses["known.test"] = "127.0.0.1"
+        within = partial(names.seen_by, tmp_path)
+        async with rigged(tmp_path, SESSIONS, host="known.test", within=within) as rig:
+            names.addresses.clear()
+            assert Counter(await rig.calls([""] * SESSIONS)) == Counter({OK: SESSIONS})
+            names.silent = ("",)
+            assert Counter(await rig.calls([""] * SESSIONS)) == Counter({OK: SESSIONS})
 
 
 async def test_name_server_that_hangs_holds_up_no_other_adapter_no_other_name_and_no_stop(tmp_path: Path) -> None:

@@ -43,11 +43,16 @@ class Seen(msgspec.Struct):
         return sum(count for outcome, count in self.after.items() if outcome != OK)
 
 
+type Within = Callable[[list[str]], list[str]]
+
+
 class Rig:
     """A gateway and its server, either of which may go and come back."""
 
-    def __init__(self, folder: Path, sessions: int, env: Mapping[str, str] | None = None) -> None:
-        self.folder, self.wanted, self.env = folder, sessions, env
+    def __init__(
+        self, folder: Path, sessions: int, *, env: Mapping[str, str] | None, host: str, within: Within
+    ) -> None:
+        self.folder, self.wanted, self.env, self.host, self.within = folder, sessions, env, host, within
         self.sessions: list[str] = []
         self.port = 0
         self.upstream_port = 0
@@ -58,7 +63,7 @@ class Rig:
     async def start(self) -> None:
         await self.start_server()
         await self.start_gateway()
-        url = f"http://127.0.0.1:{self.upstream_port}/mcp"
+        url = f"http://{self.host}:{self.upstream_port}/mcp"
         timeouts = {"connect": 2.0, "firstByte": FIRST_BYTE}
         await self.house.deploy(ADAPTER, url=url, timeouts=timeouts)
         self.sessions = await self.each(self._open, range(self.wanted))
@@ -66,7 +71,8 @@ class Rig:
 
     async def start_gateway(self) -> None:
         self._gateways = AsyncExitStack()
-        house = gateway(self.folder / "data", "--drain", "5", bind=f"127.0.0.1:{self.port}", env=self.env)
+        bind = f"127.0.0.1:{self.port}"
+        house = gateway(self.folder / "data", "--drain", "5", bind=bind, env=self.env, within=self.within)
         self.house = await self._gateways.enter_async_context(house)
         self.port = httpx.URL(self.house.url).port or 0
 
@@ -146,9 +152,16 @@ async def called(client: WireClient, session: str, fault: str = "") -> str:
 
 
 @asynccontextmanager
-async def rigged(folder: Path, sessions: int, *, env: Mapping[str, str] | None = None) -> AsyncIterator[Rig]:
-    """env: more of the gateway's environment."""
-    rig = Rig(folder, sessions, env)
+async def rigged(
+    folder: Path,
+    sessions: int,
+    *,
+    env: Mapping[str, str] | None = None,
+    host: str = "127.0.0.1",
+    within: Within = list,
+) -> AsyncIterator[Rig]:
+    """env: more of the gateway's environment. host: the server's, as its adapter says it. within: `gateway`'s."""
+    rig = Rig(folder, sessions, env=env, host=host, within=within)
     try:
         await rig.start()
         yield rig
