@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -85,8 +85,8 @@ def _supervise(settings: Settings) -> int:
 async def serve(settings: Settings, announce: Callable[[Any], None], worker: Worker | None = None) -> None:
     """Until SIGTERM or SIGINT. worker: which one of several this is."""
     stop, renew = asyncio.Event(), asyncio.Event()
-    tls, loop, this = _tls(settings), asyncio.get_running_loop(), asyncio.current_task()
-    assert this is not None
+    tls, loop = _tls(settings), asyncio.get_running_loop()
+    this = cast("asyncio.Task[Any]", asyncio.current_task())
 
     def heed(end: Callable[[], object]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
