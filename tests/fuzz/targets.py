@@ -208,12 +208,18 @@ def _as_h11_has_it(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
     return name, value.lower() if name == b"transfer-encoding" else value
 
 
+_WITHIN: Final = "behind a head: "
 _BLANKS_BEFORE_EXTENSION: Final = re.compile(rb"[0-9a-fA-F][ \t]+;")
 
 
 def _is_stricter(refusal: str, data: bytes) -> bool:
-    """Whether h11 refuses there what a server is told to take: empty lines before a request (RFC 9112, 2.2), and blanks
-    before a chunk's extension (7.1.1)."""
+    """Whether h11 refuses there what a server is told to take: empty lines before a request (RFC 9112, 2.2), blanks
+    before a chunk's extension (7.1.1), and framing among trailers, which frames nothing (RFC 9110, 6.5.1) and goes no
+    further here."""
+    if refusal.startswith(_WITHIN):
+        refusal = refusal.removeprefix(_WITHIN)
+        if any(word in refusal for word in ("Transfer-Encoding", "Content-Length")):
+            return True
     if refusal == "no request line received":
         return data.startswith(b"\r\n") or b"\r\n\r\n\r\n" in data
     return refusal.startswith("illegal chunk header") and bool(_BLANKS_BEFORE_EXTENSION.search(data))
@@ -225,10 +231,12 @@ type Other = tuple[str, bytes, tuple[tuple[bytes, bytes], ...], bytes]
 def _others(data: bytes) -> tuple[list[Other], str]:
     """The requests that h11 sees, and why it refuses what follows them; "" where it doesn't."""
     server, found = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 16), list[Other]()
+    where = ""
     try:
         server.receive_data(data)
         while isinstance(event := server.next_event(), h11.Request):
             body, headers = b"", tuple((bytes(name), bytes(value)) for name, value in event.headers)
+            where = _WITHIN
             while isinstance(part := server.next_event(), h11.Data):
                 body += bytes(part.data)
             if not isinstance(part, h11.EndOfMessage):
@@ -239,8 +247,9 @@ def _others(data: bytes) -> tuple[list[Other], str]:
             server.send(h11.Response(status_code=404, headers=[("content-length", "0")]))
             server.send(h11.EndOfMessage())
             server.start_next_cycle()
+            where = ""
     except h11.RemoteProtocolError as error:
-        return found, str(error)
+        return found, where + str(error)
     return found, ""
 
 
