@@ -220,8 +220,8 @@ def _is_stricter(refusal: str, data: bytes) -> bool:
         refusal = refusal.removeprefix(_WITHIN)
         if any(word in refusal for word in ("Transfer-Encoding", "Content-Length")):
             return True
-    if refusal == "no request line received":
-        return data.startswith(b"\r\n") or b"\r\n\r\n\r\n" in data
+    if refusal == "no request line received":  # said of nothing but an empty one
+        return True
     return refusal.startswith("illegal chunk header") and bool(_BLANKS_BEFORE_EXTENSION.search(data))
 
 
