@@ -26,6 +26,8 @@ REMOVED: Final = frozenset(  # methods of the handshake era that 2026-07-28 does
     {mcp.INITIALIZE, "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"}
 )
 _DROPPED: Final = frozenset({"notifications/elicitation/complete", "notifications/tasks/status"})
+_MOST_DISPLACED: Final = 1000  # calls that made room, of which is known that they did
+_DISPLACED: Final = "too many calls of yours wait for an answer, and this one made room: it had waited longest"
 _DISMISSED: Final = "no request of the client's is under way that could carry a question"
 
 type Park = Callable[[int, int, bytes], bytes]
@@ -39,6 +41,7 @@ class LegacyServer:
         self._adapter, self._declared, self._park = adapter, declared, park
         self._session = LegacySession(identity, connect, self)
         self._calls: dict[int, ModernCall] = {}
+        self._displaced: dict[int, None] = {}  # numbers of calls, the oldest first
         self._asides: dict[int, Callable[[Message | GatewayError], None]] = {}  # the gateway's own requests
         self._subscribers = Subscribers(self, self._unlistened)
         self._may_be_asked = any(name in envelope.members(Raw(identity.capabilities)) for name in words.ASKING.values())
@@ -69,10 +72,19 @@ class LegacyServer:
     def resume(self, request: ModernRequest, answer: Answer, parked: Parked) -> None:
         self.ticks = 0
         call = self._calls.get(parked.call)
-        if call is None:
-            refuse_state(request, answer)
-        else:
+        if call is not None:
             call.resume(request, answer, parked)
+        elif parked.call in self._displaced:
+            refuse_state(request, answer, _DISPLACED)
+        else:
+            refuse_state(request, answer)
+
+    def displace(self, call: ModernCall) -> None:
+        """A parked call ends for one more to be parked. Its client is told when it comes back."""
+        if len(self._displaced) >= _MOST_DISPLACED:
+            del self._displaced[next(iter(self._displaced))]
+        self._displaced[call.number] = None
+        call.cancel("too many calls of this client wait for an answer")
 
     def tick(self) -> None:
         """Every `guest.TICK` seconds."""

@@ -114,10 +114,13 @@ class LegacyServers:
 
     def _make_room(self, who: PrincipalId) -> None:
         """For one more parked call: the one that has waited longest ends, as if its client had not come back."""
-        numbers = [number for (principal, _), number in self._by_identity.items() if principal.id == who]
-        parked = [call for number in numbers for call in self._servers[number].parked]
-        if self._most_parked and len(parked) >= self._most_parked:
-            min(parked, key=lambda call: call.parked_at).cancel("too many calls of this client wait for an answer")
+        if not self._most_parked:
+            return
+        servers = [self._servers[number] for (principal, _), number in self._by_identity.items() if principal.id == who]
+        parked = [(call, server) for server in servers for call in server.parked]
+        if len(parked) >= self._most_parked:
+            call, server = min(parked, key=lambda each: each[0].parked_at)
+            server.displace(call)
 
     def _open(self, principal: Principal, identity: Identity) -> int:
         number = self._by_identity[principal, identity] = next(self._numbers)

@@ -29,7 +29,7 @@ _NEEDED: Final = {"sampling/createMessage": "content", "roots/list": "roots"}  #
 _REJECTED: Final = -1  # as client/sampling has it
 _QUESTIONS: Final = 64  # of one call, unanswered
 _turns: Final = itertools.count(1)
-_NO_STATE: Final = "requestState is unknown, expired, used, or of another request; call again without it"
+_NO_STATE: Final = "requestState is unknown, expired, used, or of another request"
 
 
 class Parked(Sealed, frozen=True, array_like=True, kw_only=True):
@@ -218,7 +218,9 @@ class ModernCall:
             body = {"code": mcp.MISSING_CLIENT_CAPABILITY, "message": "the adapter wants URLs visited", "data": needed}
             self._final(b'"error":' + msgspec.json.encode(body), 400)
         elif self._answer is None:
-            self._held = b'"error":' + msgspec.json.encode({"code": jsonrpc.INTERNAL_ERROR, "message": _NO_STATE})
+            self._held = b'"error":' + msgspec.json.encode(
+                {"code": jsonrpc.INTERNAL_ERROR, "message": _again(_NO_STATE)}
+            )
         else:
             self._park(self._holder.park(call=0, round=0, digest=self.digest), questions)
             self._holder.leave(self)
@@ -237,9 +239,14 @@ class ModernCall:
             answer.final(b'{"jsonrpc":"2.0","id":%b,%b}' % (self._raw_id, member), self._status)
 
 
-def refuse_state(request: ModernRequest, answer: Answer) -> None:
+def refuse_state(request: ModernRequest, answer: Answer, cause: str = _NO_STATE) -> None:
     status = mcp.HTTP_STATUS_OF_CODE[jsonrpc.INVALID_PARAMS]
-    answer.final(envelope.own_error(request.raw_id, jsonrpc.INVALID_PARAMS, _NO_STATE, "state-expired"), status)
+    error = envelope.own_error(request.raw_id, jsonrpc.INVALID_PARAMS, _again(cause), "state-expired")
+    answer.final(error, status)
+
+
+def _again(cause: str) -> str:
+    return f"{cause}; call again without requestState"
 
 
 def _told(question: Message, response: Raw) -> bytes:

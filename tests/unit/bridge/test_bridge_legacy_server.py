@@ -603,6 +603,7 @@ def test_the_oldest_parked_call_of_a_principal_makes_room_for_one_too_many() -> 
     assert [each.is_closed for each in posted] == [True, False, False]
     late = world.call(params=retry(asked[0], q1={})).json["error"]
     assert (late["code"], late["data"]["code"]) == (-32602, "state-expired")
+    assert late["message"].startswith("too many calls of yours wait for an answer, and this one made room")
 
 
 def test_a_question_that_the_server_withdraws_is_not_asked_again() -> None:
