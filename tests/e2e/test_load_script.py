@@ -26,13 +26,15 @@ async def until_both_eras(running: Gateway, ended: asyncio.Event, wanted: int) -
     return eras
 
 
-async def test_load_brings_live_sessions_of_both_eras_and_leaves_nothing(tmp_path: Path) -> None:
+async def test_load_brings_as_many_live_sessions_as_it_was_asked_for_of_both_eras_and_leaves_nothing(
+    tmp_path: Path,
+) -> None:
     async with gateway(tmp_path) as running:
         ended = asyncio.Event()
-        plan = Plan(gateway=running.url, adapters=3, sessions=9, seconds=90, rate=20.0)
+        plan = Plan(gateway=running.url, adapters=5, sessions=40, seconds=90, rate=10.0)
         async with asyncio.TaskGroup() as tasks:
             load = tasks.create_task(run(plan, ended=ended))
-            eras = await until_both_eras(running, ended, 9)
+            eras = await until_both_eras(running, ended, plan.sessions)
         assert eras == {"legacy", "modern"}
         assert load.result().outcomes["ok"] > 0
         assert load.result().live == 0

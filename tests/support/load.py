@@ -1,7 +1,11 @@
 """A team's day at a gateway: `uv run python -m tests.support.load --gateway http://127.0.0.1:8700`.
 
 Forty adapters and three hundred live sessions of both eras, for ten minutes unless told otherwise; some adapters are slow,
-some fail, one is gone. What it deployed it deletes again at its end, however it ends.
+some fail, one fails for a single person. What it deployed it deletes again at its end, however it ends.
+
+Clients are two dozen people, each with a program and a version that no other client of the adapter has, so that every one
+of them is a session of its own. They are told by `X-Dev-UserId`, or by the tokens in `--people FILE`, one a line (with
+the role mcp.user); `MCPDECK_TOKEN` deploys, and is everybody where no file is named.
 
 Adapters are URLs of a stub that this program serves. A gateway in a cluster reaches it where `--stub-host` says (and needs
 `--allow-private-urls yes`), or runs `--stdio COMMAND` instead.
@@ -17,9 +21,10 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -34,6 +39,12 @@ TOOLS: Final = ("lookup", "list", "create", "update", "report")
 LONGEST: Final = 3600.0  # seconds
 DEPLOYING: Final = 4  # adapters at a time
 SLOW_EVERY, FAILING_EVERY, MODERN_EVERY = 7, 9, 3
+PEOPLE: Final = (
+    "anna", "bert", "cleo", "dora", "emil", "finn", "gina", "hugo", "ines", "jens", "kaja", "lars",
+    "mona", "nils", "olga", "pete", "quin", "rosa", "sven", "tove", "ulla", "vera", "will", "yuri",
+)  # fmt: skip
+UNLUCKY: Final = (5, "finn")  # the adapter's number, and whom it does not serve
+ROLE: Final = "mcp.user"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +59,7 @@ class Plan:
     stub_host: str = "127.0.0.1"
     stdio: tuple[str, ...] = ()
     token: str = ""
+    people: tuple[str, ...] = ()  # their tokens
 
     def __post_init__(self) -> None:
         if not 0 < self.seconds <= LONGEST:
@@ -57,6 +69,12 @@ class Plan:
 
     def name(self, number: int) -> str:
         return f"load-{NAMES[number % len(NAMES)]}-{number:02}"
+
+    def persons(self) -> list[dict[str, str]]:
+        """Headers that say who calls, of each."""
+        if self.people or self.token:
+            return [{"authorization": f"Bearer {each}"} for each in self.people or (self.token,)]
+        return [{"x-dev-userid": each, "x-dev-name": each, "x-dev-roles": ROLE} for each in PEOPLE]
 
 
 @dataclass
@@ -91,6 +109,9 @@ async def _answer(request: web.Request) -> web.Response:
         case "tools/list":
             tools = [{"name": tool, "inputSchema": {"type": "object"}, "description": f"{tool} it"} for tool in TOOLS]
             body["result"] = {"tools": tools}
+        case "tools/call" if (number, request.headers.get("x-mcp-username")) == UNLUCKY:
+            text = f"{UNLUCKY[1]} has no account here: ask for one"
+            body["result"] = {"content": [{"type": "text", "text": text}], "isError": True}
         case "tools/call" if number % FAILING_EVERY == 1 and random.random() < 0.3:
             body["error"] = {"code": -32602, "message": "unknown argument 'town'"}
         case "tools/call":
@@ -126,7 +147,7 @@ async def _deployed(plan: Plan, http: httpx.AsyncClient, stub: str) -> AsyncIter
     free = asyncio.Semaphore(DEPLOYING)
 
     async def deploy(number: int) -> None:
-        spec: dict[str, Any] = {"name": names[number], "description": "of the load script"}
+        spec: dict[str, Any] = {"name": names[number], "description": "of the load script", "requiredRoles": [ROLE]}
         if plan.stdio:
             spec["stdio"] = {"command": plan.stdio[0], "args": list(plan.stdio[1:])}
         else:
@@ -156,12 +177,12 @@ async def _deployed(plan: Plan, http: httpx.AsyncClient, stub: str) -> AsyncIter
 
 
 class _Client(McpClient):
-    """Says who it is, in the era that it speaks."""
+    """Says who it is, in the era that it speaks. place: among the adapter's clients, so that no two are alike."""
 
-    def __init__(self, http: httpx.AsyncClient, url: str, number: int) -> None:
+    def __init__(self, http: httpx.AsyncClient, url: str, number: int, place: int) -> None:
         super().__init__(http, url)
-        name, version = CLIENTS[number % len(CLIENTS)]
-        self.info = {"name": name, "version": version}
+        name, version = CLIENTS[place % len(CLIENTS)]
+        self.info = {"name": name, "version": f"{version}.{place}"}
         self.is_modern = number % MODERN_EVERY == 0
 
     async def begin(self) -> str:
@@ -219,18 +240,32 @@ async def _live(client: _Client, plan: Plan, told: Told) -> None:
         await asyncio.shield(client.leave())
 
 
+def _http(plan: Plan, headers: dict[str, str]) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=plan.sessions)
+    return httpx.AsyncClient(base_url=plan.gateway, headers=headers, limits=limits, timeout=60, trust_env=False)
+
+
+def _client(plan: Plan, people: Sequence[httpx.AsyncClient], number: int, *, name: str) -> _Client:
+    """Each adapter's first client is another person than the adapter's before."""
+    place = number // plan.adapters
+    http = people[(number + place) % len(people)]
+    return _Client(http, f"{plan.gateway}/adapters/{name}/mcp", number, place)
+
+
 async def run(plan: Plan, *, ended: asyncio.Event, tell: float = 10.0) -> Told:
     """The load, until its time is over or `ended` is set. Everything it made is gone when it returns."""
     told = Told()
-    headers = {"authorization": f"Bearer {plan.token}"} if plan.token else {}
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=plan.sessions)
-    http = httpx.AsyncClient(base_url=plan.gateway, headers=headers, limits=limits, timeout=60, trust_env=False)
-    async with _stub(plan.stub_host) as stub, http, _deployed(plan, http, stub) as names:
+    async with contextlib.AsyncExitStack() as stack:
+        stub = await stack.enter_async_context(_stub(plan.stub_host))
+        deployer = {"authorization": f"Bearer {plan.token}"} if plan.token else {}
+        names = await stack.enter_async_context(
+            _deployed(plan, await stack.enter_async_context(_http(plan, deployer)), stub)
+        )
+        people = [await stack.enter_async_context(_http(plan, headers)) for headers in plan.persons()]
         until = time.monotonic() + plan.seconds
         async with asyncio.TaskGroup() as tasks:
             clients = [
-                _Client(http, f"{plan.gateway}/adapters/{names[number % len(names)]}/mcp", number)
-                for number in range(plan.sessions)
+                _client(plan, people, number, name=names[number % len(names)]) for number in range(plan.sessions)
             ]
             living = [tasks.create_task(_live(client, plan, told)) for client in clients]
             while (left := until - time.monotonic()) > 0 and not ended.is_set():
@@ -251,16 +286,21 @@ def _plan(argv: list[str]) -> Plan:
     parser.add_argument("--seconds", type=float, default=Plan.seconds, help=f"at most {LONGEST:.0f}")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="calls a second of each session")
     parser.add_argument("--stub-host", default=Plan.stub_host, help="where the gateway reaches this machine")
+    parser.add_argument("--people", type=Path, metavar="FILE", help="tokens of those who call, one a line")
     parser.add_argument("--stdio", default="", metavar="COMMAND", help="stdio adapters with this command, not the stub")
     words = parser.parse_args(argv)
     try:
         return Plan(
             gateway=words.gateway.rstrip("/"), adapters=words.adapters, sessions=words.sessions, seconds=words.seconds,
             rate=words.rate, stub_host=words.stub_host, stdio=tuple(shlex.split(words.stdio)),
-            token=os.environ.get("MCPDECK_TOKEN", ""),
+            token=os.environ.get("MCPDECK_TOKEN", ""), people=_tokens(words.people),
         )  # fmt: skip
     except ValueError as error:
         parser.error(str(error))
+
+
+def _tokens(file: Path | None) -> tuple[str, ...]:
+    return tuple(file.read_text(encoding="utf-8").split()) if file else ()
 
 
 async def _main(plan: Plan) -> None:
