@@ -63,18 +63,17 @@ class Adapters(Managed[Desired, AdapterSpec]):
 
     async def admit(self, principal: Principal, new: Desired, old: Desired | None) -> None:
         check_identities(principal, self._identity_roles, new.spec, old.spec if old else None)
-        if old is None:
-            await self._check_name(new.name)
+        await self.check_name(new, old)
         if old is None or runs_otherwise(old.spec, new.spec):
             refusal = await self._backend.refusal(new.spec)
             if refusal is not None:
                 raise refusal
 
-    async def _check_name(self, name: AdapterName) -> None:
+    async def check_name(self, new: Desired, old: Desired | None) -> None:
         """Who takes a tool server's name would run in its place, and hear what its callers say."""
-        tool = await self._tools.get(name)
+        tool = await self._tools.get(new.name) if old is None else None
         if tool is not None and tool.spec.is_server:
-            raise Conflict(f"a tool server is named '{name}', and runs beside adapters: rename the adapter")
+            raise Conflict(f"a tool server is named '{new.name}', and runs beside adapters: rename the adapter")
 
     async def was_written(self, stored: Desired) -> None:  # noqa: ARG002 - the reconciler reads all of them
         self._reconciler.kick()

@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.core.access import DEFAULT_CREATE_ROLES, Principal, may_create, may_read, may_write
 from gateway.core.desired import Kept
-from gateway.core.errors import Forbidden, Invalid, NotFound, PreconditionFailed
+from gateway.core.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
 from gateway.core.ports import Store
 from gateway.services.decoding import Json, patched
 from gateway.wire.names import AdapterName, parse_adapter_name
@@ -55,6 +55,9 @@ class Managed[Stored: Kept, Spec: msgspec.Struct]:
     async def admit(self, principal: Principal, new: Stored, old: Stored | None) -> None:
         """Raises what speaks against it, beside what `checked` found. old: None where it is created."""
 
+    async def check_name(self, new: Stored, old: Stored | None) -> None:
+        """Raises Conflict where something of another kind has the name, and may not. old: as in `admit`."""
+
     async def was_written(self, stored: Stored) -> None:
         raise NotImplementedError
 
@@ -84,7 +87,7 @@ class Managed[Stored: Kept, Spec: msgspec.Struct]:
         checked, now = self.checked(spec), self._clock()
         new = self.stored(spec=checked, created_by=principal.id, created_at=now, last_updated_at=now)
         await self.admit(principal, new, None)
-        stored = await self._store.put(new, expect=None)
+        stored = await self._put(new, None)
         await self.was_written(stored)
         return stored
 
@@ -133,7 +136,7 @@ class Managed[Stored: Kept, Spec: msgspec.Struct]:
             new = change(found)
             await self.admit(principal, new, found)
             try:
-                stored = await self._store.put(new, expect=found.revision)
+                stored = await self._put(new, found)
             except PreconditionFailed:
                 if if_match or not left:
                     raise
@@ -142,6 +145,20 @@ class Managed[Stored: Kept, Spec: msgspec.Struct]:
                 await self.was_written(stored)
                 return stored
         raise AssertionError  # the last try has raised or returned
+
+    async def _put(self, new: Stored, old: Stored | None) -> Stored:
+        """Looks once more when it is written: of two with one name, made in one instant, at least one then goes."""
+        stored = await self._store.put(new, expect=old.revision if old is not None else None)
+        try:
+            await self.check_name(stored, old)
+        except Conflict:
+            if old is None:
+                await self._store.delete(stored.name, expect=stored.revision)
+            else:
+                await self._store.put(old, expect=stored.revision)
+            await self.was_written(stored)  # who has read it meanwhile reads again
+            raise
+        return stored
 
     async def _restarted(self, principal: Principal, found: Stored, if_match: str) -> Stored:
         """Of kinds that run: one instance after the other, as the backend can."""

@@ -74,10 +74,15 @@ class Tools(Managed[DesiredTool, ToolSpec]):
 
     async def admit(self, principal: Principal, new: DesiredTool, old: DesiredTool | None) -> None:
         check_identities(principal, self._identity_roles, new.spec, old.spec if old else None)
+        await self.check_name(new, old)
         if new.spec.is_server:
             await self._admit_server(new, old)
         elif old is None or old.spec.adapter != new.spec.adapter:
             await self._admit_reference(principal, AdapterName(new.spec.adapter))
+
+    async def check_name(self, new: DesiredTool, old: DesiredTool | None) -> None:  # noqa: ARG002 - may become a server
+        if new.spec.is_server and await self._adapters.get(new.name) is not None:
+            raise Conflict(f"an adapter is named '{new.name}', and a tool server runs beside adapters: rename the tool")
 
     async def was_written(self, stored: DesiredTool) -> None:
         if stored.spec.is_server:
@@ -91,8 +96,6 @@ class Tools(Managed[DesiredTool, ToolSpec]):
         await self._registry.refresh()
 
     async def _admit_server(self, new: DesiredTool, old: DesiredTool | None) -> None:
-        if await self._adapters.get(new.name) is not None:
-            raise Conflict(f"an adapter is named '{new.name}', and a tool server runs beside adapters: rename the tool")
         workload = new.workload()
         before = old.workload() if old is not None else None
         if workload is None or (before is not None and not runs_otherwise(before.spec, workload.spec)):
