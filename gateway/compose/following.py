@@ -16,6 +16,7 @@ from gateway.dataplane.pipeline import Pipeline
 from gateway.services.witness import Witness
 from gateway.settings import Settings
 from gateway.stores.keys import keep_keys, load_keys
+from gateway.wire.jsonrpc import Envelope
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 from gateway.workers.door import Onward
@@ -89,6 +90,7 @@ class Distant:
         principal: Principal,  # noqa: ARG002 - the lead finds all this out itself
         adapter: AdapterName,  # noqa: ARG002
         *,
+        said: Envelope,  # noqa: ARG002
         era: Era,  # noqa: ARG002
         go: Go,  # noqa: ARG002
         refused: Callable[[int], None],  # noqa: ARG002

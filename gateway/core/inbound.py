@@ -60,14 +60,16 @@ def is_initialize(body: bytes) -> bool:
         return False
 
 
-def may_call_tools(method: str, body: bytes) -> bool:
-    """Whether a message is a tools/call, or nothing that could be told from one: a batch, no JSON, two methods."""
+def tools_call(method: str, body: bytes) -> jsonrpc.Envelope | None:
+    """What is a tools/call, or nothing that could be told from one: a batch, no JSON, two methods. An empty envelope of
+    what is no message at all."""
     if method != "POST":
-        return False
+        return None
     try:
-        return jsonrpc.decode(body).method == mcp.TOOLS_CALL or not plain.is_plain(body)
+        said = jsonrpc.decode(body)
     except msgspec.DecodeError:
-        return True
+        return jsonrpc.Envelope()
+    return said if said.method == mcp.TOOLS_CALL or not plain.is_plain(body) else None
 
 
 def request_id(body: bytes | None) -> bytes | None:

@@ -15,6 +15,7 @@ from gateway.core.observed import Observed
 from gateway.core.routes import Endpoint, Route
 from gateway.core.tools import DesiredToolset, Registered
 from gateway.wire.http1 import Request
+from gateway.wire.jsonrpc import Envelope
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName, InstanceName
 from gateway.wire.resources import AdapterSpec, Authorization
@@ -77,13 +78,15 @@ class ToolsDoor(Protocol):
         principal: Principal,
         adapter: AdapterName,
         *,
+        said: Envelope,
         era: Era,
         go: Go,
         refused: Callable[[int], None],
     ) -> None:
         """Something that may be a tools/call, straight at an adapter. go: passes it on; perhaps at once, perhaps never.
 
-        refused: told the status that it was answered with here; 0 where its client left. As `serve`, it must not wait.
+        said: the body, as `inbound.tools_call` has it. refused: told the status that it was answered with here; 0 where
+        its client left. As `serve`, it must not wait.
         """
 
 

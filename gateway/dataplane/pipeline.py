@@ -260,36 +260,16 @@ class Pipeline:
     def _weigh(
         self, exchange: Exchange, principal: Principal, call: Modern | Legacy, route: Route, *, is_ours: bool
     ) -> None:
-        if self._tools is None or is_ours or not self._is_weighed(exchange):
+        tools, request, said = self._tools, exchange.request, None
+        if tools is not None and tools.has_policies and not is_ours:  # else no body is looked into
+            said = inbound.tools_call(request.method, request.body)
+        if said is None or tools is None:
             self._enter(exchange, principal, call, route)
         elif self._elsewhere is not None:
             self._send_on(exchange)
         else:
-            go = partial(self._weighed, principal, call, route)
-            self._tools.weigh(exchange, principal, route.adapter, era=_era(call), go=go, refused=self.counters.answered)
-
-    def _weigh_again(self, exchange: Exchange, target: Target, relay: Callable[[Exchange], None]) -> None:
-        """One whose head is known already. relay: passes it on as the one before."""
-        if not self._is_weighed(exchange):
-            relay(exchange)
-        elif self._elsewhere is not None:
-            self._send_on(exchange)
-        elif self._tools is not None:
-
-            def go(through: Exchange, release: Callable[[], None]) -> None:
-                watched = _releasing(through, release)
-                if through is exchange:
-                    relay(watched)
-                elif not self._standings.serve(watched, target.principal):  # it has waited: things may be otherwise
-                    self._judge(watched, dict(exchange.request.headers), target.principal, is_ours=True)
-
-            adapter, refused = target.route.adapter, self.counters.answered
-            self._tools.weigh(exchange, target.principal, adapter, era=target.era, go=go, refused=refused)
-
-    def _is_weighed(self, exchange: Exchange) -> bool:
-        """Whether policies have a say. While there are none, no body is looked into."""
-        tools, request = self._tools, exchange.request
-        return tools is not None and tools.has_policies and inbound.may_call_tools(request.method, request.body)
+            go, refused = partial(self._weighed, principal, call, route), self.counters.answered
+            tools.weigh(exchange, principal, route.adapter, said=said, era=_era(call), go=go, refused=refused)
 
     def _weighed(
         self,
@@ -300,6 +280,33 @@ class Pipeline:
         release: Callable[[], None],
     ) -> None:
         self._enter(_releasing(exchange, release), principal, call, route)
+
+    def _weigh_again(self, exchange: Exchange, target: Target, relay: Callable[[Exchange], None]) -> None:
+        """While there are policies, one whose head is known already. relay: passes it on as the one before."""
+        tools, request = self._tools, exchange.request
+        said = inbound.tools_call(request.method, request.body)
+        if said is None or tools is None:
+            relay(exchange)
+        elif self._elsewhere is not None:
+            self._send_on(exchange)
+        else:
+            adapter, go = target.route.adapter, partial(self._weighed_again, exchange, target.principal, relay)
+            refused = self.counters.answered
+            tools.weigh(exchange, target.principal, adapter, said=said, era=target.era, go=go, refused=refused)
+
+    def _weighed_again(
+        self,
+        exchange: Exchange,
+        principal: Principal,
+        relay: Callable[[Exchange], None],
+        through: Exchange,
+        release: Callable[[], None],
+    ) -> None:
+        watched = _releasing(through, release)
+        if through is exchange:
+            relay(watched)
+        elif not self._standings.serve(watched, principal):  # it has waited: things may be otherwise
+            self._judge(watched, dict(exchange.request.headers), principal, is_ours=True)
 
     def _enter(self, exchange: Exchange, principal: Principal, call: Modern | Legacy, route: Route) -> None:
         if route.grant is None or self._plane.has_token(route, principal):

@@ -68,7 +68,7 @@ class Link:
         self.authorization: bytes | None = None
         self._door, self._principal, self._greeting = door, principal, greeting
         self._path = path_of(adapter)
-        self._alike: tuple[bytes | None, bytes | None] | None = None
+        self._alike: tuple[bytes | None, bytes | None, list[bytes]] | None = None
         self._headers: Headers = []
         self._shape = Noted()
         self._waiting: list[Waiter] = []
@@ -97,12 +97,11 @@ class Link:
 
     def request(self, body: bytes, traced: Headers) -> Request:
         """A message of the client's, in the adapter's session. traced: its headers that go along."""
-        if traced:
-            return request_to(self._path, body, [*self.headers(), *traced])
-        key = (self.session, self.authorization)
-        if key != self._alike:  # else it has the head of the one before, and what was made of that stands
-            self._alike, self._headers, self._shape = key, self.headers(), Noted()
-        return request_to(self._path, body, self._headers, shape=self._shape)
+        alike = (self.session, self.authorization, [name for name, _ in traced])
+        if alike != self._alike:  # else its head differs in its trace alone, and what follows from it stands
+            self._alike, self._headers, self._shape = alike, self.headers(), Noted()
+        headers = [*self._headers, *traced] if traced else self._headers
+        return request_to(self._path, body, headers, shape=self._shape)
 
     def headers(self) -> Headers:
         found = [*self._first_headers(), (mcp.VERSION_HEADER, self._greeting.version.encode())]

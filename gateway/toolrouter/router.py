@@ -34,6 +34,7 @@ from gateway.toolrouter.modern import ModernFace, no_toolset
 from gateway.toolrouter.peer import ALL_KINDS, Peer
 from gateway.toolrouter.sessions import Sessions
 from gateway.toolrouter.weighing import Unfit, direct
+from gateway.wire.jsonrpc import Envelope
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 from gateway.wire.policies import Question, Tested
@@ -170,13 +171,16 @@ class Router:
         principal: Principal,
         adapter: AdapterName,
         *,
+        said: Envelope,
         era: Era,
         go: Go,
         refused: Callable[[int], None],
     ) -> None:
         caller, request, guard = Caller(principal, era, None), exchange.request, self._guard
         catalog, is_posted = self._backstage.sight.catalog, is_old_path(request.path)
-        weighed = direct(guard.outlooks, catalog, caller, adapter, request.body, is_posted=is_posted, refused=refused)
+        weighed = direct(
+            guard.outlooks, catalog, caller, adapter, request.body, said=said, is_posted=is_posted, refused=refused
+        )
         if isinstance(weighed, Unfit):
             raw_id = None if is_posted else weighed.raw_id
             replies.rpc_error(exchange, era, raw_id, weighed.code, weighed.sentence)

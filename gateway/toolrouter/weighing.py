@@ -12,6 +12,7 @@ from gateway.core.policy import CompiledPolicy
 from gateway.toolrouter.calls import Caller, Ready
 from gateway.toolrouter.catalog import Catalog, Offer
 from gateway.wire import envelope, jsonrpc, plain
+from gateway.wire.jsonrpc import Envelope
 from gateway.wire.names import AdapterName
 from gateway.wire.policies import Facts
 
@@ -114,11 +115,12 @@ def direct(
     adapter: AdapterName,
     body: bytes,
     *,
+    said: Envelope,
     is_posted: bool,
     refused: Callable[[int], None],
 ) -> Weighed | Unfit:
     """A call on an adapter's own route. Its tool has the names and annotations that /mcp offers it by; else its own."""
-    raw_id = _request_id(body)
+    raw_id = _id_of(said)
     message = _decoded(body, raw_id)
     if isinstance(message, Unfit):
         return message
@@ -151,7 +153,11 @@ def problem(body: bytes) -> Unfit | None:
     """Why a message at /mcp does not go on to anybody. What is no JSON has nobody to go to."""
     if plain.is_plain(body) or not isinstance(envelope.parse(body), dict):
         return None
-    found = _decoded(body, _request_id(body))
+    try:
+        raw_id = _id_of(jsonrpc.decode(body))
+    except msgspec.DecodeError:
+        raw_id = None
+    found = _decoded(body, raw_id)
     return found if isinstance(found, Unfit) else None
 
 
@@ -170,11 +176,8 @@ def state_of(params: Mapping[str, Any]) -> Any:
     return params.get("requestState", "") if "inputResponses" in params or "requestState" in params else None
 
 
-def _request_id(body: bytes) -> bytes | None:
-    try:
-        written = bytes(jsonrpc.decode(body).id)
-    except msgspec.DecodeError:
-        return None
+def _id_of(said: Envelope) -> bytes | None:
+    written = bytes(said.id)
     return written if envelope.is_valid_id(written) else None
 
 

@@ -1,6 +1,6 @@
 """What one tools/call costs the gateway in Python alone: the whole path of bytes, with no socket and no kernel.
 
-    python -m tests.bench.call_cost [--modern] [--changing] [--profile | --steps]
+    python -m tests.bench.call_cost [--modern] [--changing] [--policy] [--profile | --steps]
 
 The best of many short rounds, so that it says the same on a busy machine; for seeing what a change gains or costs.
 """
@@ -24,6 +24,7 @@ from gateway.dataplane.pipeline import Pipeline
 from gateway.dataplane.upstream import Pool
 from gateway.wire.names import PrincipalId
 from tests.bench.lane_bench import PORTS, STUB, pipeline, table
+from tests.bench.tools_bench import registered
 
 BODY = b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello-7"}}}'
 ANSWER = b'{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"hello-7"}],"isError":false}}'
@@ -86,13 +87,15 @@ def traced(asked: bytes, number: int) -> bytes:
 
 
 @asynccontextmanager
-async def way(*, is_modern: bool, is_changing: bool = False) -> AsyncIterator[Callable[[], bytes]]:
+async def way(
+    *, is_modern: bool, is_changing: bool = False, is_weighed: bool = False
+) -> AsyncIterator[Callable[[], bytes]]:
     """What sends one call through the gateway, and returns what its client gets. The same connection's, again and again.
 
-    is_changing: each call has a trace and an id of its own.
+    is_changing: each call has a trace and an id of its own. is_weighed: there is a policy, which lets it go.
     """
     sealer = Sealer([new_key()])
-    async with pipeline(sealer) as serving:
+    async with pipeline(sealer, registered=registered(0, has_policy=True) if is_weighed else None) as serving:
         first, second = (_connection(serving, number) for number in range(len(PORTS)))
         client, lane = Transport(), Lane(serving.serve, lambda _transport, _received: None).connect()
         lane.connection_made(cast("asyncio.Transport", client))
@@ -131,8 +134,8 @@ def steps(call: Callable[[], bytes], calls: int = 100) -> Counter[str]:
     return found
 
 
-async def main(*, is_modern: bool, is_changing: bool, is_profiled: bool, is_counted: bool) -> None:
-    async with way(is_modern=is_modern, is_changing=is_changing) as call:
+async def main(*, is_modern: bool, is_changing: bool, is_weighed: bool, is_profiled: bool, is_counted: bool) -> None:
+    async with way(is_modern=is_modern, is_changing=is_changing, is_weighed=is_weighed) as call:
         call()
         if is_counted:
             found = steps(call)
@@ -172,7 +175,14 @@ if __name__ == "__main__":
     parser.add_argument("--steps", action="store_true", help="count the functions that a call enters, and no time")
     parser.add_argument("--modern", action="store_true", help="a request of 2026-07-28, without a session")
     parser.add_argument("--changing", action="store_true", help="each call has a trace and an id of its own")
+    parser.add_argument("--policy", action="store_true", help="one of three rules is in force, none of which holds")
     given = parser.parse_args()
     asyncio.run(
-        main(is_modern=given.modern, is_changing=given.changing, is_profiled=given.profile, is_counted=given.steps)
+        main(
+            is_modern=given.modern,
+            is_changing=given.changing,
+            is_weighed=given.policy,
+            is_profiled=given.profile,
+            is_counted=given.steps,
+        )
     )

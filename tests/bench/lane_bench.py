@@ -17,10 +17,12 @@ from gateway.bridge.sealing import Seals
 from gateway.core.access import Ownership
 from gateway.core.affinity import Sealer, new_key
 from gateway.core.routes import Endpoint, Route, Routes, RoutingTable
+from gateway.core.tools import Registered
 from gateway.dataplane.pipeline import Pipeline
 from gateway.server import listen, run, serve
 from gateway.services.events import Hub
 from gateway.services.sessions import Sessions
+from gateway.toolrouter.router import Router
 from gateway.wire.hosts import Hosts
 from gateway.wire.names import AdapterName, instance_name
 from tests.support.gateway_fakes import FakeBackend
@@ -43,11 +45,15 @@ async def nothing(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b""})
 
 
-def pipeline(sealer: Sealer | None = None) -> Pipeline:
-    routes, key = Routes(table()), new_key()
+def pipeline(sealer: Sealer, *, registered: Registered | None = None) -> Pipeline:
+    """registered: what /mcp is to know, where there is one."""
+    routes = Routes(table())
     sessions = Sessions(routes, FakeBackend(), hub=Hub())
-    hosts = Hosts(is_loopback=True)
-    return Pipeline(routes, DevAuthenticator(), sessions, sealer or Sealer([key]), seals=Seals([key]), hosts=hosts)
+    seals, hosts, tools = Seals([new_key()]), Hosts(is_loopback=True), None
+    if registered is not None:
+        tools = Router(routes, sealer)
+        tools.publish(registered)
+    return Pipeline(routes, DevAuthenticator(), sessions, sealer, seals=seals, hosts=hosts, tools=tools)
 
 
 async def main(port: int, key: bytes, *, is_shared: bool) -> None:

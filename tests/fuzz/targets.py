@@ -501,7 +501,7 @@ def classify(data: bytes) -> None:
     raw_id = inbound.request_id(body)
     if raw_id is not None:
         json.loads(jsonrpc.error(raw_id, -1, "x"), strict=False)
-    inbound.may_call_tools(method, body)
+    inbound.tools_call(method, body)
     inbound.is_token_in(body)
 
 

@@ -73,6 +73,24 @@ async def test_calls_of_one_session_go_to_one_session_of_the_adapter(gateway: To
     assert set(texts[:5]) != set(texts[5:])
 
 
+async def test_each_call_has_its_own_trace_at_the_adapter(gateway: ToolsGateway) -> None:
+    heard: list[tuple[str, str]] = []
+
+    def noting(exchange: Exchange, message: Json) -> None:
+        head = dict(exchange.request.headers)
+        heard.append((head[b"traceparent"].decode(), head[b"x-request-id"].decode()))
+        answer(exchange, message, {"content": []})
+
+    async with legacy_backend(tool("noted")) as found, tools_client(gateway.url) as client:
+        found.behaviours["noted"] = noting
+        offer(gateway, "x", found)
+        await client.initialize()
+        said = [(f"00-{number}", f"call-{number}") for number in range(3)]
+        for trace, name in said:
+            await client.legacy("tools/call", {"name": "noted"}, traceparent=trace, **{"X-Request-Id": name})
+    assert heard == said
+
+
 async def test_a_session_that_the_adapter_lost_is_opened_anew_without_the_clients_doing(gateway: ToolsGateway) -> None:
     async with legacy_backend() as found, tools_client(gateway.url) as client:
         offer(gateway, "x", found)
