@@ -32,6 +32,7 @@ class BackendKind(StrEnum):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes in bytes, times in seconds. `port` 0 finds a free one; `audit` "" keeps none, "-" writes to stdout.
 
+    recordings: the folder where they lie at rest, all together max_recordings; None: in memory alone.
     allow_private_urls: None means yes where nothing but loopback is bound.
     """
 
@@ -64,6 +65,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     notice: float = 0.0
     drain: float = 10.0
     audit: str = ""
+    recordings: Path | None = None
+    max_recordings: int = 256 * 1024 * 1024
     token_budget: int = 20_000
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -128,6 +131,8 @@ OPTIONS: Final = (
     _Option("--drain", "SECONDS", "how long a stop waits for what is under way; 10"),
     _Option("--token-budget", "TOKENS", "what a list of tools may cost a model before a warning; 20000, 0 for any"),
     _Option("--audit", "FILE", "keep an audit log in this file; - for stdout"),
+    _Option("--recordings", "DIR|off", "where recorded traffic lies, encrypted; off: in memory; DATA-DIR/recordings"),
+    _Option("--max-recordings", "BYTES", "of all recordings there; 268435456"),
     _Option("--tls-certificate", "FILE", "serve HTTPS (HTTP/2 and 1.1) with this PEM chain"),
     _Option("--tls-key", "FILE", "its private key"),
     _Option("--kubeconfig", "FILE", "the cluster, for --backend kubernetes outside one; KUBECONFIG's"),
@@ -154,6 +159,7 @@ def read(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> S
     values: dict[str, Any] = {"host": host, "port": port}
     values |= {_FIELDS.get(name, name): _PARSERS[name](name, text) for name, text in given.items()}
     values.setdefault("data_dir", platformdirs.user_data_path("mcpdeck") / "gateway")
+    values.setdefault("recordings", values["data_dir"] / "recordings")
     settings = Settings(**values)
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise Misconfigured("--tls-certificate and --tls-key go together")
@@ -269,6 +275,10 @@ def _file(_name: str, text: str) -> Path:
     return Path(text).expanduser()
 
 
+def _file_or_off(name: str, text: str) -> Path | None:
+    return None if text.lower() == "off" else _file(name, text)
+
+
 def _text(_name: str, text: str) -> str:
     return text
 
@@ -307,6 +317,8 @@ _PARSERS: Final[Mapping[str, Any]] = {
     "drain": _seconds,
     "token_budget": _number,
     "audit": _text,
+    "recordings": _file_or_off,
+    "max_recordings": _bytes,
     "tls_certificate": _file,
     "tls_key": _file,
     "log_level": _level,

@@ -38,6 +38,7 @@ from gateway.services.witness import Witness
 from gateway.services.workloads import workloads
 from gateway.settings import Settings
 from gateway.stores.keys import keep_keys, load_keys
+from gateway.stores.recordings import open_recordings
 from gateway.toolrouter.router import Router
 from gateway.workers.lead import Lead, leading, unix_listener
 from gateway.workers.words import DOOR
@@ -65,10 +66,10 @@ async def opened(
         shared = await enter(open_shared(shares, keys)) if shares is not None else None
         ground = await enter(ground_of(settings, variables, tokens=tokens, load=held.count))
         held.sessions = sessions = Sessions(routes, ground.backend, hub=hub, audit=audit, tokens=tokens)
-        traffic = Traffic(routes, sessions)
+        recordings = await enter(open_recordings(settings.recordings, keys, most_bytes=settings.max_recordings))
+        traffic = Traffic(routes, sessions, recordings=recordings)
         logs = await enter(open_logs(ground.backend.logs))
-        sealer, seals = Sealer(keys), Seals(keys)
-        witness = Witness(audit)
+        sealer, seals, witness = Sealer(keys), Seals(keys), Witness(audit)
         router = Router(routes, sealer, witness=witness, budget=settings.token_budget)
         lead = Lead(
             routes,
@@ -79,7 +80,7 @@ async def opened(
         )
         traffic.on_turn = lead.publish
         home, homes = "", None
-        renewed: list[Renewed] = [sealer, seals, identified]
+        renewed: list[Renewed] = [sealer, seals, identified, recordings]
         if shares is not None and shared is not None:
             home, homes = share(shares, shared, sessions, traffic, router)
             identified.share(shared.vault)

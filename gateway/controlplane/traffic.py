@@ -44,7 +44,7 @@ def traffic_routes(adapters: Adapters, traffic: Traffic, door: Door) -> Blueprin
     async def recording(name: str) -> Response:
         g.action = RECORDED
         found = await adapters.get(principal(), name)
-        lines = traffic.recording(principal(), found.name, session=request.args.get("session", ""))
+        lines = await traffic.recording(principal(), found.name, session=request.args.get("session", ""))
         return replies.stream(_sent(lines), JSONL)
 
     def _followed(chunks: AsyncGenerator[bytes]) -> Response:

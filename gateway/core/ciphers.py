@@ -9,10 +9,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
+_TAG_BYTES: Final = 16
 
 
 class Ciphers:
-    """Raises ValueError on a key that is not 32 bytes, or on none."""
+    """Raises ValueError on a key that is not 32 bytes, or on none. overhead: bytes by which sealing lengthens."""
+
+    overhead: Final = _NONCE_BYTES + _TAG_BYTES
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self.renew(keys)

@@ -99,6 +99,7 @@ def route_of(desired: Desired, observed: Observed) -> Route:
         reason=_unready_sentence(desired, observed.instances),
         era=desired.spec.era,
         recording=desired.spec.recording,
+        made=desired.created_at.isoformat(),
         is_tool=desired.is_tool,
         is_resurrecting=desired.spec.session.resurrect,
         has_sidecar=desired.spec.stdio is not None,

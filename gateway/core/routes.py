@@ -40,7 +40,8 @@ class Endpoint(msgspec.Struct, frozen=True):
 class Route(msgspec.Struct, frozen=True):
     """How to reach one adapter, and who may. `reason` says in a sentence why nothing is ready, when nothing is.
 
-    grant: how the token is had that a `url` adapter wants in Authorization.
+    grant: how the token is had that a `url` adapter wants in Authorization. made: when the adapter was, which tells it
+    from an earlier one of its name.
     """
 
     adapter: AdapterName
@@ -53,6 +54,7 @@ class Route(msgspec.Struct, frozen=True):
     is_tool: bool = False  # an HTTP tool server, reached through /mcp alone
     grant: Grant | None = None
     recording: Recording = Recording()
+    made: str = ""
     is_resurrecting: bool = False  # its sessions outlive their instances
     has_sidecar: bool = False  # its instances are our own, and hear of no Origin, which was judged here
 

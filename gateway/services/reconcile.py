@@ -61,6 +61,7 @@ class Reconciler:
         self._desired: Mapping[AdapterName, Desired] | None = None
         self._forgotten: set[AdapterName] = set()
         self._published: dict[AdapterName, _Published] = {}
+        self._has_published = False
         self.trouble = "nothing has been read from the store yet"  # a sentence; empty while all is well
 
     async def run(self) -> None:
@@ -154,8 +155,9 @@ class Reconciler:
         }
         changed = [each for name, each in self._published.items() if each is not before.get(name)]
         gone = before.keys() - self._published.keys()
-        if not changed and not gone:
+        if not changed and not gone and self._has_published:  # that there is nothing is news as well, once
             return
+        self._has_published = True
         self._routes.table = RoutingTable({name: each.route for name, each in self._published.items()})
         for each in changed:
             if not each.desired.is_tool:  # those are shown as tools, by services.tools

@@ -4,7 +4,6 @@ While nobody watches and no adapter records, the data plane has no tap at all. R
 """
 
 import asyncio
-import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import suppress
@@ -14,7 +13,8 @@ from gateway.core.access import Ownership, Principal, may_read, may_write
 from gateway.core.errors import Forbidden, NotFound
 from gateway.core.observed import Observed
 from gateway.core.overhearing import Listener, Talk, Tapped
-from gateway.core.routes import Routes
+from gateway.core.recordings import InMemory, Kept, Recordings, Which
+from gateway.core.routes import Route, Routes
 from gateway.core.sharing import Shared
 from gateway.services.entries import Audience, chunked
 from gateway.services.sessions import Sessions
@@ -39,9 +39,11 @@ class Traffic:
         routes: Routes,
         sessions: Sessions,
         *,
+        recordings: Recordings | None = None,
         clock: Callable[[], float] = time.time,
         keep_alive: float = KEEP_ALIVE,
     ) -> None:
+        """recordings: where they lie at rest."""
         self.clock, self.states = clock, States()
         self._routes, self._sessions, self._keep_alive = routes, sessions, keep_alive
         self._plane: Tapped | None = None
@@ -52,7 +54,10 @@ class Traffic:
         self._some: frozenset[AdapterName] = frozenset()  # of which some sessions are
         self._watched: frozenset[str] = frozenset()  # those sessions
         self.on_turn: Callable[[], None] = _nothing  # is told when other adapters are listened to
-        self._number, self._stamp = 0, secrets.token_hex(4)
+        self._recordings = recordings or InMemory()
+        self._number, self._stamp = self._recordings.first, self._recordings.stamp
+        self._reserved = self._recordings.reserve(self._number)
+        self._is_swept = False
         sessions.on_drop = self._dropped
         self._elsewhere: TrafficElsewhere | None = None
 
@@ -84,6 +89,8 @@ class Traffic:
 
     def number(self) -> int:
         self._number += 1
+        if self._number >= self._reserved:
+            self._reserved = self._recordings.reserve(self._number)
         return self._number
 
     def conversation(self, session: str) -> Conversation:
@@ -146,31 +153,41 @@ class Traffic:
         """The same of all adapters that one may read, those that come meanwhile as well. Secrets are hidden."""
         return self._follow(Reader(self._all_of(principal)), lambda: True, last_event_id, principal)
 
-    def recording(self, principal: Principal, adapter: AdapterName, *, session: str = "") -> Iterator[bytes]:
+    async def recording(self, principal: Principal, adapter: AdapterName, *, session: str = "") -> Iterator[bytes]:
         """What is recorded, the oldest first: a TrafficMessage a line. Raises Forbidden, NotFound where nothing is."""
         if not may_write(principal, self._ownership(adapter)):
             raise Forbidden("a recording is for who may change its adapter: it holds what all its users said")
         recorder = self._recorders.get(adapter)
         if recorder is None:
             raise NotFound(f"adapter '{adapter}' records nothing; to change that: mcpdeck traffic record {adapter}")
+        await recorder.recall()
         return (b"%b\n" % each.line for each in recorder.kept(Wish(adapter, session=session)))
 
     def observed(self, adapters: Mapping[AdapterName, Observed]) -> None:
         """What there is has changed, and perhaps which adapters are to record."""
-        rules = {name: route.recording for name, route in self._routes.table.routes.items() if route.recording.enabled}
-        for name, rule in rules.items():
-            if name in self._recorders:
-                self._recorders[name].follow(rule)
-            else:
-                self._recorders[name] = Recorder(rule)
-        for name in self._recorders.keys() - rules.keys():
-            del self._recorders[name]
+        self._record({name: route for name, route in self._routes.table.routes.items() if route.recording.enabled})
         for reader in self._readers:
             if not reader.wish.adapter:
                 reader.wake.set()  # it may be others now that one may read
             elif reader.wish.adapter not in adapters:
                 reader.close(f"adapter '{reader.wish.adapter}' is gone")
         self._turn()
+
+    def _record(self, routes: Mapping[AdapterName, Route]) -> None:
+        """These adapters record, and no others."""
+        which = {name: Which(name, route.made) for name, route in routes.items()}
+        for name in [name for name, recorder in self._recorders.items() if recorder.which != which.get(name)]:
+            self._recorders.pop(name).shelf.remove()
+        for name, route in routes.items():
+            recorder, rule = self._recorders.get(name), route.recording
+            if recorder is not None:
+                recorder.follow(rule)
+            else:
+                shelf = self._recordings.shelf(which[name], rule.max_messages)
+                self._recorders[name] = Recorder(which[name], rule, shelf)
+        if not self._is_swept:
+            self._is_swept = True
+            self._recordings.keep_only(which.values())
 
     def close(self) -> None:
         """Every stream ends."""
@@ -201,11 +218,14 @@ class Traffic:
         self, reader: Reader, may: Callable[[], bool], last_event_id: str, everything_of: Principal | None = None
     ) -> AsyncGenerator[bytes]:
         """everything_of: who watches all that they may read, whatever that is at the time."""
+        for name in reader.wish.adapters & self._recorders.keys():
+            await self._recorders[name].recall()
+        past = self._past(reader.wish, last_event_id)  # No await between here and the admission: nothing comes twice.
         self.admit(reader)
         stop = self._watch_elsewhere(reader)
         try:
             yield sse.comment("mcpdeck traffic")
-            for chunk in chunked(self._past(reader.wish, last_event_id)):
+            for chunk in chunked(event(self._stamp, each.number, each.line) for each in past):
                 yield chunk
             while True:
                 reader.wake.clear()
@@ -237,14 +257,13 @@ class Traffic:
                 return await reader.wake.wait()
         return False
 
-    def _past(self, wish: Wish, last_event_id: str) -> Iterator[bytes]:
-        """What is recorded of it, as of now: what comes meanwhile waits with the reader."""
+    def _past(self, wish: Wish, last_event_id: str) -> list[Kept]:
+        """What is recorded of it, as of now."""
         recorders = [(self._recorders[name], wish.at(name)) for name in wish.adapters & self._recorders.keys()]
         stamp, _, digits = last_event_id.partition("-")
         after = int(digits) if stamp == self._stamp and digits.isdecimal() and len(digits) < 16 else 0
         kept = [each for recorder, part in recorders for each in recorder.kept(part, after)]
-        for each in sorted(kept, key=lambda each: each.number):
-            yield event(self._stamp, each.number, each.line)
+        return sorted(kept, key=lambda each: each.number)
 
     def _dropped(self, session_id: str) -> None:
         """A session is gone. Who watches it hears its last words."""

@@ -1,44 +1,40 @@
-"""The flight recorder: for adapters that ask for it, the last messages, without their secrets. In memory alone.
+"""The flight recorder: for adapters that ask for it, the last messages, without their secrets. Judges nobody.
 
-Nothing of it is on a disk, so it ends with the gateway's process and there is nothing to encrypt. Bounded by number and
-by bytes. Judges nobody.
+In memory, bounded by number and by bytes, and on a shelf. What an earlier life of the gateway left there is taken up
+again when somebody reads.
 """
 
+import asyncio
 import zlib
 from collections import deque
 from collections.abc import Iterator
-from typing import Final
+from datetime import UTC, datetime
 
 import msgspec
 
+from gateway.core.recordings import RING_BYTES, Kept, Missing, Shelf, Which
 from gateway.services.traffic_exchange import Heard
 from gateway.services.traffic_readers import Wish, rendered
 from gateway.wire.mcp import Era
+from gateway.wire.names import AdapterName
 from gateway.wire.resources import Recording
-from gateway.wire.traffic import TrafficMessage
-
-RING_BYTES: Final = 16 * 1024 * 1024  # of one adapter's recording
-
-
-class Kept(msgspec.Struct, frozen=True):
-    """One recorded message: enough to choose by, and its JSON."""
-
-    number: int
-    session: str
-    principal: str
-    line: bytes
+from gateway.wire.traffic import Kind, Sender, TrafficMessage
 
 
 class Recorder:
     """One adapter's. `rule` may change while it records."""
 
-    def __init__(self, rule: Recording, *, limit_bytes: int = RING_BYTES) -> None:
+    def __init__(self, which: Which, rule: Recording, shelf: Shelf, *, limit_bytes: int = RING_BYTES) -> None:
+        self.which, self.shelf = which, shelf
         self._rule, self._limit_bytes = rule, limit_bytes
         self._kept: deque[Kept] = deque()
         self._bytes = 0
+        self._recalling = asyncio.Lock()
+        self._has_recalled = False
 
     def follow(self, rule: Recording) -> None:
         self._rule = rule
+        self.shelf.follow(rule.max_messages)
         self._trim()
 
     def take(self, heard: Heard) -> None:
@@ -46,15 +42,29 @@ class Recorder:
             return
         message = rendered(heard)
         line = msgspec.json.encode(message)
-        self._kept.append(Kept(message.number, message.session, message.principal, line))
+        kept = Kept(message.number, message.at.timestamp(), message.session, message.principal, line)
+        self._kept.append(kept)
         self._bytes += len(line)
+        self._trim()
+        self.shelf.keep(kept)
+
+    async def recall(self) -> None:
+        """What an earlier life has kept is there when this returns."""
+        async with self._recalling:
+            if self._has_recalled:
+                return
+            past = await self.shelf.past()
+            self._has_recalled = True
+        older = [each if isinstance(each, Kept) else gap(self.which.adapter, each) for each in past]
+        self._kept.extendleft(reversed(older))
+        self._bytes += sum(len(each.line) for each in older)
         self._trim()
 
     def kept(self, wish: Wish, after: int = 0) -> Iterator[Kept]:
-        """after: only what has a higher number."""
+        """after: only what has a higher number. Where something is missing is everybody's."""
         for each in self._kept:
             is_wanted = wish.session in ("", each.session) and wish.principal in ("", each.principal)
-            if each.number > after and is_wanted:
+            if each.number > after and (is_wanted or not (each.session or each.principal)):
                 yield each
 
     def _samples(self, message: TrafficMessage) -> bool:
@@ -65,3 +75,18 @@ class Recorder:
     def _trim(self) -> None:
         while len(self._kept) > self._rule.max_messages or self._bytes > self._limit_bytes:
             self._bytes -= len(self._kept.popleft().line)
+
+
+def gap(adapter: AdapterName, missing: Missing) -> Kept:
+    """As it stands among the messages."""
+    message = TrafficMessage(
+        number=missing.number,
+        at=datetime.fromtimestamp(missing.at, UTC),
+        adapter=adapter,
+        sender=Sender.GATEWAY,
+        kind=Kind.GAP,
+        error=missing.reason,
+        lost=missing.count,
+        duration=round(missing.until - missing.at, 6),
+    )
+    return Kept(missing.number, missing.at, "", "", msgspec.json.encode(message))

@@ -23,15 +23,20 @@ class Sender(StrEnum):
 
     CLIENT = "client"
     SERVER = "server"
+    GATEWAY = "gateway"
 
 
 class Kind(StrEnum):
-    """What a message is. `http`: an exchange that carries none of its own, such as the GET that opens a stream."""
+    """What a message is. `http`: an exchange that carries none of its own, such as the GET that opens a stream.
+
+    `gap`: none, but the gateway's word that something is missing here, which `error` says why.
+    """
 
     REQUEST = "request"
     RESPONSE = "response"
     NOTIFICATION = "notification"
     HTTP = "http"
+    GAP = "gap"
 
 
 class TrafficMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -47,6 +52,8 @@ class TrafficMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     size: bytes of the whole message. payload: the message, its secrets hidden. excerpt: its beginning as text instead,
     where it is larger than PAYLOAD; neither is there where it is far too large. redacted: how many values are hidden.
     headers: some of the request's, on requests, and of the answer's, on responses; credentials are never among them.
+    replica: of the gateways that recorded, where there are several, the one that did; numbers are its own.
+    lost: of a gap, which lasted for `duration`, messages that are known to be missing.
     """
 
     number: int
@@ -74,6 +81,8 @@ class TrafficMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     redacted: int = 0
     headers: dict[str, str] = {}
     request_id: str = ""
+    replica: str = ""
+    lost: int = 0
 
 
 class Dropped(msgspec.Struct, frozen=True, rename="camel"):

@@ -104,6 +104,8 @@ def test_every_option_changes_a_setting() -> None:
         "notice": "1",
         "drain": "1",
         "audit": "-",
+        "recordings": "off",
+        "max_recordings": "2048",
         "kubeconfig": "elsewhere",
         "cluster_context": "x",
         "cluster_namespace": "x",

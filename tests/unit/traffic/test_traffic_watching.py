@@ -11,6 +11,7 @@ import pytest
 from gateway.core.errors import Forbidden, NotFound
 from gateway.core.observed import NOTHING
 from gateway.core.overhearing import Talk, Tap
+from gateway.core.recordings import InMemory, Which
 from gateway.core.routes import Endpoint, Route, Routes, RoutingTable
 from gateway.dataplane.spoken import Asked
 from gateway.services import traffic as module
@@ -134,7 +135,7 @@ async def test_who_may_watch_is_asked_before_the_stream_and_again_while_it_lasts
     with pytest.raises(NotFound):
         desk.traffic.of_session(ADMIN, "none")
     with pytest.raises(Forbidden):
-        desk.traffic.recording(BEA, WEATHER)
+        await desk.traffic.recording(BEA, WEATHER)
     stream = await begun(desk.traffic.of_session(BEA, session))
     desk.publish(Route(WEATHER, desired(stdio(required_roles=["others"])).ownership))
     desk.traffic.tell(heard(session=session))
@@ -270,8 +271,12 @@ def test_wishes_choose() -> None:
     assert not Wish(AdapterName("other")).takes(message)
 
 
+def recorder_of(rule: Recording, **more: Any) -> Recorder:
+    return Recorder(Which(WEATHER), rule, InMemory(), **more)
+
+
 def test_a_recording_keeps_the_last_messages_and_follows_its_rule() -> None:
-    recorder = Recorder(Recording(enabled=True, max_messages=5))
+    recorder = recorder_of(Recording(enabled=True, max_messages=5))
     for number in range(1, 11):
         recorder.take(heard(number, text="password=hunter2"))
     assert [each.number for each in recorder.kept(Wish(WEATHER))] == [6, 7, 8, 9, 10]
@@ -283,7 +288,7 @@ def test_a_recording_keeps_the_last_messages_and_follows_its_rule() -> None:
 
 
 def test_a_recording_is_bounded_in_bytes_as_well() -> None:
-    recorder = Recorder(Recording(enabled=True, max_messages=10_000), limit_bytes=50_000)
+    recorder = recorder_of(Recording(enabled=True, max_messages=10_000), limit_bytes=50_000)
     for number in range(1, 101):
         recorder.take(heard(number, text="x" * 10_000))
     kept = list(recorder.kept(Wish(WEATHER)))
@@ -292,14 +297,14 @@ def test_a_recording_is_bounded_in_bytes_as_well() -> None:
 
 
 def test_of_a_sample_sessions_are_kept_whole_or_not_at_all_and_modern_calls_one_by_one() -> None:
-    recorder = Recorder(Recording(enabled=True, max_messages=10_000, sample=0.25))
+    recorder = recorder_of(Recording(enabled=True, max_messages=10_000, sample=0.25))
     for number in range(400):
         for _ in range(4):
             recorder.take(heard(session=f"s-{number}"))
     by_session = [each.session for each in recorder.kept(Wish(WEATHER))]
     assert {by_session.count(session) for session in by_session} == {4}
     assert 50 < len(set(by_session)) < 150
-    recorder = Recorder(Recording(enabled=True, max_messages=10_000, sample=0.25))
+    recorder = recorder_of(Recording(enabled=True, max_messages=10_000, sample=0.25))
     for number in range(400):
         recorder.take(heard(era="modern", session="group", request_id=f"r-{number}"))
     assert 50 < len(list(recorder.kept(Wish(WEATHER)))) < 150
