@@ -221,7 +221,7 @@ class Account(Protocol):
     def ended(self, *, status: int, bytes_in: int, bytes_out: int, problem: str = "") -> None:
         """status: what the client got; 0 when it left, or the upstream broke off, before a status.
 
-        problem: what the gateway says went wrong, in a sentence.
+        problem: what the gateway, or in MCP the adapter, says went wrong, in a sentence.
         """
 
     def closed(self) -> None:

@@ -14,6 +14,7 @@ from gateway.core.ports import Account, Exchange
 from gateway.dataplane import replies
 from gateway.dataplane.connection import Known, UpstreamConnection
 from gateway.dataplane.events import Progress
+from gateway.dataplane.failures import HEAD, failure_in, may_tell_of_one, word
 from gateway.dataplane.heads import REQUEST_ID, Opening, client_headers, is_event_stream
 from gateway.dataplane.hello import hello_of
 from gateway.dataplane.plane import Course, Plane, Target
@@ -38,6 +39,7 @@ class Relay:
         "_connection",
         "_ear",
         "_exchange",
+        "_failure",
         "_has_ended",
         "_head",
         "_is_paused",
@@ -89,6 +91,7 @@ class Relay:
         self._has_ended = self._is_paused = self._was_rescued = False
         self._ear: Ear | None = None  # of who listens
         self._problem = ""  # what goes wrong here, in a sentence
+        self._failure = ""  # what the adapter says went wrong
 
     def begin(self) -> None:
         self._plane.counters.in_flight += 1
@@ -127,6 +130,8 @@ class Relay:
             self.on_end()
             return
         self._status = known.status
+        if word(body, 0, HEAD) or word(body, max(0, len(body) - HEAD)):  # may_tell_of_one, without its step
+            self._failure = failure_in(body)
         self._close(len(body))
         exchange.respond_alike(known.status, lines, self._request_id, body)
 
@@ -166,6 +171,7 @@ class Relay:
             self._start()
         if self._progress is not None:
             self._progress.feed(chunk)
+            self._look_at(chunk)
             self.deadline = self._plane.deadlines.after(KEEP_ALIVE)
         if chunk:
             exchange.write(chunk)
@@ -184,6 +190,7 @@ class Relay:
         body = b"".join(self._parts)
         if self._plane.tap is not None:
             self._overhear(body)
+        self._look_at(body)
         if exchange.has_started:
             exchange.write(body)
             self._close()
@@ -406,6 +413,10 @@ class Relay:
         if self._ear is not None:
             self._ear.feed(chunk)
 
+    def _look_at(self, said: bytes) -> None:
+        if may_tell_of_one(said):
+            self._failure = failure_in(said) or self._failure
+
     def _close(self, body: int = 0) -> None:
         """The books. body: bytes of answer that are about to be written."""
         if self._has_ended:
@@ -424,7 +435,8 @@ class Relay:
         if self._progress is not None:
             plane.end_stream(self)
         plane.done(self._target)
-        self._account.ended(status=self._status, bytes_in=received, bytes_out=sent, problem=self._problem)
+        problem = self._problem or self._failure
+        self._account.ended(status=self._status, bytes_in=received, bytes_out=sent, problem=problem)
         if self._ear is not None:
             self._ear.end(self._status, self._problem)
 

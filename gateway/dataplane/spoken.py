@@ -19,6 +19,7 @@ from gateway.core.ports import Account, Exchange
 from gateway.core.routes import Endpoint
 from gateway.dataplane import replies
 from gateway.dataplane.connection import UpstreamConnection
+from gateway.dataplane.failures import failure_in, may_tell_of_one
 from gateway.dataplane.heads import EVENT_STREAM, REQUEST_ID, is_lasting, media_type
 from gateway.dataplane.plane import Plane, Target
 from gateway.dataplane.tap import held
@@ -52,7 +53,7 @@ class Answered:
         if plane.tap is not None:
             self._listen()
         self._is_stream = self._is_paused = self._has_ended = False
-        self._problem = ""
+        self._problem = self._failure = ""  # what goes wrong here, and what the adapter says did
         self._unread = 0
         self._source: Hearing | None = None  # whose answer this client is getting
         plane.counters.in_flight += 1
@@ -78,6 +79,8 @@ class Answered:
             return
         if self._plane.tap is not None:
             self._overhear(message, status)
+        if may_tell_of_one(message):
+            self._failure = failure_in(message)
         if self._is_stream:
             self._write(sse.encode(message))
             self.finish()
@@ -208,7 +211,7 @@ class Answered:
         else:
             plane.deadlines.forget(self)
         plane.done(self._target)
-        self._account.ended(status=status, bytes_in=received, bytes_out=sent, problem=self._problem)
+        self._account.ended(status=status, bytes_in=received, bytes_out=sent, problem=self._problem or self._failure)
         if self._listener is not None:
             self._listener.ended(status, self._problem)
 

@@ -15,6 +15,7 @@ from gateway.services.audit import Recorder
 from gateway.services.called import Called, said_by
 from gateway.services.client_info import UNKNOWN, ClientInfo, Said, of_modern
 from gateway.services.pace import Pace
+from gateway.services.traffic_secrets import sentence
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 from gateway.wire.resources import LiveSession
@@ -49,9 +50,9 @@ class Live:
     def is_idle(self, now: float, seconds: float) -> bool:
         return not self.in_flight and not self.streams and now - self.used_at > seconds
 
-    def failed(self, now: float, sentence: str) -> None:
+    def failed(self, now: float, told: str) -> None:
         self.errors += 1
-        self.last_error, self.last_error_at = sentence, now
+        self.last_error, self.last_error_at = told, now
 
     def shown(self, now: float) -> LiveSession:
         oldest = next(iter(self.under_way), None)
@@ -206,7 +207,7 @@ class Call:
 
     def _failed(self, live: Live, now: float, status: int, problem: str) -> None:
         if problem:
-            live.failed(now, problem)
+            live.failed(now, sentence(problem))
         elif status >= 400:
             live.failed(now, f"HTTP {status}")
         elif not self._is_stream:

@@ -16,7 +16,7 @@ type Session = tuple[str, bytes]  # the instance's uid and its own id
 class Call:
     """core.ports.Account: one request, and what became of it."""
 
-    __slots__ = ("accounts", "endpoint", "ends", "era", "initialized", "is_stream", "session")
+    __slots__ = ("accounts", "endpoint", "ends", "era", "initialized", "is_stream", "problem", "session")
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class Call:
         self.session, self.endpoint, self.era = session, endpoint, era
         self.initialized, self.is_stream = initialized, is_stream
         self.ends: list[tuple[int, int, int]] = []
+        self.problem = ""
 
     @property
     def opened_at(self) -> float:
@@ -51,6 +52,7 @@ class Call:
 
     def ended(self, *, status: int, bytes_in: int, bytes_out: int, problem: str = "") -> None:
         self.ends.append((status, bytes_in, bytes_out))
+        self.problem = problem
         self.accounts.under_way -= 1
         if self.accounts.keeps_calls:
             self.accounts.an_end.set()

@@ -117,6 +117,16 @@ async def test_calls_errors_and_streams_are_counted(desk: Desk) -> None:
     assert live.bytes_out == 200 + 20 + 1000
 
 
+async def test_what_an_adapter_says_went_wrong_is_the_last_error_without_its_secrets(desk: Desk) -> None:
+    desk.initialize()
+    call = desk.subject.opened(b"s-1", WEATHER, ONE, BEA, Era.LEGACY, None)
+    call.ended(status=200, bytes_in=1, bytes_out=1, problem="no access with password=hunter2hunter2 (-32603)")
+    live = desk.only()
+    assert live.errors == 1
+    assert live.last_error.startswith("no access with password=")
+    assert "hunter2" not in live.last_error
+
+
 async def test_the_same_id_on_another_instance_is_another_session(desk: Desk) -> None:
     desk.initialize(endpoint=ONE)
     desk.initialize(endpoint=TWO)
