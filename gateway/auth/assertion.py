@@ -24,10 +24,20 @@ MAX_KEPT: Final = 10_000
 
 
 class Assertions:
-    """Signs with the first key, once every replica has it; publishes all. `issuer` is the gateway's public URL."""
+    """Signs with the first key, once every replica has it; publishes all. `issuer` is the gateway's public URL.
 
-    def __init__(self, shared_keys: Sequence[bytes], issuer: str, *, clock: Callable[[], float] = time.time) -> None:
-        self._keys = Rotating(shared_keys, _key, clock=clock)
+    steady: by which a new key ripens, see `Rotating`.
+    """
+
+    def __init__(
+        self,
+        shared_keys: Sequence[bytes],
+        issuer: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._keys = Rotating(shared_keys, _key, clock=steady)
         self._issuer = issuer
         self._clock = clock
         self._kept: dict[tuple[Principal, AdapterName], tuple[bytes, float]] = {}

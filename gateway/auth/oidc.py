@@ -29,12 +29,18 @@ log = logging.getLogger(__name__)
 
 
 class Verified(msgspec.Struct, frozen=True):
+    """expires_at: the token's own end, in seconds since the epoch. until: of a clock that nobody sets."""
+
     principal: Principal
-    expires_at: float  # seconds since the epoch
+    expires_at: float
+    until: float
 
 
 class OidcAuthenticator:
-    """core.ports.RecognisingAuthenticator over one or more issuers. `challenge` tells clients where to get a token."""
+    """core.ports.RecognisingAuthenticator over one or more issuers. `challenge` tells clients where to get a token.
+
+    steady: by which what is known is known for an hour, wherever the clock is set meanwhile.
+    """
 
     def __init__(
         self,
@@ -43,6 +49,7 @@ class OidcAuthenticator:
         *,
         challenge: Challenge | None = None,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         if not issuers:
             raise ValueError("give at least one issuer")
@@ -50,7 +57,7 @@ class OidcAuthenticator:
         if len(self._rings) != len(issuers):
             raise ValueError("an issuer is given twice; join its audiences instead")
         self._challenge = challenge or Challenge()
-        self._clock = clock
+        self._clock, self._steady = clock, steady
         self._verified: dict[bytes, Verified] = {}
 
     def known(self, headers: Mapping[bytes, bytes]) -> Principal | Unauthenticated | None:
@@ -68,7 +75,10 @@ class OidcAuthenticator:
 
     def recognised(self, ticket: bytes) -> Principal | None:
         entry = self._verified.get(ticket)
-        return entry.principal if entry is not None and entry.expires_at > self._clock() else None
+        return entry.principal if entry is not None and self._holds(entry) else None
+
+    def _holds(self, entry: Verified) -> bool:
+        return entry.expires_at > self._clock() and entry.until > self._steady()
 
     async def verify(self, headers: Mapping[bytes, bytes]) -> Principal | Unauthenticated:
         """Raises IssuerUnreachable when a token can't be judged now."""
@@ -93,8 +103,8 @@ class OidcAuthenticator:
         principal = principal_of(claims, header, issuer, now=self._clock())
         if isinstance(principal, Refusal):
             return self._refused(principal)
-        ends = min(claims["exp"] + LEEWAY, self._clock() + FRESH)  # so that a withdrawn key's tokens end with it
-        self._remember(authorization, Verified(principal, ends))
+        until = self._steady() + FRESH  # so that a withdrawn key's tokens end with it
+        self._remember(authorization, Verified(principal, claims["exp"] + LEEWAY, until))
         return principal
 
     async def _issuer_and_key(self, token: str) -> tuple[Issuer, Key] | Refusal:
@@ -119,8 +129,7 @@ class OidcAuthenticator:
 
     def _remember(self, authorization: bytes, verified: Verified) -> None:
         if len(self._verified) >= MAX_KNOWN:
-            now = self._clock()
-            self._verified = {known: entry for known, entry in self._verified.items() if entry.expires_at > now}
+            self._verified = {known: entry for known, entry in self._verified.items() if self._holds(entry)}
         if len(self._verified) >= MAX_KNOWN:
             for oldest in list(self._verified)[: MAX_KNOWN // 10]:  # a tenth at once: the sweep above stays rare
                 del self._verified[oldest]

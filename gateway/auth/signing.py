@@ -27,10 +27,13 @@ class SigningKey(msgspec.Struct, frozen=True):
 
 
 class Rotating[Key]:
-    """Keys derived from those that replicas share. A new one is `known` at once, and `current` once all know it."""
+    """Keys derived from those that replicas share. A new one is `known` at once, and `current` once all know it.
+
+    clock: one that nobody sets: a key that ripens too soon signs what other replicas refuse.
+    """
 
     def __init__(
-        self, shared: Sequence[bytes], derive: Callable[[bytes], Key], *, clock: Callable[[], float] = time.time
+        self, shared: Sequence[bytes], derive: Callable[[bytes], Key], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._derive, self._clock = derive, clock
         self._keys = {each: derive(each) for each in shared}

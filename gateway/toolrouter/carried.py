@@ -27,7 +27,10 @@ _ASKS: Final = b"input_required"
 
 
 class Ticket(msgspec.Struct, frozen=True):
-    """until: seconds since the epoch. rule: policy and rule under which the call was approved, if it had to be."""
+    """until: seconds of this process's own clock, which nobody sets; on its way to another, seconds from now.
+
+    rule: policy and rule under which the call was approved, if it had to be.
+    """
 
     until: float
     rule: tuple[str, str] | None = None
@@ -39,7 +42,7 @@ class Ticket(msgspec.Struct, frozen=True):
 class Carried:
     """core.sharing.Table where there are other replicas."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._kept: dict[str, Ticket] = {}
         self._elsewhere: dict[str, dict[str, Ticket]] = {}  # by replica
@@ -71,9 +74,9 @@ class Carried:
                 self._shared.tell(replica, TAKEN, key.encode())
         return ticket if ticket is not None and ticket.until > self._clock() else None
 
-    def until(self) -> float:
-        """Of a call that is counted now."""
-        return self._clock() + LIFETIME
+    def until(self, seconds: float = LIFETIME) -> float:
+        """Of a ticket that is good for so long from now."""
+        return self._clock() + seconds
 
     def clear(self) -> None:
         """Policies are others: what was approved under the ones before says nothing."""
@@ -100,13 +103,16 @@ class Carried:
 
     def row(self, name: str) -> bytes | None:
         ticket = self._kept.get(name)
-        return msgspec.msgpack.encode(ticket) if ticket is not None else None
+        if ticket is None:
+            return None
+        return msgspec.msgpack.encode(Ticket(ticket.until - self._clock(), ticket.rule))
 
     def heard(self, replica: str, name: str, value: bytes | None) -> None:
         kept = self._elsewhere.setdefault(replica, {})
         kept.pop(name, None)
         if value is not None:
-            kept[name] = msgspec.msgpack.decode(value, type=Ticket)
+            told = msgspec.msgpack.decode(value, type=Ticket)
+            kept[name] = Ticket(self.until(told.until), told.rule)
 
     def lost(self, replica: str) -> None:
         self._elsewhere.pop(replica, None)

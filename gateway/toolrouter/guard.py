@@ -167,6 +167,7 @@ class Guard:
         self, exchange: Exchange, call: Weighed, go: Go, *, judged: Judged, by: Decided, before: Ticket | None
     ) -> None:
         terms = next(each.spec.approval for each in self._policies if each.spec.name == by.policy)
+        until = self._carried.until(terms.expires)
         waits: list[Resumed] = []
 
         def decided(reason: str) -> None:
@@ -176,7 +177,7 @@ class Guard:
             if reason:
                 self._deny(outer, call, reason=reason, by=by)
             else:
-                ticket = Ticket(pending.expires_at.timestamp(), (by.policy, by.rule))
+                ticket = Ticket(until, (by.policy, by.rule))
                 self._count(outer, call, go, judged.limits, before=before, ticket=ticket)
 
         caller = call.caller

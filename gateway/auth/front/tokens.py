@@ -17,12 +17,20 @@ JWKS_PATH: Final = "/oauth/keys"
 
 
 class Minter:
-    """shared_keys: what replicas seal session ids with; the signing keys are derived from them and rotate with them."""
+    """shared_keys: what replicas seal session ids with; the signing keys are derived from them and rotate with them.
+
+    steady: by which a new key ripens, see `Rotating`.
+    """
 
     def __init__(
-        self, shared_keys: Sequence[bytes], public_url: str, *, clock: Callable[[], float] = time.time
+        self,
+        shared_keys: Sequence[bytes],
+        public_url: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._keys = Rotating(shared_keys, _key, clock=clock)
+        self._keys = Rotating(shared_keys, _key, clock=steady)
         self._public_url = public_url
         self._clock = clock
 

@@ -73,7 +73,7 @@ class World:
 
     def replica(self, number: int = 0) -> "Replica":
         """One more, at that vault."""
-        minter = Minter(self.keys, GATEWAY, clock=self.clock)
+        minter = Minter(self.keys, GATEWAY, clock=self.clock, steady=self.clock)
         issuers: tuple[Trusted, ...] = entra(TENANT, AUDIENCE, authority=self.issuer.base)
         authenticator = OidcAuthenticator((*issuers, minter.trusted), minter.fetching(self.fetch), clock=self.clock)
         upstream = Upstream(self.issuer.minter.issuer, "front", "s3cret", f"{AUDIENCE}/.default offline_access")

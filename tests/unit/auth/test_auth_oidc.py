@@ -45,10 +45,12 @@ class Gate:
                 OTHER_KEYS: {"keys": keys},
             }
         )
-        self.clock = Clock()
+        self.clock, self.steady = Clock(), Clock(0.0)
         issuers = (*entra(TENANT, CLIENT), Issuer(url=OTHER, audiences=frozenset({GATEWAY}), **other))
         challenge = Challenge(public_url=GATEWAY, scope="mcp")
-        self.authenticator = OidcAuthenticator(issuers, self.fetch, challenge=challenge, clock=self.clock)
+        self.authenticator = OidcAuthenticator(
+            issuers, self.fetch, challenge=challenge, clock=self.clock, steady=self.steady
+        )
 
     async def principal(self, token: str) -> Principal:
         found = await self.authenticator.verify(bearer(token))
@@ -185,7 +187,18 @@ async def test_long_lived_token_is_judged_again_every_hour_so_that_a_withdrawn_k
     gate = Gate()
     headers = bearer(sign(other_claims(exp=NOW + 10**9)))
     assert isinstance(await gate.authenticator.verify(headers), Principal)
-    gate.clock.now += 3601
+    gate.steady.now += 3599
+    assert isinstance(gate.authenticator.known(headers), Principal)
+    gate.steady.now += 2
+    assert gate.authenticator.known(headers) is None
+
+
+async def test_clock_that_is_set_back_makes_no_token_known_for_longer() -> None:
+    gate = Gate()
+    headers = bearer(sign(other_claims(exp=NOW + 10**9)))
+    assert isinstance(await gate.authenticator.verify(headers), Principal)
+    gate.clock.now -= 86400
+    gate.steady.now += 3601
     assert gate.authenticator.known(headers) is None
 
 
