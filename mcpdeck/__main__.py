@@ -1,15 +1,18 @@
 """`mcpdeck`: the one place where the command line and the deck meet."""
 
-import argparse
-import os
 import sys
+from typing import TYPE_CHECKING
 
-from mcpdeck.cli.desk import Desk
-from mcpdeck.cli.main import run
+if TYPE_CHECKING:
+    import argparse
+
+    from mcpdeck.cli.desk import Desk
 
 
-def show_deck(desk: Desk, words: argparse.Namespace) -> int:
+def show_deck(desk: "Desk", words: "argparse.Namespace") -> int:
     """The deck on the context that is meant."""
+    import os
+
     from mcpdeck.tui import app
     from mcpdeck.tui.identity import KeptIdentity
     from mcpdeck.tui.tab import is_tab
@@ -36,7 +39,14 @@ def show_deck(desk: Desk, words: argparse.Namespace) -> int:
 
 
 def main() -> None:
-    sys.exit(run(sys.argv[1:], show_deck))
+    try:
+        from mcpdeck.cli.main import run
+        from mcpdeck.cli.streams import settle
+
+        settle()
+        sys.exit(run(sys.argv[1:], show_deck))
+    except KeyboardInterrupt:  # before there is a command that could be interrupted
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def plainly(error: BaseException) -> str:
     """What the operating system said, if it was that; libraries wrap it in words and parameters of their own."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ConnectionError) and cause.errno:
+        if isinstance(cause, OSError) and cause.errno and type(cause).__module__ == "builtins":
             return os.strerror(cause.errno)  # asyncio says "Connect call failed" in its place
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror

@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mcpdeck.cli import identity
-from mcpdeck.cli.exits import UNREACHABLE, Failure
+from mcpdeck.cli.target import none_runs
 from mcpdeck.config.contexts import Contexts
 from mcpdeck.config.places import places
 from mcpdeck.config.running import Running
@@ -23,5 +23,5 @@ def _target(words: argparse.Namespace) -> identity.Aim:
     contexts = Contexts(here.contexts_file, Running(here.running))
     context = contexts.chosen(name=getattr(words, "context", ""), url=getattr(words, "gateway", ""), environ=os.environ)
     if not context.url:
-        raise Failure(UNREACHABLE, f"no gateway of context {context.name!r} runs on this machine", hint="mcpdeck up")
+        raise none_runs(context.name)
     return identity.Aim(context.name, context.url, context.ca_file, is_forwarded=contexts.is_forwarded(context.name))

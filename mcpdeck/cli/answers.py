@@ -4,9 +4,9 @@ import asyncio
 import itertools
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, Final
 
+from mcpdeck.cli.documents import text_of
 from mcpdeck.cli.exits import USAGE, Failure
 from mcpdeck.mcp.peer import Declined
 from mcpdeck.model.plain import plain
@@ -41,10 +41,7 @@ def _read(name: str) -> Any:
     import yaml
 
     try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        return yaml.safe_load(text)
-    except OSError as error:
-        raise Failure(USAGE, f"{name}: {error.strerror}") from error
+        return yaml.safe_load(text_of(name))
     except yaml.YAMLError as error:
         raise Failure(USAGE, f"{name} is neither YAML nor JSON: {error}") from error
 

@@ -3,13 +3,13 @@
 import argparse
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mcpdeck.cli import output
 from mcpdeck.cli.desk import Desk
+from mcpdeck.cli.documents import fault_of, text_of
 from mcpdeck.cli.exits import NOT_FOUND, OK, TOOL, USAGE, Failure
 from mcpdeck.cli.target import OWN
 from mcpdeck.cli.tools import add_reach, open_peer, told, typed
@@ -187,15 +187,14 @@ def _forget(words: argparse.Namespace, desk: Desk) -> int:
 
 
 def _given(text: str) -> dict[str, Any]:
-    if text.startswith("@"):
-        try:
-            text = sys.stdin.read() if text == "@-" else Path(text[1:]).read_text(encoding="utf-8")
-        except OSError as error:
-            raise Failure(USAGE, f"{text[1:]}: {error.strerror}") from error
+    given = text_of(text[1:]) if text.startswith("@") else text
+    where = text if text.startswith("@") else "--args-json"
     try:
-        return msgspec.json.decode(text or "{}", type=dict[str, Any])
+        return msgspec.json.decode(given or "{}", type=dict[str, Any])
+    except msgspec.ValidationError as error:
+        raise Failure(USAGE, f"{where}: {fault_of(error)}") from error
     except msgspec.DecodeError as error:
-        raise Failure(USAGE, f"--args-json is no JSON object: {error}") from error
+        raise Failure(USAGE, f"{where} is no JSON: {str(error).removeprefix('JSON is malformed: ')}") from error
 
 
 def _print_whole(result: dict[str, Any], desk: Desk) -> None:

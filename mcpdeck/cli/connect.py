@@ -12,6 +12,7 @@ from mcpdeck.cli import output
 from mcpdeck.cli.desk import Desk
 from mcpdeck.cli.exits import NOT_FOUND, OK, USAGE, Failure
 from mcpdeck.errors import ProblemError, Unreachable
+from mcpdeck.meant import meant
 
 if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
@@ -46,7 +47,8 @@ def _connect(words: argparse.Namespace, desk: Desk) -> int:
     if not words.client:
         return _list(desk)
     if words.client != PLAIN and words.client not in PROGRAMS:
-        raise Failure(USAGE, f"no client {words.client!r} is known; there are {', '.join(PROGRAMS)} and {PLAIN}")
+        advice = meant(words.client, [*PROGRAMS, PLAIN]) or f"there are {', '.join(PROGRAMS)} and {PLAIN}"
+        raise Failure(USAGE, f"no client {words.client!r} is known; {advice}")
     if not words.adapter:
         raise Failure(
             USAGE, f"which adapter shall {words.client} find?", hint=f"mcpdeck connect {words.client} ADAPTER"

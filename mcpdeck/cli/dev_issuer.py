@@ -9,6 +9,11 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+from mcpdeck.cli.exits import USAGE, Failure
+from mcpdeck.cli.streams import unwritten
+from mcpdeck.cli.words import port
+from mcpdeck.errors import plainly
+
 GATEWAY: Final = "http://127.0.0.1:8700"  # where a gateway listens if nobody says otherwise
 CLIENT: Final = "mcpdeck-terminal"  # any name does: the issuer serves every public client on this machine
 
@@ -17,7 +22,7 @@ def add_parser(commands: Any) -> None:
     """commands: argparse's subparsers."""
     line = "Run a small OpenID Connect issuer on this machine, to try sign-in without a cloud. Never for anything real."
     parser = commands.add_parser("dev-issuer", help=line, description=line)
-    parser.add_argument("--port", type=int, default=0, help="0 finds a free one")
+    parser.add_argument("--port", type=port, default=0, help="0 finds a free one")
     parser.add_argument("--user", action="append", default=[], metavar="NAME[:ROLE,…]", help="who may sign in; repeat")
     parser.add_argument("--as", dest="auto", metavar="NAME", help="sign this user in without asking")
     parser.add_argument("--client-secret", action="append", default=[], metavar="CLIENT=SECRET",
@@ -28,9 +33,13 @@ def add_parser(commands: Any) -> None:
 def _run(words: argparse.Namespace, _desk: object = None) -> int:
     try:
         return asyncio.run(_serve(words))
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    except ValueError as error:
+        raise Failure(USAGE, str(error)) from error
+    except OSError as error:
+        if unwritten() is not None:
+            raise
+        told = f"127.0.0.1:{words.port} can not be listened at: {plainly(error)}"
+        raise Failure(USAGE, told, hint="--port 0 finds a free port") from error
 
 
 async def _serve(words: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """How a command ends: exit codes that scripts may rely on, and the sentence or JSON that a failure leaves on stderr."""
 
+import os
 from typing import Any, Final
 
 import msgspec
@@ -84,6 +85,10 @@ def failure_of(error: Exception) -> Failure | None:
             return auth_failure(error)
         case Misconfigured() | NoEditor():
             return Failure(USAGE, str(error))
+        case UnicodeEncodeError(object=str() as text):  # a word that was typed in another encoding
+            return Failure(USAGE, f"{text!r} is no text: it is not UTF-8")
+        case OSError(filename=str() | bytes() as name, strerror=str() as sentence):  # a file of the reader's
+            return Failure(USAGE, f"{os.fsdecode(name)}: {sentence}")
         case _:
             return None
 

@@ -1,17 +1,16 @@
 """`mcpdeck tools import openapi`: an HTTP API's operations as tools. What they become is `model.openapi`'s to say."""
 
 import argparse
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.wire.tools import ToolSpec, problems_of
 from mcpdeck import control
 from mcpdeck.cli.desk import Desk
+from mcpdeck.cli.documents import kind_of, text_of
 from mcpdeck.cli.exits import OK, UNREACHABLE, USAGE, Failure
 from mcpdeck.cli.specs import secret_of
 from mcpdeck.cli.words import pair
-from mcpdeck.errors import ProblemError
+from mcpdeck.errors import ProblemError, plainly
 
 if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
@@ -70,7 +69,7 @@ def _found(words: argparse.Namespace) -> "Imported":
     from mcpdeck.model.openapi import NotOpenApi, tools_of
 
     is_url = words.document.startswith(("http://", "https://"))
-    document = _parsed(_fetched(words.document) if is_url else _read(words.document), words.document)
+    document = _parsed(_fetched(words.document) if is_url else text_of(words.document), words.document)
     headers = {name: secret_of(value) for name, value in words.header}
     try:
         return tools_of(
@@ -85,13 +84,6 @@ def _found(words: argparse.Namespace) -> "Imported":
         raise Failure(USAGE, f"{words.document}: {error}") from error
 
 
-def _read(name: str) -> str:
-    try:
-        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(USAGE, f"{name}: {getattr(error, 'strerror', None) or error}") from error
-
-
 def _fetched(url: str) -> str:
     import httpx
 
@@ -99,7 +91,7 @@ def _fetched(url: str) -> str:
         answer = httpx.get(url, timeout=_PATIENCE, follow_redirects=True)
         answer.raise_for_status()
     except httpx.HTTPError as error:
-        raise Failure(UNREACHABLE, f"{url}: {error}") from error
+        raise Failure(UNREACHABLE, f"{url} can not be read: {plainly(error)}") from error
     return answer.text
 
 
@@ -109,7 +101,7 @@ def _parsed(text: str, name: str) -> dict[str, Any]:
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise Failure(USAGE, f"{name} is neither YAML nor JSON: {error}") from error
+        raise Failure(USAGE, f"{name} is neither YAML nor JSON: {getattr(error, 'problem', None) or error}") from error
     if not isinstance(document, dict):
-        raise Failure(USAGE, f"{name} holds no OpenAPI document")
+        raise Failure(USAGE, f"{name}: an OpenAPI document is a map with `openapi:`, and this is {kind_of(document)}")
     return document

@@ -3,13 +3,15 @@
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from mcpdeck import VERSION
 from mcpdeck.cli.desk import Desk, ShowDeck
-from mcpdeck.cli.exits import BROKEN_PIPE, INTERRUPTED, UNEXPECTED, USAGE, Failure, failure_of
+from mcpdeck.cli.exits import BROKEN_PIPE, INTERRUPTED, NOT_FOUND, OK, UNEXPECTED, USAGE, Failure, failure_of
+from mcpdeck.cli.streams import give_up, unwritten
 from mcpdeck.cli.words import Words, split
 from mcpdeck.errors import Misconfigured
 
@@ -70,32 +72,46 @@ VERBS: Final = {
 def run(argv: Sequence[str], show_deck: ShowDeck) -> int:
     """The exit status."""
     ours, trailing = split(argv)
-    if _is_bare(ours) and sys.stdin.isatty() and sys.stdout.isatty():
-        ours = ["tui", *ours]
-    elif not ours:
-        parser().print_help(sys.stderr)
-        return USAGE
-    top = parser(_verb_of(ours))
-    words = top.parse_args(ours)
-    desk = Desk(words, trailing, show_deck)
+    words, desk = argparse.Namespace(), None
     try:
-        if trailing and not getattr(words, "takes_trailing", False):
-            top.error(f"nothing may follow -- here, and {' '.join(trailing)} does")
+        words = _understood(ours, trailing)
+        desk = Desk(words, trailing, show_deck)
         code = int(words.run(words, desk))
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        return _leave_quietly()
+    except SystemExit as end:  # --help, --version
+        return int(end.code or OK) if (lost := unwritten()) is None else _lost(lost)
     except Exception as error:
+        if (lost := unwritten()) is not None:
+            return _lost(lost)
         failure = failure_of(error)
         if failure is None:
             if os.environ.get("MCPDECK_DEBUG"):
                 raise
             failure = Failure(UNEXPECTED, f"a defect of mcpdeck: {type(error).__name__}: {error}", hint=_DEFECT)
-        print(failure.json() if _wants_json(words, desk) else failure.text(), file=sys.stderr)
+        elif failure.code == NOT_FOUND and desk is not None:
+            from mcpdeck.cli.nearly import advised
+
+            advised(failure, desk.target)
+        wants_json = _wants_json(ours, words, desk or Desk(words, trailing, show_deck))
+        print(failure.json() if wants_json else failure.text(), file=sys.stderr)
         return failure.code
+
+
+def _understood(ours: list[str], trailing: list[str] | None) -> argparse.Namespace:
+    """The words by name. Raises Failure; SystemExit after help."""
+    if _is_bare(ours) and sys.stdin.isatty() and sys.stdout.isatty():
+        ours = ["tui", *ours]
+    elif not ours:
+        parser().print_help(sys.stderr)
+        raise SystemExit(USAGE)
+    top = parser(_verb_of(ours))
+    words = top.parse_args(ours)
+    if trailing and not getattr(words, "takes_trailing", False):
+        top.error(f"nothing may follow -- here, and {' '.join(trailing)} does")
+    return words
 
 
 _DEFECT: Final = "MCPDECK_DEBUG=1 shows where"
@@ -133,14 +149,20 @@ def _unvalued(ours: Sequence[str]) -> list[str]:
     return [word for place, word in enumerate(ours) if place not in values]
 
 
-def _wants_json(words: argparse.Namespace, desk: Desk) -> bool:
+def _wants_json(ours: Sequence[str], words: argparse.Namespace, desk: Desk) -> bool:
+    """As was asked for, even where the rest of the words is not understood."""
+    said = re.search(r"(?:^|\n)(?:-o|--output[=\n])[=\n]?(\w+)", "\n".join(ours))
     try:
-        return (getattr(words, "output", None) or desk.settings.output) in ("json", "jsonl")
+        return (getattr(words, "output", None) or (said and said[1]) or desk.settings.output) in ("json", "jsonl")
     except Misconfigured:  # which may be what is to be told
         return False
 
 
-def _leave_quietly() -> int:
-    """As `head` expects of who writes to it: no traceback, no message, and nothing more when Python ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return BROKEN_PIPE
+def _lost(error: OSError) -> int:
+    """What was to be printed went nowhere. Who reads no further, as `head` does, knows, and nothing is said."""
+    give_up()
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    failure = Failure(UNEXPECTED, f"stdout can not be written: {error.strerror}")
+    print(failure.text(), file=sys.stderr)
+    return failure.code

@@ -12,6 +12,7 @@ from mcpdeck import control
 from mcpdeck.cli import importing, output
 from mcpdeck.cli.consent import add_consent, must_consent
 from mcpdeck.cli.desk import Desk
+from mcpdeck.cli.documents import documents_of, made
 from mcpdeck.cli.exits import CONFLICT, OK, USAGE, Failure
 from mcpdeck.cli.output import Column, View
 from mcpdeck.cli.target import OWN
@@ -252,19 +253,10 @@ def _spec(words: argparse.Namespace) -> ToolSpec:
 
 
 def _of_file(name: str) -> ToolSpec:
-    import sys
-
-    import yaml
-
-    try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        return msgspec.convert(yaml.safe_load(text), ToolSpec)
-    except OSError as error:
-        raise Failure(USAGE, f"{name}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise Failure(USAGE, f"{name} is no YAML: {error}") from error
-    except msgspec.ValidationError as error:
-        raise Failure(USAGE, f"{name}: {error}") from error
+    found = documents_of(name)
+    if len(found) != 1:
+        raise Failure(USAGE, f"{name} holds {len(found)} registrations, and one is made at a time")
+    return made(found[0], ToolSpec, where=name, wanted="a registration")
 
 
 def _value(text: str) -> Any:

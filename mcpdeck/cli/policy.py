@@ -94,7 +94,7 @@ def _add_policy(commands: "argparse._SubParsersAction[Words]") -> None:
     explain = verbs.add_parser("explain", help=line, description=line)
     explain.add_argument("tool", metavar="TOOL", help="its name at /mcp")
     explain.add_argument("-a", "--arg", action="append", type=pair, default=[], metavar="NAME=VALUE", help="repeat")
-    explain.add_argument("--user", default=getpass.getuser(), metavar="ID", help="who calls; you")
+    explain.add_argument("--user", default="", metavar="ID", help="who calls; you")
     explain.add_argument("--role", action="append", default=[], help="of the caller; repeat")
     explain.add_argument("--toolset", default="", metavar="NAME", help="where it is called; /mcp itself")
     output.add_options(explain, table=False)
@@ -169,7 +169,12 @@ def _explain(words: argparse.Namespace, desk: Desk) -> int:
             NOT_FOUND, f"there is no tool {words.tool!r} at /mcp that you may read", hint="mcpdeck tools list"
         )
     facts = Facts(
-        principal={"id": words.user, "name": "", "roles": sorted(words.role), "isAdmin": "mcp.admin" in words.role},
+        principal={
+            "id": words.user or getpass.getuser(),
+            "name": "",
+            "roles": sorted(words.role),
+            "isAdmin": "mcp.admin" in words.role,
+        },
         tool={
             "name": offer.name,
             "original": offer.original,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 from mcpdeck.cli import tui
 from mcpdeck.cli.desk import Desk
 from mcpdeck.cli.exits import OK, USAGE, Failure
+from mcpdeck.cli.words import count, port
+from mcpdeck.errors import plainly
 
 if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
@@ -26,21 +28,19 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     line = "The deck in a browser: served on this machine alone, to whoever has the address that is printed."
     serve = commands.add_parser("serve", help=line, description=line)
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen at; 127.0.0.1 unless you know better")
-    serve.add_argument("--port", type=int, default=PORT, help=f"{PORT}; 0 finds a free one")
+    serve.add_argument("--port", type=port, default=PORT, help=f"{PORT}; 0 finds a free one")
     serve.add_argument("--name", action="append", default=[], metavar="HOST[:PORT]",
                        help="a name by which a proxy before it is reached; repeat")  # fmt: skip
-    serve.add_argument("--most", type=int, default=MOST, metavar="N", help=f"tabs at a time, a process each; {MOST}")
+    serve.add_argument("--most", type=count, default=MOST, metavar="N", help=f"tabs at a time, a process each; {MOST}")
     tui.add_options(serve)
     serve.set_defaults(run=_serve)
 
 
 def _serve(words: argparse.Namespace, desk: Desk) -> int:
-    if words.most < 1:
-        raise Failure(USAGE, "--most must be at least 1")
     try:
         asyncio.run(_until_stopped(words, desk))
     except OSError as error:
-        told = f"{words.host}:{words.port} can not be listened at: {error.strerror or error}"
+        told = f"{words.host}:{words.port} can not be listened at: {plainly(error)}"
         raise Failure(USAGE, told, hint="--port 0 finds a free port") from None
     return OK
 

@@ -62,7 +62,9 @@ def _list(words: argparse.Namespace, desk: Desk) -> int:
     chosen = [session for session in found if words.adapter in ("", session.adapter)]
     desk.printer.many(SESSIONS, chosen)
     if not chosen:
-        desk.printer.tell("no live sessions")
+        if words.adapter:
+            desk.target.do(control.adapter(words.adapter))  # or there is none of that name
+        desk.printer.tell("no live sessions" + (f" of {words.adapter}" if words.adapter else ""))
     return OK
 
 
@@ -85,7 +87,8 @@ def _record(words: argparse.Namespace, desk: Desk) -> int:
                 desk.printer.tell(f"{path}: {count} bytes; mcpdeck replay {path} --against ADAPTER")
             else:
                 path.unlink()
-                desk.printer.tell(f"nothing was heard; there is no {path}")
+        if not count:
+            desk.printer.tell(f"nothing was heard; there is no {path}")
     return OK
 
 

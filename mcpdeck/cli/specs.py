@@ -1,7 +1,6 @@
 """Specifications from the words of a command, or from files. Sends nothing."""
 
 import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,11 @@ from typing import Any
 import msgspec
 
 from gateway.wire.resources import AdapterSpec, Isolation, SecretReference, SessionPolicy, Stdio, problems_of
+from mcpdeck.cli.documents import documents_of, made
 from mcpdeck.cli.exits import USAGE, Failure
 from mcpdeck.cli.words import pair
 from mcpdeck.model.form import Entries, Source, spec_of
-from mcpdeck.model.yaml_lines import from_yaml
+from mcpdeck.model.yaml_lines import RETURNED
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -81,17 +81,7 @@ def of_files(names: list[str]) -> list[tuple[str, AdapterSpec]]:
 
 
 def _of_file(name: str) -> Iterator[tuple[str, AdapterSpec]]:
-    import yaml
-
-    try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        documents = [it for it in yaml.safe_load_all(text) if it is not None]
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(USAGE, f"{name}: {getattr(error, 'strerror', None) or error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise Failure(USAGE, f"{name}{line}: {getattr(error, 'problem', None) or 'is no YAML'}") from error
+    documents = documents_of(name)
     if not documents:
         raise Failure(USAGE, f"{name} holds no specification")
     for number, document in enumerate(_unpacked(documents), 1):
@@ -110,11 +100,8 @@ def _unpacked(documents: list[Any]) -> Iterator[Any]:
 
 def _decoded(document: Any, where: str) -> AdapterSpec:
     if isinstance(document, dict):
-        document = {key: value for key, value in document.items() if key != "status"}
-    try:
-        return checked(from_yaml(msgspec.json.encode(document).decode()), where)
-    except (ValueError, TypeError) as error:
-        raise Failure(USAGE, f"{where}{str(error)[:1].lower()}{str(error)[1:]}") from error
+        document = {key: value for key, value in document.items() if key not in ("status", *RETURNED)}
+    return checked(made(document, AdapterSpec, where=where.removesuffix(": "), wanted="a specification"), where)
 
 
 def _only(words: argparse.Namespace) -> AdapterSpec:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.wire.resources import ChangeEvent
 from mcpdeck import direct
 from mcpdeck.auth.account import TOKEN_VARIABLE, Accounts, origin_of
-from mcpdeck.cli.exits import FORBIDDEN, UNREACHABLE, Failure
+from mcpdeck.cli.exits import FORBIDDEN, UNREACHABLE, USAGE, Failure
 from mcpdeck.config.contexts import DEMO, Context
 from mcpdeck.control import Ask
 
@@ -32,15 +32,15 @@ class Target:
     @property
     def url(self) -> str:
         if not self.context.url:
-            verb = "demo" if self.context.name == DEMO else "up"
-            hint = f"mcpdeck {verb} starts one; mcpdeck contexts list shows what else there is"
-            raise Failure(UNREACHABLE, f"no gateway of `mcpdeck {verb}` runs on this machine", hint=hint)
+            raise none_runs(self.context.name)
         return self.context.url
 
     def mcp_url(self, adapter: str) -> str:
         """Of an adapter; of the gateway's own server where it is `/mcp` or `/mcp/TOOLSET`."""
         if adapter == OWN or adapter.startswith(f"{OWN}/"):
             return f"{self.url}{adapter}"
+        if "/" in adapter:
+            raise Failure(USAGE, f"{adapter!r} is no place: wanted an adapter's name, /mcp or /mcp/TOOLSET")
         return f"{self.url}/adapters/{adapter}/mcp"
 
     def must_be_writable(self) -> None:
@@ -105,3 +105,10 @@ class Target:
         from mcpdeck.auth.session import source_of
 
         return source_of(name, url, self._environ, self._accounts)
+
+
+def none_runs(context: str) -> Failure:
+    """Of a gateway of this machine that is not here now."""
+    verb = "demo" if context == DEMO else "up"
+    hint = f"mcpdeck {verb} starts one; mcpdeck contexts list shows what else there is"
+    return Failure(UNREACHABLE, f"no gateway of `mcpdeck {verb}` runs on this machine", hint=hint)

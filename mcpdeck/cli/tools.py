@@ -93,7 +93,7 @@ def typed(tool: dict[str, Any], name: str, text: str) -> Any:
     if kinds and "string" in kinds and _kind(value) not in kinds:
         return text
     if kinds and "string" not in kinds and isinstance(value, str):
-        raise Failure(USAGE, f"-a {name}={text}: {name} is {' or '.join(kinds)}")
+        raise Failure(USAGE, f"-a {name}={text}: {name} wants {' or '.join(kinds)}, and this is text")
     return value
 
 

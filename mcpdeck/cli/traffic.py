@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from mcpdeck.cli.desk import Desk
 from mcpdeck.cli.exits import OK, USAGE, Failure
+from mcpdeck.cli.words import count
 
 if TYPE_CHECKING:
     from gateway.wire.traffic import TrafficMessage
@@ -34,7 +35,7 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     which.add_argument("--session", default="", metavar="ID", help="one session's, until it ends")
     add_filter(tail)
     tail.add_argument("--reveal", action="store_true", help="do not hide secrets; for who may change the adapter")
-    tail.add_argument("-n", "--count", type=int, default=0, metavar="N", help="end after that many messages")
+    tail.add_argument("-n", "--count", type=count, default=0, metavar="N", help="end after that many messages")
     tail.add_argument("-o", "--output", choices=("table", "jsonl"), default="table", help="table, jsonl")
     tail.set_defaults(run=_tail)
     line = "Have the gateway keep an adapter's last messages, in its memory, secrets hidden."

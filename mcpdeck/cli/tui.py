@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from mcpdeck.cli.desk import Desk
+from mcpdeck.meant import meant
 
 if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
@@ -29,7 +30,7 @@ def _view(text: str) -> str:
     from mcpdeck.model.commands import View
 
     if text not in set(View):
-        raise argparse.ArgumentTypeError(f"{text!r} is no view; there are {', '.join(View)}")
+        raise argparse.ArgumentTypeError(f"{text!r} is no view; {meant(text, View) or f'there are {", ".join(View)}'}")
     return text
 
 

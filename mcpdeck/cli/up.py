@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mcpdeck import direct
 from mcpdeck.cli.desk import Desk
 from mcpdeck.cli.exits import OK, UNEXPECTED, Failure
+from mcpdeck.cli.words import port
 from mcpdeck.config.contexts import LOCAL
 from mcpdeck.control import openapi
 from mcpdeck.errors import ProblemError, Unreachable
@@ -29,7 +30,7 @@ _NEXT = """\
 def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     line = "Run the gateway on this machine until Ctrl-C. Its adapters are kept."
     up = commands.add_parser("up", help=line, description=line + " What follows -- goes to the gateway itself.")
-    up.add_argument("--port", type=int, metavar="PORT", help="8700, with --cluster 8710; 0 finds a free one")
+    up.add_argument("--port", type=port, metavar="PORT", help="8700, with --cluster 8710; 0 finds a free one")
     up.add_argument("--cluster", action="store_true", help="lead to the gateway in a cluster instead, until Ctrl-C")
     up.add_argument("--kube-context", default="", metavar="NAME", help="of your kubeconfig; the current one")
     up.add_argument("--namespace", default="mcpdeck", help="where `mcpdeck install` put the gateway")

@@ -1,10 +1,12 @@
 """The command line's grammar: a parser whose every command also takes the words that all share. Runs nothing."""
 
 import argparse
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NoReturn
+
+from mcpdeck.cli.exits import USAGE, Failure
+from mcpdeck.meant import meant
 
 _IMPLIED: Final = {"--wait": "--wait=Ready", "--dry-run": "--dry-run=client"}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
@@ -16,6 +18,7 @@ class Words(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False} | options)
+        self.register("type", int, _whole)
         shared = self.add_argument_group("every command")
         absent = argparse.SUPPRESS
         shared.add_argument("--context", metavar="NAME", default=absent, help="which gateway: mcpdeck contexts list")
@@ -27,7 +30,12 @@ class Words(argparse.ArgumentParser):
 
     def nested(self) -> "argparse._SubParsersAction[Words]":
         """The commands below this one."""
-        return self.add_subparsers(dest="verb", metavar="COMMAND", required=True, title="commands", parser_class=Words)
+        self.set_defaults(run=self._without_command)
+        return self.add_subparsers(dest="verb", metavar="COMMAND", title="commands", parser_class=Words)
+
+    def _without_command(self, _words: argparse.Namespace, _desk: object) -> NoReturn:
+        first = {id(parser): name for name, parser in reversed(self.verbs().items())}  # an alias is no other command
+        self.error(f"which command? {', '.join(reversed(first.values()))}")
 
     def verbs(self) -> dict[str, "Words"]:
         """The commands below this one, by name."""
@@ -50,20 +58,26 @@ class Words(argparse.ArgumentParser):
         """What is not known is refused where it stands, so that the advice is about this command."""
         words, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+            near = self._near(unknown[0]) if unknown[0].startswith("--") else ""
+            self.error(f"not understood: {' '.join(unknown)}" + (f"; {near}" if near else ""))
         return words, unknown
+
+    def _near(self, option: str) -> str:
+        """Dashes do not make words alike."""
+        known = [name[2:] for names, _ in self.options() for name in names if name.startswith("--")]
+        return meant(option[2:].partition("=")[0], known).replace("mean ", "mean --")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """argparse lists what there is as Python writes it; a reader wants the word that was meant."""
         if action.choices is None or value in action.choices:
             return
         known = [str(it) for it in action.choices]
-        near = difflib.get_close_matches(str(value), known, n=1)
-        advice = f"did you mean {near[0]}?" if near else f"it is one of {', '.join(known)}"
+        advice = meant(str(value), known) or f"it is one of {', '.join(known)}"
         raise argparse.ArgumentError(action, f"there is no {str(value)!r}; {advice}")
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"mcpdeck: {message}\n  {self.prog} --help\n")
+        message = message.replace("the following arguments are required:", "missing:")
+        raise Failure(USAGE, message, hint=f"{self.prog} --help")
 
 
 def split(argv: Sequence[str]) -> tuple[list[str], list[str] | None]:
@@ -80,6 +94,29 @@ def seconds(text: str) -> float:
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration, such as 30s, 5m, 2h")
     return float(found[1]) * _SECONDS[found[2]]
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+def port(text: str) -> int:
+    """Where to listen; 0 is any that is free. For argparse."""
+    number = _whole(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+    return number
+
+
+def count(text: str) -> int:
+    """At least one, for argparse."""
+    number = _whole(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: at least 1 is wanted")
+    return number
 
 
 def pair(text: str) -> tuple[str, str]:

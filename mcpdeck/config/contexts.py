@@ -11,6 +11,7 @@ import msgspec
 from mcpdeck.config.lines import read_yaml
 from mcpdeck.config.running import Running
 from mcpdeck.errors import Misconfigured
+from mcpdeck.meant import meant
 
 LOCAL: Final = "local"
 DEMO: Final = "demo"
@@ -69,8 +70,9 @@ class Contexts:
             return saved[name]
         if name in BUILT_IN:
             return Context(name=name, url=self._running.url_of(name) or "")
-        known = ", ".join(context.name for context in self.all()) or "none"
-        raise Misconfigured(f"there is no context {name!r} (known: {known}); mcpdeck contexts add {name} URL")
+        known = [context.name for context in self.all()]
+        advice = meant(name, known) or f"mcpdeck contexts add {name} URL"
+        raise Misconfigured(f"there is no context {name!r} (known: {', '.join(known) or 'none'}); {advice}")
 
     def ca_file(self, name: str) -> str:
         """Empty for a gateway that is known by its URL alone. Raises Misconfigured."""

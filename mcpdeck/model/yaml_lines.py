@@ -11,7 +11,7 @@ from gateway.wire.resources import Adapter, AdapterSpec
 from mcpdeck.model.words import Cell, Tone
 
 _KEY: Final = re.compile(r"(\s*(?:- )?)([\w.\-/]+)(:)(.*)")
-_RETURNED: Final = frozenset({"id", "createdBy", "createdAt", "lastUpdatedAt", "etag"})
+RETURNED: Final = frozenset({"id", "createdBy", "createdAt", "lastUpdatedAt", "etag"})
 _LEAD: Final = ("name", "description")
 
 
@@ -21,7 +21,7 @@ def to_yaml(value: Adapter | AdapterSpec, *, returned: bool = False) -> str:
 
     plain = _differing(value)
     if returned and isinstance(value, Adapter):
-        plain |= {key: it for key, it in msgspec.to_builtins(value).items() if key in _RETURNED}
+        plain |= {key: it for key, it in msgspec.to_builtins(value).items() if key in RETURNED}
     ordered = {key: plain[key] for key in (*_LEAD, *plain) if key in plain}
     return str(yaml.dump(ordered, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=100))
 
@@ -66,7 +66,7 @@ def from_yaml(text: str) -> AdapterSpec:
         raise ValueError(f"{where}{getattr(error, 'problem', None) or 'not YAML'}") from error
     if not isinstance(plain, dict):
         raise msgspec.ValidationError("a specification is a map that begins with `name:`")
-    return msgspec.convert({key: it for key, it in plain.items() if key not in _RETURNED}, AdapterSpec)
+    return msgspec.convert({key: it for key, it in plain.items() if key not in RETURNED}, AdapterSpec)
 
 
 def toned(text: str) -> Iterator[list[Cell]]:

@@ -76,7 +76,7 @@ async def test_what_is_not_there_is_exit_6_with_one_line_of_json(mcpdeck: Comman
     assert (ended.code, ended.out) == (6, "")
     [line] = ended.err.splitlines()
     assert msgspec.json.decode(line) == {
-        "error": {"code": "not-found", "message": "no adapter 'absent'", "status": 404}
+        "error": {"code": "not-found", "message": "there is no adapter 'absent'", "status": 404}
     }
 
 
@@ -202,7 +202,7 @@ async def test_one_of_several_that_fails_holds_up_none_and_is_exit_9(mcpdeck: Co
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("name: x\nulr: https://x\n", "unknown field `ulr`"),
+        ("name: x\nulr: https://x\n", "ulr is not a known field; did you mean url?"),
         ("name: x\nreplicaCount: many\n", "replicaCount"),
         ("name: [\n", ":2: "),
         ("", "holds no specification"),

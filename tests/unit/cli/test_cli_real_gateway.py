@@ -67,7 +67,7 @@ async def _everything_of_weather(folder: Path) -> None:
     failed = await mcpdeck(folder, "call", "weather", "get_forecast", "--args-json", '{"city": "Atlantis"}')
     assert (failed.code, "no city 'Atlantis'" in failed.out) == (5, True)
     wrong = await mcpdeck(folder, "call", "weather", "get_forecast", "-a", "city=Oslo", "-a", "days=soon")
-    assert (wrong.code, "days is integer" in wrong.err) == (2, True)
+    assert (wrong.code, "days wants integer" in wrong.err) == (2, True)
     absent = await mcpdeck(folder, "call", "weather", "get_snow")
     assert (absent.code, "it has get_alerts, get_forecast" in absent.err) == (5, True)
     nowhere = await mcpdeck(folder, "call", "absent", "x")

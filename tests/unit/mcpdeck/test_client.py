@@ -39,7 +39,7 @@ async def test_everything_of_an_adapters_life(client: GatewayClient, gateway: Fa
     assert stale.value.problem.status == 412
     await client.restart("new")
     await client.delete("new", scaled.etag)
-    with pytest.raises(ProblemError, match="no adapter 'new'"):
+    with pytest.raises(ProblemError, match="there is no adapter 'new'"):
         await client.get("new")
     assert gateway.seen("PATCH", "/adapters/new")[0].headers["content-type"] == "application/merge-patch+json"
 
