@@ -287,12 +287,12 @@ class FakeGateway:
     async def _get(self, _request: Request, writer: asyncio.StreamWriter, name: str) -> None:
         if name in self.scene.adapters:
             return _json(writer, 200, self.scene.adapters[name])
-        return _problem(writer, 404, f"no adapter {name!r}")
+        return _problem(writer, 404, f"there is no adapter {name!r}")
 
     async def _status(self, _request: Request, writer: asyncio.StreamWriter, name: str) -> None:
         if name in self.scene.statuses:
             return _json(writer, 200, self.scene.statuses[name])
-        return _problem(writer, 404, f"no adapter {name!r}")
+        return _problem(writer, 404, f"there is no adapter {name!r}")
 
     async def _replace(self, request: Request, writer: asyncio.StreamWriter, name: str) -> None:
         self._change(request, writer, name, lambda _old: msgspec.json.decode(request.body))
@@ -306,7 +306,7 @@ class FakeGateway:
     ) -> None:
         old = self.scene.adapters.get(name)
         if old is None:
-            return _problem(writer, 404, f"no adapter {name!r}")
+            return _problem(writer, 404, f"there is no adapter {name!r}")
         if request.headers.get("if-match", old.etag).strip('"') != old.etag.strip('"'):
             return _problem(writer, 412, f"{name} has changed since you read it")
         spec = msgspec.convert(new(old), AdapterSpec)
@@ -317,7 +317,7 @@ class FakeGateway:
 
     async def _delete(self, request: Request, writer: asyncio.StreamWriter, name: str) -> None:
         if name not in self.scene.adapters:
-            return _problem(writer, 404, f"no adapter {name!r}")
+            return _problem(writer, 404, f"there is no adapter {name!r}")
         self.remove(name)
         return _respond(writer, 204, b"", "text/plain")
 
@@ -453,7 +453,7 @@ class FakeGateway:
     async def _mcp(self, request: Request, writer: asyncio.StreamWriter, name: str) -> None:
         server = self.scene.servers.get(name)
         if server is None:
-            return _problem(writer, 404, f"no adapter {name!r}")
+            return _problem(writer, 404, f"there is no adapter {name!r}")
         if request.method == "DELETE":
             return _respond(writer, 204, b"", "text/plain")
         message = msgspec.json.decode(request.body)
