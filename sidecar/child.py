@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, cast
 
+from sidecar import memory
 from sidecar.framing import DEFAULT_LIMIT, LineSplitter, TooLong
 from sidecar.logs import Log
 
@@ -51,6 +52,8 @@ class Child(asyncio.SubprocessProtocol):
         self._exited = asyncio.Event()
         self._drain: asyncio.TimerHandle | None = None
         self._pauses = 0
+        self._kills = memory.kills()
+        self._was_starved = False
 
     # the sidecar's side
 
@@ -82,6 +85,9 @@ class Child(asyncio.SubprocessProtocol):
         code = self._process.get_returncode() if self._process is not None else None
         if code is None:
             return "server process closed its output"
+        if self._was_starved:
+            bound = memory.limit()
+            return f"server process ran out of memory and was killed{f'; its limit is {bound}' if bound else ''}"
         if code < 0:
             return f"server process exited (signal {signal.Signals(-code).name})"
         return f"server process exited (code {code})"
@@ -131,6 +137,8 @@ class Child(asyncio.SubprocessProtocol):
 
     def process_exited(self) -> None:
         self._exited.set()
+        code = self._process.get_returncode() if self._process is not None else None
+        self._was_starved = code == -signal.SIGKILL and memory.kills() > self._kills
         if self._drain is not None:
             self._drain.cancel()
         self._signal(signal.SIGKILL)  # what it left behind in its group

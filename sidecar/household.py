@@ -130,9 +130,12 @@ class Household:
         if verdict is None:
             verdict = await _answer(child, probe, probe.initialize(), self._timeouts.start)
         if verdict is None:
-            reason = child.reason if child.ended.is_set() else f"no answer within {self._timeouts.start:g} s"
+            has_ended, reason = child.ended.is_set(), child.reason
             await child.stop(self._timeouts.grace)
-            raise CannotStart(f"{reason}, neither to server/discover nor to initialize")
+            if has_ended:
+                raise CannotStart(f"{reason}, before it answered server/discover or initialize")
+            seconds = f"{self._timeouts.start:g} s"
+            raise CannotStart(f"no answer within {seconds}, neither to server/discover nor to initialize")
         if isinstance(verdict, eras.Legacy) and not verdict.is_fresh:
             self._remember_silence()
             await child.stop(self._timeouts.grace)

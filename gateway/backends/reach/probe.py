@@ -20,6 +20,11 @@ _JSON: Final = (
     (b"accept", b"application/json, text/event-stream"),
 )
 _CREDENTIALS_WANTED: Final = (401, 403)
+_SAID: Final = {  # by a sidecar
+    "is starting": "",
+    "ran out of memory": "OOMKilled",
+    "no answer within": "HandshakeFailed",
+}
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -41,9 +46,17 @@ type Verdict = Ready | NotReady
 
 
 async def probe(
-    caller: Caller, endpoint: Endpoint, headers: Headers, *, patience: Patience, opens_session: bool = True
+    caller: Caller,
+    endpoint: Endpoint,
+    headers: Headers,
+    *,
+    patience: Patience,
+    opens_session: bool = True,
+    is_credible: bool = False,
 ) -> Verdict:
     """opens_session: False where a session would leave something behind; then server/discover must do.
+
+    is_credible: `headers` hold all the credentials that it will ever be shown.
 
     headers: what the endpoint wants of everyone who calls, credentials included.
     """
@@ -57,6 +70,10 @@ async def probe(
             eras.add(Era.LEGACY)
         if eras:
             return Ready(frozenset(eras))
+        if legacy.status == 401 and is_credible:
+            return NotReady(
+                "CredentialsRefused", "it answers 401 to the credentials that it is shown: have they expired?"
+            )
         if legacy.status in _CREDENTIALS_WANTED or modern.status in _CREDENTIALS_WANTED:
             note = f"it answers {legacy.status} to the gateway, so that what it speaks is not known"
             return Ready(frozenset(), note=note)
@@ -85,7 +102,8 @@ async def health(caller: Caller, endpoint: Endpoint, *, patience: Patience) -> N
     if answer.status == 200:
         return None
     trouble = answer.body.decode(errors="replace").strip()
-    return NotReady("" if "is starting" in trouble else "CrashLoopBackOff", trouble)
+    reason = next((reason for words, reason in _SAID.items() if words in trouble), "CrashLoopBackOff")
+    return NotReady(reason, trouble)
 
 
 async def _discover(caller: Caller, endpoint: Endpoint, headers: Headers, seconds: float) -> Answer:

@@ -18,7 +18,7 @@ import msgspec
 
 from gateway.backends.reach.caller import Caller, Headers
 from gateway.backends.reach.patience import Backoff, Patience
-from gateway.backends.reach.probe import NotReady, Ready, answers, probe
+from gateway.backends.reach.probe import NotReady, Ready, Verdict, answers, probe
 from gateway.backends.reach.problems import CannotStart
 from gateway.core.access import Principal
 from gateway.core.egress import Reach, reach_of
@@ -125,8 +125,7 @@ class Remote:
         except CannotStart as problem:
             self._sees(spec, Phase.FAILED, problem.reason, problem.sentence)
             return False
-        ask = answers if self._is_tool else probe
-        verdict = await ask(self._caller, endpoint, (*headers, *own), patience=self._patience)
+        verdict = await self._asked(endpoint, (*headers, *own), is_credible=bool(own or (headers and grant is None)))
         if _asks(spec) != _asks(self._spec):
             return False  # it was asked about what is no longer wanted
         self._headers, self._grant = headers, grant
@@ -142,6 +141,11 @@ class Remote:
                 return False
             case other:
                 assert_never(other)
+
+    async def _asked(self, endpoint: Endpoint, headers: Headers, *, is_credible: bool) -> Verdict:
+        if self._is_tool:
+            return await answers(self._caller, endpoint, headers, patience=self._patience)
+        return await probe(self._caller, endpoint, headers, patience=self._patience, is_credible=is_credible)
 
     async def _grant_of(self, spec: AdapterSpec) -> Grant | None:
         """Raises CannotStart."""

@@ -97,6 +97,26 @@ async def test_a_server_that_wants_credentials_is_there_though_nobody_knows_what
     assert str(status) in verdict.note
 
 
+async def test_a_server_that_refuses_all_the_credentials_that_it_will_ever_see_is_not_ready() -> None:
+    verdict, _ = await judged(lambda request: Reply(401), is_credible=True)
+    assert verdict.reason == "CredentialsRefused"
+    assert "expired" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("the server is starting", ""),
+        ("server process ran out of memory and was killed; its limit is 128 MiB, before it answered", "OOMKilled"),
+        ("no answer within 60 s, neither to server/discover nor to initialize", "HandshakeFailed"),
+        ("server process exited (code 3)", "CrashLoopBackOff"),
+    ],
+)
+async def test_what_a_sidecar_says_of_its_server_has_the_word_that_clusters_use(said: str, reason: str) -> None:
+    async with answering(lambda request: Reply(503, body=said.encode())) as server, open_caller() as caller:
+        assert await health(caller, server.endpoint(), patience=PATIENCE) == NotReady(reason, said)
+
+
 async def test_headers_of_its_own_go_with_every_question() -> None:
     async with answering(of(initialize=Reply(body=INITIALIZED))) as server, open_caller() as caller:
         await probe(caller, server.endpoint(), [(b"authorization", b"Bearer t")], patience=PATIENCE)

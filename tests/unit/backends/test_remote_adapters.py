@@ -391,6 +391,18 @@ async def test_server_is_probed_with_a_token_of_the_gateways_own_and_so_its_eras
     assert "s3cret" not in repr(watch.remote.observed())
 
 
+async def test_server_that_no_longer_takes_its_secret_is_not_ready_until_it_has_another() -> None:
+    secrets = {"token": "Bearer old"}
+    async with answering(guarded_server) as server:
+        reference = SecretReference(secret="crm", key="token")
+        spec = AdapterSpec(name="crm", url=f"http://127.0.0.1:{server.port}/mcp", headers={"Authorization": reference})
+        async with watched(spec, secrets=secrets, egress=ANYWHERE) as watch:
+            instance = await watch.until(lambda it: it.phase is Phase.FAILED)
+            assert instance.reason == "CredentialsRefused"
+            secrets["token"] = "Bearer t1"
+            await watch.ready()
+
+
 async def test_server_that_wants_callers_tokens_is_probed_without_and_may_say_nothing() -> None:
     tokens = FakeTokens()
     exchange = msgspec.structs.replace(GRANT, kind=GrantKind.TOKEN_EXCHANGE)
