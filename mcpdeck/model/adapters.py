@@ -7,14 +7,17 @@ from typing import Final
 
 import msgspec
 
-from gateway.wire.resources import Adapter, AdapterStatus, InstanceStatus
+from gateway.wire.resources import Adapter, AdapterStatus
+from mcpdeck.model.advice import advice
 from mcpdeck.model.filters import Fields
-from mcpdeck.model.formatting import age, count, moment, plural, source
+from mcpdeck.model.formatting import age, clip, count, moment, plural, source
+from mcpdeck.model.plain import one_line
 from mcpdeck.model.state import State
 from mcpdeck.model.table import Column, TableSpec
 from mcpdeck.model.words import FAULTY, UNICODE, URGENCY, Cell, Glyphs, Tone, sign_of
 
 _WIDTH: Final = 76
+_LONGEST_SOURCE: Final = 160  # characters; the YAML has all of it
 
 
 class AdapterRow(msgspec.Struct, frozen=True):
@@ -103,7 +106,7 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[AdapterRow]:
             order=lambda item: item.adapter.name,
         ),
         Column(
-            id="status", title="STATUS", minimum=10, maximum=14,
+            id="status", title="STATUS", minimum=14, maximum=14,
             cell=lambda item, _now: _status(item, glyphs),
             order=lambda item: URGENCY.index(item.status.phase if item.status else None),
         ),
@@ -155,12 +158,14 @@ def describe(item: AdapterRow, now: datetime, glyphs: Glyphs = UNICODE) -> Itera
         yield [Cell("Why", Tone.ACCENT)]
         yield [Cell(f"  {status.reason or status.phase}", Tone.BAD if item.is_faulty else Tone.BUSY)]
         yield from ([Cell(f"  {line}")] for line in _folded(status.message))
+        if item.is_faulty and (told := advice(adapter, status.reason)):
+            yield [Cell(f"  {glyphs.crumb} {told}", Tone.WARN)]
     yield []
     yield [Cell("Instances", Tone.ACCENT)]
     if status is None or not status.instances:
         yield [Cell("  none", Tone.DIM)]
     else:
-        yield from _instances(status.instances, now, glyphs)
+        yield from _instances(status, now, glyphs)
     if adapter.environment_variables or adapter.secret_environment:
         yield []
         yield [
@@ -184,7 +189,7 @@ def _facts(item: AdapterRow, now: datetime, glyphs: Glyphs) -> Iterator[list[Cel
         ("Status", _status(item, glyphs)),
         ("Ready", _ready(item)),
         ("Sessions", Cell(count(item.sessions))),
-        ("Source", Cell(source(adapter))),
+        ("Source", Cell(clip(source(adapter), _LONGEST_SOURCE))),
         ("Image", Cell(status.image if status else "")),
         ("Endpoint", Cell(f"/adapters/{adapter.name}/mcp")),
         ("Roles", Cell(", ".join(adapter.required_roles) or "owner and mcp.admin only")),
@@ -198,11 +203,12 @@ def _facts(item: AdapterRow, now: datetime, glyphs: Glyphs) -> Iterator[list[Cel
             yield [Cell(f"{label:<11}", Tone.DIM), cell]
 
 
-def _instances(instances: list[InstanceStatus], now: datetime, glyphs: Glyphs) -> Iterator[list[Cell]]:
-    wide = max(len(instance.name) for instance in instances)
-    for instance in instances:
+def _instances(status: AdapterStatus, now: datetime, glyphs: Glyphs) -> Iterator[list[Cell]]:
+    wide = max(len(instance.name) for instance in status.instances)
+    for instance in status.instances:
         sign = sign_of(instance.phase)
-        why = "  ".join(filter(None, [instance.reason, instance.message]))
+        message = one_line(instance.message) if instance.message != status.message else ""  # it stands above
+        why = "  ".join(filter(None, [instance.reason, message]))
         restarts = plural(instance.restarts, "restart")
         yield [
             Cell(f"  {instance.name:<{wide}}  ", Tone.STRONG),
