@@ -80,7 +80,7 @@ class Child:
 
     def _stillborn(self, what: str) -> Stillborn:
         last = [] if self._log is None else self._log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
-        name = " ".join([word for word in self._argv[1:4] if word != _FOLLOWER][:2])
+        name = self._argv[3] if self._argv[2] == _FOLLOWER else " ".join(self._argv[1:3])
         return Stillborn("".join([f"{name} {what}", *(f"\n  {line}" for line in last)]))
 
     def ask_to_end(self) -> None:
@@ -129,8 +129,13 @@ class Family:
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """SIGTERM and the terminal's hang-up end the command as Ctrl-C does: by KeyboardInterrupt, so that all is ended."""
-    with _handling(_interrupt, signal.SIGTERM, *([signal.SIGHUP] if _IS_POSIX else [])):
+    with _handling(_interrupt, *endings()[1:]):
         yield
+
+
+def endings() -> tuple[signal.Signals, ...]:
+    """What tells a command to end: Ctrl-C first."""
+    return (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if _IS_POSIX else []))
 
 
 @contextmanager
@@ -144,7 +149,7 @@ def _impatience() -> Iterator[Any]:
 
     with (
         _handling(hurry, signal.SIGINT),
-        _handling(signal.SIG_IGN, signal.SIGTERM, *([signal.SIGHUP] if _IS_POSIX else [])),
+        _handling(signal.SIG_IGN, *endings()[1:]),
     ):
         yield lambda: bool(hurried)
 

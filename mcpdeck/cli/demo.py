@@ -14,6 +14,7 @@ from mcpdeck.cli.desk import Desk
 from mcpdeck.cli.exits import OK, UNEXPECTED, Failure
 from mcpdeck.cli.up import OWN_ROLES, READY_LINE
 from mcpdeck.config.contexts import DEMO
+from mcpdeck.config.running import SCRATCH
 
 if TYPE_CHECKING:
     from mcpdeck.cli.words import Words
@@ -34,12 +35,13 @@ def _demo(words: argparse.Namespace, desk: Desk) -> int:
     try:
         with (
             ended_by_signals(),
-            tempfile.TemporaryDirectory(prefix="mcpdeck-demo-", ignore_cleanup_errors=True) as folder,
+            tempfile.TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True) as folder,
             Family() as family,
         ):
-            url = _opened(family, Path(folder))
-            desk.running.announce(DEMO, url)
+            desk.running.announce(DEMO, "", folder=Path(folder))  # should it be killed, the next command tidies up
             try:
+                url = _opened(family, Path(folder))
+                desk.running.announce(DEMO, url, folder=Path(folder))
                 return _show(words, desk, url) if _has_terminal(words) else _serve(desk, url)
             finally:
                 desk.running.withdraw(DEMO)

@@ -49,7 +49,9 @@ class Desk:
 
     @cached_property
     def running(self) -> Running:
-        return Running(self.places.running)
+        running = Running(self.places.running)
+        running.tidy()
+        return running
 
     @cached_property
     def contexts(self) -> Contexts:

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import shlex
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -49,8 +48,10 @@ async def _serve(words: argparse.Namespace) -> int:
     if words.auto is not None and words.auto not in {user.name for user in users}:
         raise ValueError(f"--as {words.auto}: no such user; there are {', '.join(user.name for user in users)}")
     secrets = dict(_secret(text) for text in words.client_secret)
+    from mcpdeck.family import endings
+
     stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in endings():
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     with tempfile.TemporaryDirectory(prefix="mcpdeck-issuer-") as folder:
         running = running_issuer(Path(folder), port=words.port, users=users, secrets_of=secrets, auto=words.auto)

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import contextlib
-import signal
 from typing import TYPE_CHECKING, Final
 
 from mcpdeck.cli import tui
@@ -47,11 +46,12 @@ def _serve(words: argparse.Namespace, desk: Desk) -> int:
 
 async def _until_stopped(words: argparse.Namespace, desk: Desk) -> None:
     from gateway.wire.hosts import is_loopback_name
+    from mcpdeck.family import endings
     from mcpdeck.serve.serving import served
 
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in endings():
         with contextlib.suppress(NotImplementedError):  # on Windows, where Ctrl-C raises
             loop.add_signal_handler(number, stopped.set)
     running = served(arguments(words), host=words.host, port=words.port, names=words.name, most=words.most)

@@ -98,7 +98,7 @@ async def test_gateway_that_can_not_start_is_told_with_its_own_words(tmp_path: P
     ended = await mcpdeck(tmp_path, "up", "--port", "0", "--", "--max-body", "lots")
     assert ended.code == 1
     assert "--max-body lots: wanted a whole number" in ended.err
-    assert "the gateway did not start" in ended.err
+    assert "the gateway did not start: gateway ended with 2" in ended.err
 
 
 async def test_demo_without_a_terminal_prints_its_urls_and_leaves_nothing(tmp_path: Path) -> None:
@@ -135,6 +135,9 @@ async def test_command_that_is_killed_leaves_no_gateway_and_no_adapter(tmp_path:
         assert len(family) > 4
         assert await running.stop(signal.SIGKILL) == -signal.SIGKILL
         assert await gone(family) == []
+    assert (await process("contexts", "list", "-o", "name", environ=environ)).out == ""
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("mcpdeck-demo-")] == []  # noqa: ASYNC240
+    assert list((tmp_path / "data" / "mcpdeck" / "running").iterdir()) == []
 
 
 @pytest.mark.parametrize("how", ["quit", "hang-up", "kill"])

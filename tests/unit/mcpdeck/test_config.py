@@ -1,12 +1,14 @@
 """Contexts, settings and running gateways: which is meant, and what a mistake in a file says."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mcpdeck.config.contexts import Context, Contexts
-from mcpdeck.config.running import Running
+from mcpdeck.config.running import SCRATCH, Running
 from mcpdeck.config.settings import Color, Output, Settings, settings
 from mcpdeck.errors import Misconfigured
 
@@ -134,11 +136,57 @@ def test_wrong_setting_names_what_is_wrong(tmp_path: Path) -> None:
 def test_only_who_announced_a_gateway_withdraws_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     running = Running(tmp_path)
     running.announce("local", "http://a")
-    monkeypatch.setattr(os, "getpid", lambda: -1)
+    monkeypatch.setattr(os, "getpid", lambda: 1)
     running.withdraw("local")
     assert running.url_of("local") == "http://a"
     monkeypatch.undo()
     running.withdraw("local")
     assert running.url_of("local") == ""
-    (tmp_path / "local.json").write_text("{broken")
+    (tmp_path / "local.1.json").write_text("{broken")
     assert running.url_of("local") == ""
+
+
+def test_of_two_gateways_of_one_name_the_newest_is_meant_and_then_the_other_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(tmp_path)
+    running.announce("demo", "http://first")
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    running.announce("demo", "")
+    assert running.url_of("demo") == "http://first"
+    running.announce("demo", "http://second")
+    os.utime(tmp_path / "demo.1.json", ns=(2**62, 2**62))
+    assert running.url_of("demo") == "http://second"
+    running.withdraw("demo")
+    assert running.url_of("demo") == "http://first"
+
+
+def test_what_a_killed_process_left_is_not_told_and_goes_with_the_next_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    scratch, other = tmp_path / f"{SCRATCH}abc", tmp_path / "precious"
+    for folder in (scratch, other):
+        folder.mkdir()
+    running = Running(tmp_path / "running")
+    running.announce("local", "http://alive", folder=other)
+    monkeypatch.setattr(os, "getpid", lambda: ended.pid)
+    running.announce("demo", "http://dead", folder=scratch)
+    running.announce("local", "http://dead", folder=other)
+    monkeypatch.undo()
+    assert (running.url_of("demo"), running.url_of("local")) == ("", "http://alive")
+    running.tidy()
+    assert [file.name for file in (tmp_path / "running").iterdir()] == [f"local.{os.getpid()}.json"]
+    assert (scratch.exists(), other.exists()) == (False, True)
+
+
+def test_of_a_process_of_another_machine_nothing_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home that several share: whether it is alive, nobody here can see."""
+    running = Running(tmp_path)
+    monkeypatch.setattr("platform.node", lambda: "elsewhere")
+    monkeypatch.setattr(os, "getpid", lambda: 2**22 + 1)
+    running.announce("local", "http://a")
+    monkeypatch.undo()
+    running.tidy()
+    assert running.url_of("local") == "http://a"
