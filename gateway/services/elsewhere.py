@@ -17,6 +17,7 @@ SESSIONS: Final = "sessions"
 ENDED: Final = "ended sessions"
 END: Final = "end a session"
 MOST_ENDED: Final = 100_000
+MOST_LEFT: Final = 20_000  # sessions of replicas that are gone, whose client is still known
 
 _encode = msgspec.msgpack.encode
 _session_of = msgspec.msgpack.Decoder(LiveSession).decode
@@ -39,6 +40,9 @@ class Own(Protocol):
     def changed_elsewhere(self, session_id: str) -> None:
         """What another replica says of it is something else."""
 
+    def left_elsewhere(self, last: LiveSession) -> None:
+        """A replica let go of it, having said this."""
+
     def ended_elsewhere(self, session: bytes, uid: str) -> None:
         """Its id is to be refused from now on."""
 
@@ -52,6 +56,7 @@ class Elsewhere:
     def __init__(self, shared: Shared, own: Own) -> None:
         self._shared, self._own = shared, own
         self._by_id: dict[str, dict[str, LiveSession]] = {}  # by replica
+        self._left: dict[str, LiveSession] = {}  # what a replica said last of a session that it let go of
         self._ends = _Ends(own.ended_elsewhere)
         shared.join(SESSIONS, self)
         shared.join(ENDED, self._ends, lasts=True)
@@ -97,6 +102,11 @@ class Elsewhere:
         """Where it is known."""
         return list(self._by_id.get(session_id, ()))
 
+    def last_of(self, session_id: str) -> LiveSession | None:
+        """What another replica says of it, or said before it went: only there was its client heard to say its name."""
+        told = next((each for each in self._by_id.get(session_id, {}).values() if each.client_name), None)
+        return told or self._left.get(session_id)
+
     def with_others(self, session_id: str, here: LiveSession | None) -> LiveSession | None:
         """As all replicas see it together. here: as this one does."""
         there = list(self._by_id.get(session_id, {}).values())
@@ -124,10 +134,16 @@ class Elsewhere:
 
     def _drop(self, replica: str, name: str) -> bool:
         by = self._by_id.get(name)
-        if by is None or by.pop(replica, None) is None:
+        last = by.pop(replica, None) if by is not None else None
+        if last is None:
             return False
         if not by:
             del self._by_id[name]
+        if last.client_name:
+            self._left[name] = last
+            if len(self._left) > MOST_LEFT:
+                del self._left[next(iter(self._left))]
+            self._own.left_elsewhere(last)
         return True
 
 

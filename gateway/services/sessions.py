@@ -125,9 +125,20 @@ class Sessions:
     ) -> Live:  # fmt: skip
         """A legacy session, known from now on."""
         key = (session, endpoint.uid)
-        return self._live.get(key) or self._add(
-            Live(key, adapter, endpoint, principal=principal, era=era, session=session, client=client, now=now)
-        )
+        live = self._live.get(key)
+        if live is None:
+            live = self._add(
+                Live(key, adapter, endpoint, principal=principal, era=era, session=session, client=client, now=now)
+            )
+            if client is UNKNOWN and self._elsewhere is not None:
+                self._inherit(live, self._elsewhere.last_of(live.id))
+        return live
+
+    def _inherit(self, live: Live, last: LiveSession | None) -> None:
+        """Its client said its name to a replica that may be gone by now."""
+        if last is not None and last.client_name and live.client is UNKNOWN:
+            live.client = ClientInfo(last.client_name, last.client_version, last.protocol_version)
+            live.opened_at = min(live.opened_at, last.opened_at.timestamp())
 
     def group(
         self, adapter: AdapterName, endpoint: Endpoint, principal: Principal, era: Era, client: ClientInfo, now: float
@@ -266,6 +277,11 @@ class Sessions:
 
     def changed_elsewhere(self, session_id: str) -> None:
         self._tell_of(session_id)
+
+    def left_elsewhere(self, last: LiveSession) -> None:
+        live = self._by_id.get(last.id)
+        if live is not None:
+            self._inherit(live, last)
 
     def ended_elsewhere(self, session: bytes, uid: str) -> None:
         self.mark_ended(session, uid)

@@ -9,6 +9,7 @@ from gateway.core.access import Ownership, Principal
 from gateway.core.errors import Forbidden, NotFound, Unsupported
 from gateway.core.routes import Endpoint, Route, Routes, RoutingTable
 from gateway.core.sharing import Unreachable
+from gateway.services import elsewhere
 from gateway.services.events import Hub
 from gateway.services.sessions import Sessions
 from gateway.stores.shared_memory import Common, MemoryShared
@@ -68,6 +69,49 @@ async def test_a_session_at_both_is_one_with_the_numbers_of_both(houses: tuple[H
         (seen,) = house.sessions.visible(house.owner)
         assert (seen.calls, seen.bytes_in) == (3, 9)
         assert (seen.opened_at.timestamp(), seen.last_used_at.timestamp()) == (1000.0, 2000.0)
+
+
+INITIALIZE = (
+    b'{"method":"initialize","params":{"clientInfo":{"name":"codex","version":"0.61"},"protocolVersion":"2025-11-25"}}'
+)
+
+
+def begins(house: House, session: bytes = b"s1") -> None:
+    call = house.sessions.opened(None, WEATHER, AT, ANN, Era.LEGACY, INITIALIZE)
+    call.learned(session)
+    call.ended(status=200, bytes_in=1, bytes_out=1)
+    house.sessions.tell()
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+async def test_a_session_keeps_its_clients_name_when_the_replica_goes_that_heard_it(*, is_early: bool) -> None:
+    common = Common()
+    async with common.replica() as later:
+        two = House(later)
+        two.now = 2000.0
+        async with common.replica() as first:
+            begins(House(first))
+            if is_early:
+                two.call()
+        if not is_early:
+            two.call()
+        (seen,) = two.sessions.visible(two.owner)
+    assert (seen.client_name, seen.client_version, seen.protocol_version) == ("codex", "0.61", "2025-11-25")
+    assert seen.opened_at.timestamp() == 1000.0
+
+
+async def test_of_sessions_that_left_only_so_many_names_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elsewhere, "MOST_LEFT", 1)
+    common = Common()
+    async with common.replica() as later:
+        two = House(later)
+        async with common.replica() as first:
+            one = House(first)
+            begins(one, b"s1")
+            begins(one, b"s2")
+        two.call(b"s1")
+        two.call(b"s2")
+        assert sorted(each.client_name for each in two.sessions.visible(two.owner)) == ["", "codex"]
 
 
 async def test_a_session_that_is_ended_is_refused_everywhere(houses: tuple[House, House]) -> None:
