@@ -26,7 +26,7 @@ from mcpdeck.trust import trust_in
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 30.0
-SILENCE_SECONDS: Final = 60.0  # of the event stream, which the gateway keeps alive with comments
+SILENCE_SECONDS: Final = 40.0  # of the event stream, which the gateway keeps alive with a comment every 15 s
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -49,7 +49,10 @@ _HEARD: Final[Mapping[str, type[TrafficMessage | Dropped | Ended]]] = {
 
 
 class GatewayClient:
-    """One gateway, as one caller. Everything raises ProblemError and Unreachable. `auth` carries the caller's token."""
+    """One gateway, as one caller. Everything raises ProblemError and Unreachable. `auth` carries the caller's token.
+
+    Who leaves it takes nobody's answer away: it closes once what was asked has been answered.
+    """
 
     def __init__(self, url: str, *, auth: httpx.Auth | None = None, ca_file: str = "") -> None:
         self.url = url.rstrip("/")
@@ -57,6 +60,8 @@ class GatewayClient:
         self.ca_file = ca_file
         self.last_event_id: str | None = None  # of the event that `events` gave last
         self._http = open_http(self.url, auth=auth, ca_file=ca_file)
+        self._asked = 0  # questions under way
+        self._is_left = False
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -65,14 +70,27 @@ class GatewayClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.__aexit__(kind, error, trace)
+        self._is_left = True
+        if not self._asked:
+            await self._http.aclose()
 
     async def do[Value](self, ask: Ask[Value]) -> Value:
-        with translated(self.url):
-            answer = await self._http.request(
-                ask.method, ask.path, content=ask.body, headers=ask.headers, timeout=_patience(ask.takes)
-            )
+        self._asked += 1
+        try:
+            with translated(self.url):
+                self._must_be_open()
+                answer = await self._http.request(
+                    ask.method, ask.path, content=ask.body, headers=ask.headers, timeout=_patience(ask.takes)
+                )
+        finally:
+            self._asked -= 1
+            if self._is_left and not self._asked:
+                await self._http.aclose()
         return control.answer(ask, _reply(answer), self.url)
+
+    def _must_be_open(self) -> None:
+        if self._is_left:
+            raise Unreachable(f"the connection to {self.url} was given up for another")
 
     async def whoami(self) -> WhoAmI:
         return await self.do(control.whoami())
@@ -114,8 +132,12 @@ class GatewayClient:
         tail: int | None = None,
         previous: bool = False,
         timestamps: bool = False,
+        begun: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[str]:
-        """Lines without their ends. instance: an ordinal, or `all`. since: RFC 3339. Following ends with its reader."""
+        """Lines without their ends. instance: an ordinal, or `all`. since: RFC 3339. Following ends with its reader.
+
+        begun: called once the gateway listens, which may be long before the first line.
+        """
         wanted = {"follow": follow, "previous": previous, "timestamps": timestamps}
         query = {"instance": instance} | {name: "true" for name, is_wanted in wanted.items() if is_wanted}
         query |= {} if since is None else {"since": since}
@@ -123,6 +145,7 @@ class GatewayClient:
         path = control.path("adapters", adapter, "logs")
         silence = None if follow else ANSWER_SECONDS
         async with self._stream(path, query=query, accept="text/plain", silence=silence) as answer:
+            begun()
             decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
             rest = ""
             async for chunk in answer.aiter_bytes():
@@ -137,16 +160,20 @@ class GatewayClient:
         async with self._stream("/metrics", accept="text/plain", silence=ANSWER_SECONDS) as answer:
             return plain((await answer.aread()).decode(errors="replace"))
 
-    async def events(self, last_event_id: str | None = None) -> AsyncGenerator[ChangeEvent | Synced]:
-        """What there is, `Synced`, then changes; with an id, what came after it. Ends when the gateway ends it.
+    async def events(
+        self, last_event_id: str | None = None, *, begun: Callable[[], None] = lambda: None
+    ) -> AsyncGenerator[ChangeEvent | Synced]:
+        """What there is, `Synced`, then changes; with an id, what came after it, which may be nothing for long. Ends
+        when the gateway ends it.
 
-        Raises msgspec.ValidationError for a change of another shape.
+        begun: called once the gateway listens. Raises msgspec.DecodeError for a change that can not be read.
         """
         headers = {} if last_event_id is None else {"last-event-id": last_event_id}
         decoder = sse.Decoder()
         async with self._stream(
             "/events", accept="text/event-stream", headers=headers, silence=SILENCE_SECONDS
         ) as answer:
+            begun()
             async for chunk in answer.aiter_bytes():
                 for event in _whole(decoder, chunk):
                     if event.id is not None:
@@ -168,7 +195,7 @@ class GatewayClient:
         """Messages as they flow: of a session, an adapter, or all. With an id, what came after it first, if recorded.
 
         begun: called once the gateway listens, which may be long before the first message.
-        Raises msgspec.ValidationError for a message of another shape.
+        Raises msgspec.DecodeError for a message that can not be read.
         """
         path = control.traffic_path(session=session, adapter=adapter)
         headers = {} if last_event_id is None else {"last-event-id": last_event_id}
@@ -207,13 +234,17 @@ class GatewayClient:
     ) -> AsyncGenerator[httpx.Response]:
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, read=silence)
         with translated(self.url):
+            self._must_be_open()
             async with self._http.stream(
                 "GET", path, params=query, headers={"accept": accept, **(headers or {})}, timeout=timeout
             ) as answer:
                 if not answer.is_success:
                     await answer.aread()
                     raise control.problem("GET", path, _reply(answer), url=self.url)
-                yield answer
+                try:
+                    yield answer
+                except httpx.ReadTimeout as error:
+                    raise Unreachable(f"{self.url} has said nothing for {silence:g} s on an open stream") from error
 
 
 def open_http(url: str, *, auth: httpx.Auth | None = None, ca_file: str = "") -> httpx.AsyncClient:
@@ -250,8 +281,10 @@ def translated(url: str) -> Iterator[None]:
         raise Unreachable(f"{url!r} is no http(s) URL") from error
     except httpx.ConnectError as error:
         raise Unreachable(f"{url} can not be reached: {plain(plainly(error))}") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Unreachable(f"{url} broke off: {plain(str(error)) or type(error).__name__}") from error
+    except httpx.InvalidURL as error:
+        raise Unreachable(f"{url!r} is no URL: {plain(str(error))}") from error
+    except httpx.HTTPError as error:
+        raise Unreachable(f"{url} broke off: {plain(plainly(error)) or 'it closed the connection'}") from error
 
 
 def _reply(answer: httpx.Response) -> Reply:

@@ -13,6 +13,7 @@ from mcpdeck.model.state import Standing, State
 from mcpdeck.model.words import Glyphs, Tone
 
 DEVICE_CODE: Final = re.compile(r"enter the code (\S+)")
+_DEVICE: Final = re.compile(rf"Open (?:https://)?(\S+) and {DEVICE_CODE.pattern}")
 _SHORT: Final = 4  # letters of a title that still tell which it is
 WIDE = 100  # from here on there is room for what is only nice to know
 
@@ -62,7 +63,8 @@ def _link(state: State, now: datetime, glyphs: Glyphs) -> Parts:
             return [Part(f"{glyphs.broken} signed out", Tone.BAD), *stale]
         case Standing.RETRYING:
             left = max(0, round((link.retry_at - now).total_seconds())) if link.retry_at else 0
-            return [Part(f"{glyphs.broken} offline, try {link.attempt} in {left}s", Tone.BAD), *stale]
+            when = f"in {left}s" if left else "now"
+            return [Part(f"{glyphs.broken} offline, try {link.attempt} {when}", Tone.BAD), *stale]
 
 
 def banner(state: State) -> tuple[Parts, Parts] | None:
@@ -72,7 +74,7 @@ def banner(state: State) -> tuple[Parts, Parts] | None:
         code = "identity.copy-code" if DEVICE_CODE.search(told) else ""
         copy = [Part(":code ", Tone.ACCENT, code), Part("Copy it  ", command=code)] if code else []
         give_up = [Part("L ", Tone.ACCENT, "identity.login"), Part("Give up ", command="identity.login")]
-        return [Part(" Signing in  ", Tone.BUSY), Part(told, Tone.STRONG)], [*copy, *give_up]
+        return _signing_in(told), [*copy, *give_up]
     if state.link.standing is Standing.SIGN_IN:
         left = [Part(" The gateway does not know you", Tone.WARN), Part(f"  {state.link.reason}", Tone.DIM)]
         return left, [Part("  L ", Tone.ACCENT, "identity.login"), Part("Sign in ", command="identity.login")]
@@ -80,6 +82,14 @@ def banner(state: State) -> tuple[Parts, Parts] | None:
         left = [Part(" Not connected", Tone.WARN), Part(f"  {state.link.reason}", Tone.PLAIN)]
         return left, [Part("  ctrl+r ", Tone.ACCENT, "deck.retry"), Part("Try now ", command="deck.retry")]
     return None
+
+
+def _signing_in(told: str) -> Parts:
+    """A code comes first: where space is short, it is the last thing to be cut."""
+    if device := _DEVICE.fullmatch(told):
+        page, code = device.groups()
+        return [Part(" Enter ", Tone.BUSY), Part(code, Tone.STRONG), Part(f"  at {page}", Tone.PLAIN)]
+    return [Part(" Signing in  ", Tone.BUSY), Part(told, Tone.STRONG)]
 
 
 def strip(view: View, *, crumb: str, width: int, glyphs: Glyphs, keymap: Keymap = STANDARD) -> Parts:

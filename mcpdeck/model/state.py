@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -88,6 +89,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     mentioned: frozenset[str] = frozenset()
     is_whole: bool = False  # a snapshot has ended: what comes from now on is news
     partial: str = ""  # why lists may lack what other gateways have; empty where they lack nothing
+    sessions_trouble: str = ""  # why sessions could not be listed just now
+    approvals_trouble: str = ""  # why what waits could not be read just now
+    unreadable: str = ""  # what of the last events could not be read, and why
     news: tuple[News, ...] = ()  # of the last events alone
     pulse: Pulse = Pulse()
     catalogue: Catalogue = Catalogue()
@@ -191,6 +195,12 @@ class ApprovalsRead(msgspec.Struct, frozen=True):
     partial: str = ""
 
 
+class ApprovalsFailed(msgspec.Struct, frozen=True):
+    """They could not be read; what was read before stays."""
+
+    trouble: str
+
+
 class DoctorBegan(msgspec.Struct, frozen=True):
     """A context is being examined."""
 
@@ -235,10 +245,17 @@ class SnapshotEnded(msgspec.Struct, frozen=True):
 
 
 class SessionsListed(msgspec.Struct, frozen=True):
-    """All that are live, but for what other gateways may have, and why."""
+    """All that are live, but for what other gateways may have, and why. later: what was told while they were listed."""
 
     sessions: tuple[LiveSession, ...]
     partial: str = ""
+    later: tuple[ChangeEvent, ...] = ()
+
+
+class SessionsUnlisted(msgspec.Struct, frozen=True):
+    """They could not be listed; it is tried again."""
+
+    trouble: str
 
 
 class Disconnected(msgspec.Struct, frozen=True):
@@ -252,6 +269,7 @@ type OwnEvent = (  # of this side alone
     | CatalogueRead
     | CatalogueFailed
     | ApprovalsRead
+    | ApprovalsFailed
     | DoctorBegan
     | DoctorFound
     | DoctorEnded
@@ -270,12 +288,13 @@ type DeckEvent = (
     | Changed
     | SnapshotEnded
     | SessionsListed
+    | SessionsUnlisted
     | Disconnected
 )
 
 
 def reduce(state: State, event: DeckEvent) -> State:
-    """The state after one event. Raises msgspec.ValidationError when a resource is not what the contract says."""
+    """The state after one event. What is not as the contract says changes nothing, and is told as `unreadable`."""
     return reduce_all(state, (event,))
 
 
@@ -297,6 +316,7 @@ class _Draft:
         self.sessions = dict(state.sessions)
         self.mentioned = set(state.mentioned)
         self.news: list[News] = []
+        self.unreadable = ""
 
     def finished(self) -> State:
         return replace(
@@ -306,6 +326,7 @@ class _Draft:
             sessions=MappingProxyType(self.sessions),
             mentioned=frozenset(self.mentioned),
             news=tuple(self.news),
+            unreadable=self.unreadable,
         )
 
     def apply(self, event: DeckEvent) -> None:
@@ -324,19 +345,15 @@ class _Draft:
                     self._tell(event.at, "", f"live again after {age(self.state.fresh_at, event.at)}")
                 self.state = replace(self.state, link=Link(standing=Standing.LIVE), fresh_at=event.at)
             case Changed():
-                if self.state.is_whole:
-                    text = happening(event.change, Known(self.adapters, self.statuses, self.sessions))
-                    self._tell(event.at, event.change.kind.lower(), text)
-                self._change(event.change)
+                self._changed(event)
                 self.state = replace(self.state, fresh_at=event.at)
             case SnapshotEnded():
                 self.adapters = {name: it for name, it in self.adapters.items() if name in self.mentioned}
                 self.statuses = {name: it for name, it in self.statuses.items() if name in self.mentioned}
                 self.mentioned.clear()
                 self.state = replace(self.state, fresh_at=event.at, is_whole=True)
-            case SessionsListed():
-                self.sessions = {session.id: session for session in event.sessions}
-                self.state = replace(self.state, partial=event.partial)
+            case SessionsListed() | SessionsUnlisted():
+                self._listed(event)
             case Disconnected():
                 if not self.state.is_stale and self.state.fresh_at is not None:
                     self._tell(self.state.fresh_at, "", f"lost: {event.link.reason}")
@@ -358,8 +375,8 @@ class _Draft:
             case CatalogueFailed():
                 catalogue = replace(self.state.catalogue, trouble=event.trouble)
                 self.state = replace(self.state, catalogue=catalogue)
-            case ApprovalsRead():
-                self.state = replace(self.state, approvals=event.approvals, partial=event.partial)
+            case ApprovalsRead() | ApprovalsFailed():
+                self._approvals(event)
             case DoctorBegan() | DoctorFound() | DoctorEnded():
                 self.state = replace(self.state, doctor=_examined(self.state.doctor, event))
             case DeedsRead():
@@ -373,6 +390,22 @@ class _Draft:
             case other:
                 assert_never(other)
 
+    def _listed(self, event: SessionsListed | SessionsUnlisted) -> None:
+        if isinstance(event, SessionsUnlisted):
+            self.state = replace(self.state, sessions_trouble=event.trouble)
+            return
+        self.sessions = {session.id: session for session in event.sessions}
+        for change in event.later:
+            with suppress(msgspec.ValidationError):  # was told when it came
+                self._change(change)
+        self.state = replace(self.state, partial=event.partial, sessions_trouble="")
+
+    def _approvals(self, event: ApprovalsRead | ApprovalsFailed) -> None:
+        if isinstance(event, ApprovalsFailed):
+            self.state = replace(self.state, approvals_trouble=event.trouble)
+        else:
+            self.state = replace(self.state, approvals=event.approvals, partial=event.partial, approvals_trouble="")
+
     def _tell(self, at: datetime, kind: str, text: str) -> None:
         if text:
             self.news.append(News(at, kind, text))
@@ -382,6 +415,18 @@ class _Draft:
         if (entry := contexts.get(event.name)) is not None:
             told = replace(entry, reach=event.reach)
             self.state = replace(self.state, contexts={**contexts, event.name: told})
+
+    def _changed(self, event: Changed) -> None:
+        """One that breaks the contract keeps what was known before; the reader is told."""
+        change = event.change
+        try:
+            text = happening(change, Known(self.adapters, self.statuses, self.sessions)) if self.state.is_whole else ""
+            self._change(change)
+        except msgspec.ValidationError as error:
+            text = f"{change.name}: the gateway says what this deck can not read: {error}"
+            self.unreadable = self.unreadable or f"{change.kind.lower()} {text}"
+            self.mentioned.add(change.name)  # whatever it is, it exists
+        self._tell(event.at, change.kind.lower(), text)
 
     def _change(self, change: ChangeEvent) -> None:
         match change.kind, change.type:

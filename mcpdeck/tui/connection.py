@@ -49,7 +49,8 @@ class Connection:
         try:
             await Feed(client, self._deliver, clock=self._surroundings.clock, patience=self._patience).follow()
         finally:
-            self.client = None
+            if self.client is client:  # another may have been opened meanwhile
+                self.client = None
 
     async def _wait(self, reason: str) -> None:
         delay = self._patience.next_delay()

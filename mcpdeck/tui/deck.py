@@ -8,6 +8,7 @@ import asyncio
 import os
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from msgspec.structs import replace
@@ -18,10 +19,12 @@ from textual.filter import LineFilter
 from textual.widgets import ContentSwitcher, Static
 
 from gateway.wire.resources import Adapter
+from mcpdeck.errors import Unreachable
 from mcpdeck.model.commands import PARENTS, View
 from mcpdeck.model.contexts import ContextEntry
 from mcpdeck.model.deeds import Deed
 from mcpdeck.model.form import Entries
+from mcpdeck.model.formatting import duration
 from mcpdeck.model.prompt import Misunderstood, Order, parse, resolve
 from mcpdeck.model.shell import banner, foot, masthead, strip
 from mcpdeck.model.state import DeckEvent, State, reduce_all
@@ -46,6 +49,7 @@ if TYPE_CHECKING:  # the first frame needs none of them
 
 FLUSH_SECONDS: Final = 0.1  # what comes within it is drawn at once
 BREATH_SECONDS: Final = 0.05  # for the frame to get out: imports beside the thread that writes it hold it up
+ASLEEP_SECONDS: Final = 20.0  # without a tick, of which there is one a second
 SMALLEST: Final = (60, 15)
 
 
@@ -72,6 +76,7 @@ class Deck(OrdersApp):
         self._pending: list[DeckEvent] = []
         self._flush_due = False
         self._wanted_row = ""
+        self._ticked_at: datetime | None = None
         self.keymap = surroundings.keymap
         for theme in self.themes.values():
             self.register_theme(theme)
@@ -160,9 +165,14 @@ class Deck(OrdersApp):
 
     @property
     def client(self) -> "GatewayClient":
-        """Of the present context. Commands that need it are barred while there is none."""
-        assert self._connection.client is not None  # noqa: S101
+        """Of the present context. Raises Unreachable while there is none: it is being opened, or can not be."""
+        if self._connection.client is None:
+            raise Unreachable(f"there is no connection to {self.state.context} yet")
         return self._connection.client
+
+    def is_with(self, client: "GatewayClient") -> bool:
+        """Whether its answers still are those of the gateway that is looked at."""
+        return self._connection.client is client
 
     def switch(self, context: str) -> None:
         """Look at another gateway; nothing of this one stays on the screen."""
@@ -217,6 +227,8 @@ class Deck(OrdersApp):
         pending, self._pending = self._pending, []
         self.state = reduce_all(self.state, pending)
         self.events_view.hear(self.state.news)
+        if self.state.unreadable:
+            self.say_once(f"{self.state.unreadable}; what is shown of it is older")
         self.show_state()
         self._arrive()
         if self._wanted_row and self.adapters_view.table.go_to(self._wanted_row):
@@ -224,8 +236,16 @@ class Deck(OrdersApp):
 
     def _tick(self) -> None:
         if self.is_running:
+            self._wake_up()
             self.show_shell()
             self.place.tick()
+
+    def _wake_up(self) -> None:
+        """Where this machine slept, streams that look alive are most often dead, and nobody has noticed."""
+        before, self._ticked_at = self._ticked_at, self.surroundings.clock()
+        if before is not None and (still := (self._ticked_at - before).total_seconds()) > ASLEEP_SECONDS:
+            self.say(f"the deck stood still for {duration(still)}, and asks the gateway anew")
+            self.retry()
 
     def look_at(self, name: str) -> None:
         """Put the cursor on an adapter as soon as it is there."""

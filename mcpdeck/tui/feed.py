@@ -3,6 +3,7 @@
 Draws nothing.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.model.state import (
     Changed,
     DeckEvent,
@@ -17,6 +19,7 @@ from mcpdeck.model.state import (
     Link,
     Recognised,
     SessionsListed,
+    SessionsUnlisted,
     SnapshotEnded,
     Standing,
     StreamOpened,
@@ -24,7 +27,16 @@ from mcpdeck.model.state import (
 from mcpdeck.tui.patience import Patience
 
 if TYPE_CHECKING:
+    from gateway.wire.resources import ChangeEvent
     from mcpdeck.client import GatewayClient
+
+
+class _Break(msgspec.Struct, frozen=True):
+    """Why nothing comes any more. asked_for: seconds that the gateway wants to be left alone."""
+
+    reason: str
+    standing: Standing = Standing.RETRYING
+    asked_for: float | None = None
 
 
 class Feed:
@@ -42,59 +54,89 @@ class Feed:
         self._deliver = deliver
         self._clock = clock
         self._patience = patience
+        self._listing_patience = patience.another()
         self._last_event_id: str | None = None
+        self._unlisted: list[ChangeEvent] | None = None  # of sessions, while their list is on its way
 
     async def follow(self) -> None:
         """Until cancelled."""
-        from mcpdeck.errors import ProblemError, Unreachable
-
         while True:
-            try:
-                await self._recognise()
-                await self._read()
-                standing, reason = Standing.RETRYING, "the gateway ended the stream"
-            except Unreachable as error:
-                standing, reason = Standing.RETRYING, str(error)
-            except ProblemError as error:
-                signed_out = error.problem.status == 401
-                standing, reason = Standing.SIGN_IN if signed_out else Standing.RETRYING, str(error)
-            except msgspec.ValidationError as error:
-                self._last_event_id = None  # a snapshot may be readable where one change was not
-                standing, reason = Standing.RETRYING, f"the gateway says what this deck can not read: {error}"
-            delay = self._patience.next_delay()
+            why = await self._attempt()
+            delay = self._patience.next_delay(at_least=why.asked_for)
             self._deliver(
                 Disconnected(
                     Link(
-                        standing=standing,
+                        standing=why.standing,
                         attempt=self._patience.attempt,
                         retry_at=self._clock() + timedelta(seconds=delay),
-                        reason=reason,
+                        reason=why.reason,
                     )
                 )
             )
             await self._patience.wait(delay)
+
+    async def _attempt(self) -> _Break:
+        try:
+            await self._recognise()
+        except (Unreachable, ProblemError) as error:
+            return _broken_by(error)
+        began = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            listing = group.create_task(self._list_sessions(began), name="the list of sessions")
+            why = await self._read(began)
+            listing.cancel()
+        return why
 
     async def _recognise(self) -> None:
         began = time.perf_counter()
         principal = await self._client.whoami()
         self._deliver(Recognised(principal, time.perf_counter() - began))
 
-    async def _read(self) -> None:
+    async def _read(self, began: asyncio.Event) -> _Break:
         """Until the stream ends."""
         from mcpdeck.client import Synced
 
-        opened = False
-        async for event in self._client.events(self._last_event_id):
-            now = self._clock()
-            if not opened:
-                opened = True
-                self._patience.reset()
-                self._deliver(StreamOpened(now))
-                reasons: list[str] = []
+        def begun() -> None:
+            began.set()
+            self._patience.begun()
+            self._unlisted = []
+            self._deliver(StreamOpened(self._clock()))
+
+        try:
+            async for event in self._client.events(self._last_event_id, begun=begun):
+                if isinstance(event, Synced):
+                    self._deliver(SnapshotEnded(self._clock()))
+                else:
+                    self._deliver(Changed(event, self._clock()))
+                    if event.kind == "Session" and self._unlisted is not None:
+                        self._unlisted.append(event)
+                self._last_event_id = self._client.last_event_id
+        except (Unreachable, ProblemError) as error:
+            return _broken_by(error)
+        except msgspec.DecodeError as error:
+            self._last_event_id = None  # a snapshot may be readable where one change was not
+            return _Break(f"the gateway says what this deck can not read: {error}")
+        return _Break("the gateway ended the stream")
+
+    async def _list_sessions(self, began: asyncio.Event) -> None:
+        """Which there are, as a snapshot does not name those that have ended. The stream does not wait for it."""
+        await began.wait()
+        while True:
+            reasons: list[str] = []
+            try:
                 listed = tuple(await self._client.sessions(reasons.append))
-                self._deliver(SessionsListed(listed, "".join(reasons)))
-            if isinstance(event, Synced):
-                self._deliver(SnapshotEnded(now))
-            else:
-                self._deliver(Changed(event, now))
-            self._last_event_id = self._client.last_event_id
+            except (Unreachable, ProblemError) as error:
+                self._deliver(SessionsUnlisted(str(error)))
+                delay = self._listing_patience.next_delay(at_least=_broken_by(error).asked_for)
+                await self._listing_patience.wait(delay)
+                continue
+            later, self._unlisted = tuple(self._unlisted or ()), None
+            self._deliver(SessionsListed(listed, "".join(reasons), later))
+            return
+
+
+def _broken_by(error: Unreachable | ProblemError) -> _Break:
+    if isinstance(error, Unreachable):
+        return _Break(str(error))
+    standing = Standing.SIGN_IN if error.problem.status == 401 else Standing.RETRYING
+    return _Break(str(error), standing, error.retry_after)

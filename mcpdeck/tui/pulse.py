@@ -1,12 +1,12 @@
 """Reads the gateway's counters for as long as somebody looks at its pulse. Draws nothing."""
 
-import asyncio
-
 from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.model.commands import View
 from mcpdeck.model.pulse import SECONDS, Metrics, parse_metrics
 from mcpdeck.model.state import PulseTaken
 from mcpdeck.tui.deck import Deck
+from mcpdeck.tui.patience import Patience
+from mcpdeck.tui.tools import Trouble, rest
 
 GROUP = "pulse"
 
@@ -16,17 +16,22 @@ def watch_pulse(deck: Deck) -> None:
 
 
 async def _watch(deck: Deck) -> None:
+    patience = Patience(deck.surroundings.random)
     while deck.place.view is View.PULSE:
-        metrics, trouble = await _read(deck)
-        deck.apply(PulseTaken(deck.surroundings.clock(), metrics, trouble))
-        await asyncio.sleep(SECONDS)
+        await rest(patience, SECONDS, None if deck.state.is_stale else await _read(deck))
 
 
-async def _read(deck: Deck) -> tuple[Metrics | None, str]:
+async def _read(deck: Deck) -> Trouble | None:
     if not deck.is_connected:
-        return None, "it does not answer"
+        return None
+    client = deck.client
+    metrics: Metrics | None = None
+    error: Trouble | None = None
     try:
-        metrics = parse_metrics(await deck.client.metrics())
-    except (ProblemError, Unreachable) as error:
-        return None, str(error)
-    return metrics, "" if metrics else "what /metrics says is not of this kind of gateway"
+        metrics = parse_metrics(await client.metrics())
+        trouble = "" if metrics else "what /metrics says is not of this kind of gateway"
+    except (ProblemError, Unreachable) as failed:
+        error, trouble = failed, str(failed)
+    if deck.is_with(client):
+        deck.apply(PulseTaken(deck.surroundings.clock(), metrics, trouble))
+    return error

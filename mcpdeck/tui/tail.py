@@ -39,7 +39,7 @@ class Tail:
         from mcpdeck.errors import ProblemError, Unreachable
 
         while True:
-            why = "waiting for the gateway"
+            why, asked_for = "waiting for the gateway", None
             if (gateway := client()) is not None:
                 try:
                     await self._read(gateway)
@@ -50,22 +50,24 @@ class Tail:
                 except Unreachable:
                     why = "offline"
                 except ProblemError as error:
-                    why = str(error)
+                    why, asked_for = str(error), error.retry_after
             self._broken_at = self._broken_at or self._clock()
             self._seen.broke()
             self._tell(f"{why}, retrying")
-            await self._patience.wait(self._patience.next_delay())
+            await self._patience.wait(self._patience.next_delay(at_least=asked_for))
+
+    def _begun(self) -> None:
+        self._patience.begun()
+        self._tell("live")
 
     async def _read(self, client: "GatewayClient") -> None:
         async for raw in self._lines(client):
-            self._tell("live")
             line = parse_line(raw)
             if self._seen.is_new(line):
                 if self._broken_at is not None:
                     gap = duration((self._clock() - self._broken_at).total_seconds())
                     self._inbox.put(LogLine(f"reconnected after {gap}", kind=Kind.GAP))
                     self._broken_at = None
-                self._patience.reset()
                 self._inbox.put(line)
 
     def _lines(self, client: "GatewayClient") -> AsyncIterator[str]:
@@ -83,4 +85,5 @@ class Tail:
             tail=TAIL if since is None and seconds is None else None,
             previous=wish.previous,
             timestamps=True,
+            begun=self._begun,
         )

@@ -2,15 +2,21 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.wire.tools import ToolsCost
 from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.model import approvals
 from mcpdeck.model.commands import TOOL_VIEWS, View
-from mcpdeck.model.state import ApprovalsRead, Catalogue, CatalogueFailed, CatalogueRead, Standing
+from mcpdeck.model.state import ApprovalsFailed, ApprovalsRead, Catalogue, CatalogueFailed, CatalogueRead
 from mcpdeck.model.tools import ToolRow
 from mcpdeck.tui.deck import Deck
+from mcpdeck.tui.patience import Patience
+
+if TYPE_CHECKING:
+    from mcpdeck.client import GatewayClient
+
+type Trouble = ProblemError | Unreachable
 
 SECONDS = 2.0  # between readings of what somebody looks at
 WAITING_SECONDS = 5.0  # between readings of what waits
@@ -22,25 +28,42 @@ def watch_tools(deck: Deck) -> None:
 
 
 async def _watch(deck: Deck) -> None:
+    """Nothing is asked of a gateway that does not answer: the stream finds out when it does again."""
+    patience = Patience(deck.surroundings.random)
     while deck.place.view in _WHERE_TOOLS_SHOW:
-        await read_tools(deck)
-        await read_approvals(deck)
-        await asyncio.sleep(SECONDS)
+        if deck.state.is_stale:
+            await asyncio.sleep(SECONDS)
+        else:
+            error = await read_tools(deck)
+            await rest(patience, SECONDS, await read_approvals(deck) or error)
 
 
-async def read_tools(deck: Deck) -> None:
+async def rest(patience: Patience, seconds: float, error: Trouble | None) -> None:
+    """Until it is read again: longer each time that it went wrong, and as long as the gateway asks for."""
+    if error is None:
+        patience.reset()
+        await asyncio.sleep(seconds)
+    else:
+        asked_for = error.retry_after if isinstance(error, ProblemError) else None
+        await patience.wait(max(seconds, patience.next_delay(at_least=asked_for)))
+
+
+async def read_tools(deck: Deck) -> Trouble | None:
+    """What went wrong, which is shown too."""
     from mcpdeck import control
 
     if not deck.is_connected:
-        return
+        return None
+    client = deck.client
     try:
-        offers = await deck.client.do(control.offers())
-        registered = await deck.client.do(control.tools())
-        toolsets = await deck.client.do(control.toolsets())
-        costs = await _costs(deck)
+        offers = await client.do(control.offers())
+        registered = await client.do(control.tools())
+        toolsets = await client.do(control.toolsets())
+        costs = await _costs(client)
     except (ProblemError, Unreachable) as error:
-        deck.apply(CatalogueFailed(str(error)))
-        return
+        if deck.is_with(client):
+            deck.apply(CatalogueFailed(str(error)))
+        return error
     found = Catalogue(
         offers=tuple(offers),
         tools=tuple(registered),
@@ -48,15 +71,17 @@ async def read_tools(deck: Deck) -> None:
         costs=costs,
         at=deck.surroundings.clock(),
     )
-    deck.apply(CatalogueRead(found))
+    if deck.is_with(client):
+        deck.apply(CatalogueRead(found))
+    return None
 
 
-async def _costs(deck: Deck) -> tuple[ToolsCost, ...]:
+async def _costs(client: "GatewayClient") -> tuple[ToolsCost, ...]:
     """None of a gateway that does not tell them."""
     from mcpdeck import control
 
     try:
-        return tuple(await deck.client.do(control.costs()))
+        return tuple(await client.do(control.costs()))
     except ProblemError as error:
         if error.problem.status != 404:
             raise
@@ -69,31 +94,38 @@ def watch_approvals(deck: Deck) -> None:
 
 
 async def _watch_approvals(deck: Deck) -> None:
+    patience = Patience(deck.surroundings.random)
     while True:
-        if deck.is_connected and deck.state.link.standing is Standing.LIVE:
-            await read_approvals(deck)
-        await asyncio.sleep(WAITING_SECONDS)
+        error = None if deck.state.is_stale else await read_approvals(deck)
+        await rest(patience, WAITING_SECONDS, error)
 
 
-async def read_approvals(deck: Deck) -> None:
-    """What waits, and a notice of each that is new. A gateway that has no approvals has nothing that waits."""
+async def read_approvals(deck: Deck) -> Trouble | None:
+    """What waits, and a notice of each that is new. What went wrong is shown too."""
     from mcpdeck import control
 
     if not deck.is_connected:
-        return
+        return None
+    client = deck.client
     try:
         reasons: list[str] = []
-        found = await deck.client.do(control.approvals(reasons.append))
-    except (ProblemError, Unreachable):
-        return  # what is wrong with the gateway is told elsewhere
+        found = await client.do(control.approvals(reasons.append))
+    except (ProblemError, Unreachable) as error:
+        if deck.is_with(client):
+            deck.apply(ApprovalsFailed(str(error)))
+        return error
     read = ApprovalsRead(tuple(found), "".join(reasons))
-    if read == ApprovalsRead(deck.state.approvals, deck.state.partial):
-        return
-    known = {each.id for each in deck.state.approvals}
+    state = deck.state
+    if not deck.is_with(client) or (
+        not state.approvals_trouble and read == ApprovalsRead(state.approvals, state.partial)
+    ):
+        return None
+    known = {each.id for each in state.approvals}
     deck.apply(read)
     for each in found:
         if each.id not in known and deck.place.view is not View.APPROVALS:
             deck.say_once(f"{approvals.sentence(each)}; :approvals decides")
+    return None
 
 
 def read_definition(deck: Deck, row: ToolRow) -> None:

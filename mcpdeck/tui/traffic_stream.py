@@ -56,7 +56,7 @@ class TrafficStream:
         from mcpdeck.errors import ProblemError, Unreachable
 
         while True:
-            why = "waiting for the gateway"
+            why, asked_for = "waiting for the gateway", None
             if (gateway := client()) is not None:
                 try:
                     if reason := await self._read(gateway):
@@ -67,15 +67,15 @@ class TrafficStream:
                 except Unreachable:
                     why = "offline"
                 except ProblemError as error:
-                    why = error.problem.detail or error.problem.title
+                    why, asked_for = error.problem.detail or error.problem.title, error.retry_after
                     if error.problem.status in _FINAL:
                         self._tell(f"refused: {why}")
                         return
-                except msgspec.ValidationError as error:
+                except msgspec.DecodeError as error:
                     why = f"the gateway says what this deck can not read: {error}"
             self._broken_at = self.silent_since
             self._tell(f"{why}, retrying")
-            await self._patience.wait(self._patience.next_delay())
+            await self._patience.wait(self._patience.next_delay(at_least=asked_for))
 
     async def _read(self, client: "GatewayClient") -> str:
         """Why nothing more will come; empty where the stream only broke."""
@@ -111,7 +111,7 @@ class TrafficStream:
 
     def _begin(self) -> None:
         self._has_begun = True
-        self._patience.reset()
+        self._patience.begun()
         self._tell("live")
         if self._broken_at is not None:
             gap = duration((self._clock() - self._broken_at).total_seconds())

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -72,8 +72,14 @@ class Scene:
     metrics: list[str] = field(default_factory=list)  # one for each time it is asked; the last stays
 
 
-class _Cut(Exception):
+class Cut(Exception):
     """The connection ends here."""
+
+
+class Weather(Protocol):
+    """What comes between a request and its answer. True: the request has got all that it gets."""
+
+    async def __call__(self, request: Request, writer: asyncio.StreamWriter) -> bool: ...
 
 
 class FakeGateway:
@@ -82,6 +88,7 @@ class FakeGateway:
         self.requests: list[Request] = []
         self.faults: dict[tuple[str, str], Fault] = {}  # (method, pattern of the path)
         self.gates: dict[tuple[str, str], asyncio.Event] = {}  # an answer waits until its gate opens
+        self.weather: Weather | None = None
         self.url = ""
         self._events: list[asyncio.Queue[bytes | None]] = []
         self._followers: dict[str, list[asyncio.Queue[bytes | None]]] = {}
@@ -89,6 +96,7 @@ class FakeGateway:
         self.stamp = "aa"  # of the process, to which alone the numbers of its messages mean anything
         self._writers: set[asyncio.StreamWriter] = set()
         self._readers: dict[asyncio.StreamWriter, asyncio.StreamReader] = {}
+        self._serving: set[asyncio.Task[None]] = set()
         self._event_id = 0
         self._history: list[tuple[int, bytes]] = []
         self._arrived = asyncio.Condition()
@@ -115,6 +123,8 @@ class FakeGateway:
         self.cut_streams()
         for writer in list(self._writers):
             writer.transport.abort()
+        for task in self._serving:
+            task.cancel()
         await self._server.wait_closed()
 
     def cut_streams(self) -> None:
@@ -226,6 +236,9 @@ class FakeGateway:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         self._readers[writer] = reader
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
         try:
             while (request := await _read(reader)) is not None:
                 self.requests.append(request)
@@ -233,9 +246,10 @@ class FakeGateway:
                     self._arrived.notify_all()
                 await self._answer(request, writer)
                 await writer.drain()
-        except (ConnectionError, _Cut):
+        except (ConnectionError, Cut):
             writer.transport.abort()
         finally:
+            self._serving.discard(task)
             self._writers.discard(writer)
             del self._readers[writer]
             writer.close()
@@ -244,10 +258,12 @@ class FakeGateway:
         for (method, path), gate in list(self.gates.items()):
             if method == request.method and re.fullmatch(path, request.path):
                 await gate.wait()
+        if self.weather is not None and await self.weather(request, writer):
+            return None
         for (method, path), fault in self.faults.items():
             if method == request.method and re.fullmatch(path, request.path):
                 if fault.status == 0:
-                    raise _Cut
+                    raise Cut
                 return _problem(writer, fault.status, fault.detail, errors=fault.errors)
         for (method, path), answer in _ROUTES.items():
             if method == request.method and (match := re.fullmatch(path, request.path)):
@@ -369,14 +385,14 @@ class FakeGateway:
         try:
             async with asyncio.TaskGroup() as group:
                 leaving = group.create_task(self._leaves(writer, queue))
-                with suppress(_Cut):
+                with suppress(Cut):
                     await self._stream(writer, "text/event-stream", queue, b": watching\n\n")
                 leaving.cancel()
         finally:
             self._watchers.remove((wanted, queue))
             async with self._arrived:
                 self._arrived.notify_all()
-        raise _Cut
+        raise Cut
 
     async def _leaves(self, writer: asyncio.StreamWriter, queue: asyncio.Queue[bytes | None]) -> None:
         """The stream ends once its reader has gone."""
@@ -507,7 +523,7 @@ class FakeGateway:
         while (block := await queue.get()) is not None:
             _chunk(writer, block)
             await writer.drain()
-        raise _Cut
+        raise Cut
 
 
 type _Answer = Callable[..., Awaitable[None]]

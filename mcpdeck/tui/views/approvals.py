@@ -41,6 +41,9 @@ class ApprovalsView(TablePlace[PendingApproval]):
     def is_partial(self) -> bool:
         return True
 
+    def trouble(self, state: State) -> str:
+        return state.approvals_trouble
+
     def is_faulty(self, row: PendingApproval) -> bool:  # noqa: ARG002
         return True
 

@@ -69,6 +69,9 @@ class SessionsView(TablePlace[LiveSession]):
     def is_partial(self) -> bool:
         return True
 
+    def trouble(self, state: State) -> str:
+        return state.sessions_trouble
+
     def is_faulty(self, row: LiveSession) -> bool:
         return sessions.is_faulty(row)
 

@@ -61,7 +61,11 @@ class TablePlace[Item](Place):
 
     def is_stale(self, state: State) -> bool:
         """Whether the rows may no longer be true."""
-        return state.is_stale and state.fresh_at is not None
+        return (state.is_stale and state.fresh_at is not None) or bool(self.trouble(state))
+
+    def trouble(self, state: State) -> str:  # noqa: ARG002
+        """Why the rows in particular can not be read just now."""
+        return ""
 
     def preview(self, row: Item) -> Iterable[SheetLine]:  # noqa: ARG002
         """More of a row than its cells, for beside the table."""
@@ -161,6 +165,8 @@ class TablePlace[Item](Place):
             parts.append(Part(f"   {error}", Tone.BAD))
         if reason := self._missing():
             parts.append(Part(f"   partial: {reason}", Tone.WARN))
+        if shown and (trouble := self.trouble(self._state)):
+            parts.append(Part(f"   can not be read now: {trouble}", Tone.WARN))
         if table.faults:
             parts.append(Part("   faults only", Tone.WARN, "table.faults"))
         if table.marked:
@@ -176,6 +182,8 @@ class TablePlace[Item](Place):
         if total:
             why = f"\n\n{told}" if not shown and (told := self.table.why_none()) else ""
             empty.update(f"Nothing matches. Esc clears the filter.{why}")
+        elif trouble := self.trouble(self._state):
+            empty.update(f"They can not be read now: {trouble}")
         elif self._state.fresh_at is None:
             empty.update(self._state.link.reason or "Connecting…")
         else:

@@ -72,7 +72,10 @@ class ToolsView(TablePlace[ToolRow]):
         return tools.last_called(row)
 
     def is_stale(self, state: State) -> bool:
-        return (super().is_stale(state) or bool(state.catalogue.trouble)) and state.catalogue.at is not None
+        return super().is_stale(state) and state.catalogue.at is not None
+
+    def trouble(self, state: State) -> str:
+        return state.catalogue.trouble
 
     def preview(self, row: ToolRow) -> Iterable[SheetLine]:
         return (line.cells for line in tools.describe(row, None, self._clock(), self._glyphs))
@@ -100,10 +103,8 @@ class ToolsView(TablePlace[ToolRow]):
 
     def nothing_yet(self) -> str:
         catalogue = self._state.catalogue
-        if catalogue.trouble:
-            return catalogue.trouble
         if catalogue.at is None:
-            return "Reading…"
+            return "Not read yet: the gateway does not answer." if self._state.is_stale else "Reading…"
         if self.toolset:
             return f"Toolset {self.toolset} holds nothing that you may use.\n\n2 shows the tools of all."
         return "Nothing is offered at /mcp yet.\n\nn registers an adapter's tools, or an HTTP tool server."

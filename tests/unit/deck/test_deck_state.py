@@ -14,6 +14,7 @@ from mcpdeck.model.state import (
     Recognised,
     Restored,
     SessionsListed,
+    SessionsUnlisted,
     SnapshotEnded,
     Standing,
     State,
@@ -106,10 +107,23 @@ def test_a_kind_of_a_newer_gateway_changes_nothing_but_freshness() -> None:
     assert state.fresh_at == NOW
 
 
-def test_a_resource_that_breaks_the_contract_is_refused_loudly() -> None:
-    broken = ChangeEvent(type="status", kind="Adapter", name="x", resource={"readyReplicas": "many"})
-    with pytest.raises(msgspec.ValidationError, match="readyReplicas"):
-        reduce(State(), Changed(broken, NOW))
+def test_a_resource_that_breaks_the_contract_is_told_and_what_was_known_stays() -> None:
+    before = reduce(State(), adapter_event("x"))
+    broken = ChangeEvent(type="modified", kind="Adapter", name="x", resource={"name": 3})
+    after = reduce_all(before, [StreamOpened(NOW), Changed(broken, NOW), SnapshotEnded(NOW)])
+    assert after.adapters == before.adapters
+    assert after.unreadable.startswith("adapter x: the gateway says what this deck can not read: Expected `str`")
+    assert not reduce(after, Changed(ChangeEvent(type="deleted", kind="Adapter", name="y"), NOW)).unreadable
+
+
+def test_what_is_told_of_sessions_while_they_are_listed_is_not_lost() -> None:
+    first, late = scenes.session(1, "weather", "weather-0"), scenes.session(2, "weather", "weather-0")
+    added = ChangeEvent(type="added", kind="Session", name=late.id, resource=msgspec.to_builtins(late))
+    state = reduce_all(State(), [Changed(added, NOW), SessionsUnlisted("busy")])
+    assert state.sessions_trouble == "busy"
+    state = reduce(state, SessionsListed((first,), later=(added,)))
+    assert set(state.sessions) == {first.id, late.id}
+    assert not state.sessions_trouble
 
 
 def test_the_state_before_an_event_is_not_touched_by_it() -> None:
