@@ -55,7 +55,7 @@ def standing(exchange: Exchange) -> Standing:
     if response is not None and response.status >= 400:
         return Standing(str(response.status), Tone.BAD, is_bad=True)
     if exchange.is_open:
-        return Standing("…", Tone.BUSY)
+        return Standing("…", Tone.BUSY) if exchange.is_waiting else Standing("unknown", Tone.DIM)
     if exchange.asks_back:
         return Standing("asks", Tone.BUSY)
     if response is not None:
@@ -73,7 +73,7 @@ def took(exchange: Exchange, now: datetime) -> str:
     """How long it took, or has taken so far."""
     if exchange.response is not None and exchange.response.duration is not None:
         return lasted(exchange.response.duration)
-    if exchange.is_open:
+    if exchange.is_waiting:
         return lasted(max(0.0, (now - exchange.first.at).total_seconds()))
     return ""
 

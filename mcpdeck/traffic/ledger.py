@@ -18,7 +18,7 @@ PROCESSES: Final = 16  # of the gateway, whose numbers are remembered
 class Exchange:
     """`key` is for good. `parent` is the call in whose course it came, or that it takes up again."""
 
-    __slots__ = ("children", "first", "is_kept", "key", "parent", "response")
+    __slots__ = ("children", "first", "is_kept", "key", "may_be_answered", "parent", "response")
 
     def __init__(self, key: int, first: TrafficMessage, parent: "Exchange | None" = None) -> None:
         self.key = key
@@ -27,6 +27,7 @@ class Exchange:
         self.parent = parent
         self.children: list[Exchange] = []
         self.is_kept = True  # by the filter
+        self.may_be_answered = False  # its response may have passed while nobody listened
 
     @property
     def messages(self) -> tuple[TrafficMessage, ...]:
@@ -43,6 +44,11 @@ class Exchange:
     def is_open(self) -> bool:
         """A request that waits for its response."""
         return self.response is None and self.first.kind is Kind.REQUEST
+
+    @property
+    def is_waiting(self) -> bool:
+        """It waits, as far as one can know."""
+        return self.is_open and not self.may_be_answered
 
     @property
     def error(self) -> str:
@@ -104,7 +110,8 @@ class Ledger:
 
     def take(self, message: TrafficMessage) -> Exchange | None:
         """The exchange that it begins or ends; None for one that was here before."""
-        if message.number in self._by_number:
+        if (known := self._by_number.get(message.number)) is not None:
+            self._hear_again(known)
             return None
         self.generation += 1
         asked = self._by_number.get(message.answers) if message.answers else None
@@ -118,7 +125,11 @@ class Ledger:
         return asked
 
     def rule(self, text: str, *, is_gap: bool = True) -> None:
+        """A line after all that came. is_gap: messages may have passed unheard, answers among them."""
         self.generation += 1
+        if is_gap:
+            for exchange in self.exchanges:
+                exchange.may_be_answered = exchange.is_open
         self._entries.append(Rule(self._next_key(), text, is_gap=is_gap))
         self._rules += 1
         self._trim()
@@ -137,6 +148,12 @@ class Ledger:
         for numbered in self._numbered.values():
             numbered.clear()
         self._bytes = self._rules = self.fallen = 0
+
+    def _hear_again(self, known: Exchange) -> None:
+        """Who listens anew is told of what is under way: it waits for its answer still."""
+        if known.may_be_answered:
+            known.may_be_answered = False
+            self.generation += 1
 
     def _begun(self, message: TrafficMessage) -> Exchange:
         parent = self._by_number.get(message.under or message.follows)

@@ -86,6 +86,8 @@ def _response(exchange: Exchange, folded: Collection[str], now: datetime, glyphs
         yield _line("")
     if response is not None:
         yield from _said(response, _answered(response.payload), folded, glyphs)
+    elif exchange.may_be_answered:
+        yield _line("not known: it may have passed while nobody listened", Tone.DIM)
     elif exchange.is_open:
         waited = lasted(max(0.0, (now - exchange.first.at).total_seconds()))
         yield _line(f"none yet, for {waited}", Tone.BUSY)
@@ -134,7 +136,7 @@ def _timing(exchange: Exchange, now: datetime, glyphs: Glyphs) -> Iterator[FoldL
         ("Asked", Cell(f"{clock_time(first.at, is_fine=True)}   {first.at.astimezone():%Y-%m-%d}")),
         ("Answered", Cell(clock_time(response.at, is_fine=True) if response is not None else "")),
         ("Took", Cell(lasted(response.duration) if response is not None and response.duration is not None else "")),
-        ("Waits", Cell(lasted(max(0.0, (now - first.at).total_seconds())) if exchange.is_open else "", Tone.BUSY)),
+        ("Waits", Cell(lasted(max(0.0, (now - first.at).total_seconds())) if exchange.is_waiting else "", Tone.BUSY)),
         ("Outcome", Cell(status_text(exchange, glyphs), told.tone)),
         ("Request", Cell(f"{count(first.size)} bytes")),
         ("Response", Cell(f"{count(response.size)} bytes" if response is not None else "")),

@@ -174,6 +174,48 @@ async def test_leaving_the_view_closes_the_stream_and_coming_back_marks_the_gap(
         await deck.sees("not listened for", "tools/list")
 
 
+async def test_what_may_have_been_answered_while_nobody_listened_waits_no_longer() -> None:
+    async with watching() as deck:
+        talk = Conversation(session=ONE)
+        unheard, heard = talk.asks("tools/call", "roll"), talk.asks("tools/call", "book")
+        deck.gateway.say(unheard, heard)
+        await deck.sees("tools/call book", "…")
+        await deck.type("1")
+        await deck.gateway.watched(0)
+        await deck.type("4")
+        await deck.gateway.watched()
+        await deck.sees("not listened for", "unknown")
+        deck.gateway.say(talk.answers(heard))
+        await deck.sees("ok", "unknown")
+        await deck.type("<home><tab>")
+        await deck.sees("not known: it may have passed")
+
+
+async def test_a_line_between_rows_has_a_time_too() -> None:
+    async with watching() as deck:
+        talk = Conversation(session=ONE, at=NOW - timedelta(minutes=10))
+        deck.gateway.say(*(talk.asks("ping", f"p{n}", after=6) for n in range(40)))
+        await deck.sees("ping p39")
+        await deck.type("M<end>")
+        view = deck.app.traffic_view
+        assert view.current is None
+        await deck.type("<")
+        assert view.current is not None
+        assert view.current.first.target == "p29"
+        await deck.type("<end>:at -2m<enter>")
+        assert view.current.first.target == "p19"
+
+
+async def test_long_line_of_an_exchange_is_broken_where_the_screen_ends() -> None:
+    async with watching() as deck:
+        deck.gateway.say(Conversation(session=ONE).asks("tools/call", "say", {"text": f"{'lorem ' * 60}at the end"}))
+        await deck.sees("tools/call say")
+        await deck.type("<enter>")
+        await deck.sees("at the end")
+        await deck.type("<tab><tab><tab>")
+        await deck.sees("from the client", "at the end")
+
+
 async def test_stream_that_breaks_goes_on_where_it_was_without_repeating() -> None:
     async with watching() as deck:
         talk = Conversation(session=ONE)

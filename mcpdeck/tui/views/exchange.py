@@ -1,6 +1,6 @@
 """One exchange: request, response, headers, as written, when. Changes nothing."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from textual.containers import Vertical
 
 from gateway.wire.traffic import TrafficMessage
 from mcpdeck.model.commands import View
-from mcpdeck.model.folding import foldable
+from mcpdeck.model.folding import FoldLine, foldable, wrapped
 from mcpdeck.model.shell import Part
 from mcpdeck.model.state import State
 from mcpdeck.model.words import Glyphs, Tone
@@ -79,11 +79,14 @@ class ExchangePane(Vertical):
         if is_new:
             self._folded.clear()
             self._shown = key
-        lines = (
+        lines: Iterable[FoldLine] = (
             part_lines(self._seen(exchange), self.part, folded=self._folded, now=self._clock(), glyphs=self._glyphs)
             if exchange is not None
             else ()
         )
+        if self._has_cursor:  # without one they wrap by themselves
+            width = self.lines.scrollable_content_region.width
+            lines = (piece for line in lines for piece in wrapped(line, width))
         self.lines.show(lines, is_new=is_new)
 
     def _seen(self, exchange: Exchange) -> Exchange:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import ClassVar, Final
 
 from textual import on
@@ -13,22 +14,22 @@ from textual.widgets import Static
 
 from gateway.wire.traffic import TrafficMessage
 from mcpdeck.logbook import Inbox
-from mcpdeck.model import sessions
 from mcpdeck.model.commands import View
 from mcpdeck.model.formatting import count
 from mcpdeck.model.shell import Part, Parts
 from mcpdeck.model.state import State
 from mcpdeck.model.words import Glyphs, Tone
-from mcpdeck.traffic.columns import clock_time
+from mcpdeck.traffic import telling
 from mcpdeck.traffic.filter import FIELDS, Filter, fixed_values, values_of
 from mcpdeck.traffic.ledger import Exchange, Ledger
 from mcpdeck.traffic.parts import PartName
 from mcpdeck.traffic.rows import Grouping, Row, arranged
+from mcpdeck.traffic.telling import Whose
 from mcpdeck.traffic.wishes import ALL, Coming, From, Gap, Wish
 from mcpdeck.tui.bindings import bindings_of
 from mcpdeck.tui.traffic_stream import TrafficStream
 from mcpdeck.tui.views.exchange import ExchangePane
-from mcpdeck.tui.views.place import Place, titled, toggle_words
+from mcpdeck.tui.views.place import Place, toggle_words
 from mcpdeck.tui.widgets.part_line import TitleLine
 from mcpdeck.tui.widgets.row_table import RowTable
 from mcpdeck.tui.widgets.traffic_table import TrafficTable
@@ -55,7 +56,7 @@ class TrafficView(Place):
         self._drawn = -1  # the ledger's generation that the rows are of
         self._has_many = False  # sessions
         self._shown = 0  # exchanges
-        self._names: dict[str, str] = {}  # of sessions, which outlive them
+        self._whose = Whose()
         self._lost = 0
         self.wish: Wish | None = None
         self.ledger = Ledger()
@@ -79,8 +80,16 @@ class TrafficView(Place):
 
     def _now(self) -> datetime:
         """In a recording it is when the last of it was said: what waited for an answer then waits no longer."""
-        last = self._rows[-1].begun if self._rows and self.wish is not None and self.wish.recorded else None
+        is_recorded = self.wish is not None and self.wish.recorded
+        last = self._ends[-1].begun if is_recorded and self._ends else None
         return last.at if last is not None else self._clock()
+
+    @property
+    def _ends(self) -> Sequence[Row]:
+        """The first and the last row that have a time."""
+        first = next((row for row in self._rows if row.begun is not None), None)
+        last = next((row for row in reversed(self._rows) if row.begun is not None), None)
+        return (first, last) if first is not None and last is not None else ()
 
     # What it offers
 
@@ -157,6 +166,7 @@ class TrafficView(Place):
             self.wish = None
             self._forget()
         self._state = state
+        self._whose.sessions = state.sessions
         if self.display:
             self._tell()
 
@@ -185,7 +195,7 @@ class TrafficView(Place):
         self.is_paused = False
         self.hide_revealed()
         self._rows, self._drawn, self._shown = [], -1, 0
-        self._names.clear()
+        self._whose.forget()
         self.table.forget()
 
     @property
@@ -195,7 +205,7 @@ class TrafficView(Place):
     @property
     def is_over(self) -> bool:
         """Nothing more comes, however long one listens."""
-        return self.standing.startswith(("ended", "refused", "complete"))
+        return telling.is_over(self.standing)
 
     # Messages
 
@@ -227,7 +237,7 @@ class TrafficView(Place):
             return
         self._drawn = self.ledger.generation
         before = self._rows[0].key if self._rows else ""
-        self._rows = arranged(self.ledger, self.grouping, self._session_head)
+        self._rows = arranged(self.ledger, self.grouping, lambda exchange: self._whose.head(exchange.first))
         known = {row.exchange.first.session for row in self._rows[-200:] if row.exchange is not None}
         self._has_many = len(known) > 1 and self.grouping is not Grouping.SESSION
         self._shown = len({row.exchange.key for row in self._rows if row.exchange is not None})
@@ -339,8 +349,10 @@ class TrafficView(Place):
 
     @property
     def time_here(self) -> datetime | None:
-        row = self.table.current
-        return row.begun.at if row is not None and row.begun is not None else None
+        """Of the row under the cursor; a line between rows is where the row before it is, else the one after it."""
+        rows, at = self.table.shown, self.table.place
+        near = chain(reversed(rows[: at + 1]), rows[at + 1 :])
+        return next((row.begun.at for row in near if row.begun is not None), None)
 
     def step_time(self, step: timedelta) -> None:
         if (here := self.time_here) is not None:
@@ -364,7 +376,7 @@ class TrafficView(Place):
     def tick(self) -> None:
         if self.display:
             self.table.refresh_ages()
-            if self.current is not None and self.current.is_open:
+            if self.current is not None and self.current.is_waiting:
                 self._show_beside()
             if self.reveals_until is not None:
                 self._tell()
@@ -377,40 +389,39 @@ class TrafficView(Place):
 
     def _who(self, exchange: Exchange) -> str:
         """Whose exchange it is, where there are several whose it may be."""
-        if not self._has_many:
-            return ""
-        session = self._state.sessions.get(exchange.first.session)
-        if session is not None:
-            name = " ".join(session.client_name.split()) or sessions.user(session)
-            self._names[session.id] = name
-        return self._names.get(exchange.first.session) or exchange.first.session[:8]
+        return self._whose.name(exchange.first) if self._has_many else ""
 
     def _where(self, exchange: Exchange) -> str:
         """At which adapter it was, where that differs."""
         return exchange.first.adapter if self.is_of_all else ""
-
-    def _session_head(self, exchange: Exchange) -> str:
-        first = exchange.first
-        session = self._state.sessions.get(first.session)
-        who = f"{sessions.client(session)}  {sessions.user(session)}" if session is not None else first.principal
-        return " ".join(f"{first.session[:8] or 'no session'}  {who}".split())
 
     @on(RowTable.Arranged)
     @on(RowTable.Marked)
     @on(TrafficTable.FollowChanged)
     def _tell(self) -> None:
         shown, held = self._shown, len(self.ledger)
+        wish = self.wish
+        session = self._state.sessions.get(wish.session) if wish is not None else None
         left = [
-            *self._heading(),
+            *telling.heading(wish, session),
             Part(f"   {count(shown)}" if shown == held else f"   {count(shown)} of {count(held)}", Tone.ACCENT),
         ]
         left += self._filter_parts()
         if self._filter_error:
             left.append(Part(f"   {self._filter_error}", Tone.BAD))
-        self.title_line.show(left, self._standing_parts())
+        self.title_line.show(
+            left,
+            telling.standing_parts(
+                self.standing,
+                dropped=self.dropped,
+                fallen=self.ledger.fallen,
+                is_paused=self.is_paused,
+                glyphs=self._glyphs,
+            ),
+        )
         table = self.table
         toggles: dict[str, object] = {"by": str(self.grouping)}
-        if self.wish is not None and not self.wish.recorded:
+        if wish is not None and not wish.recorded:
             toggles = {"follow": table.follow, "paused": self.is_paused, **toggles}
         words = toggle_words(**toggles)
         if table.marked:
@@ -424,71 +435,16 @@ class TrafficView(Place):
         self.query_one("#traffic-toggles", TitleLine).show(words, self._position())
         self._tell_emptiness(held)
 
-    def _heading(self) -> list[Part]:
-        wish = self.wish
-        if wish is None:
-            return titled("Traffic")
-        whose = wish.adapter or "all adapters"
-        parts = [*titled("Recording" if wish.recorded else "Traffic"), Part(f" of {whose}", Tone.STRONG)]
-        if wish.session:
-            session = self._state.sessions.get(wish.session)
-            who = f"  {sessions.client(session)}" if session is not None else ""
-            era = f" {session.era}" if session is not None else ""
-            parts.append(Part(f"   {wish.session[:8]}{era}{who}", Tone.PLAIN, "session.describe"))
-        return parts
-
-    def _standing_parts(self) -> Parts:
-        parts = []
-        if self.dropped:
-            warn = "!" if self._glyphs.cursor == ">" else "⚠"
-            parts.append(Part(f"{warn} {count(self.dropped)} dropped   ", Tone.WARN))
-        if self.ledger.fallen:
-            parts.append(Part(f"{count(self.ledger.fallen)} older gone   ", Tone.DIM))
-        standing = "paused" if self.is_paused else self.standing
-        tone = (
-            Tone.OK if standing in {"live", "complete"} else Tone.WARN if self.is_over or self.is_paused else Tone.BUSY
-        )
-        return [*parts, Part(f"{standing} ", tone)]
-
     def _position(self) -> Parts:
-        """From when to when, and where in between the cursor is."""
-        timed = [row.begun.at for row in (*self._rows[:1], *self._rows[-1:]) if row.begun is not None]
-        here = self.time_here
+        timed, here = [row.begun.at for row in self._ends if row.begun is not None], self.time_here
         if len(timed) < 2 or here is None:
             return ()
-        first, last = timed
         wide = 24 if self.size.width >= SPLIT else 10
-        share = (here - first) / (last - first) if last > first else 1.0
-        at = max(0, min(wide - 1, round(share * (wide - 1))))
-        rule = self._glyphs.rule
-        dot = "o" if self._glyphs.cursor == ">" else "●"
-        told = f" {rule * at}{dot}{rule * (wide - 1 - at)} "
-        return [
-            Part(clock_time(first, is_fine=False), Tone.DIM),
-            Part(told, Tone.ACCENT),
-            Part(f"{clock_time(last, is_fine=False)} ", Tone.DIM),
-        ]
+        return telling.position(timed[0], timed[1], here, wide=wide, glyphs=self._glyphs)
 
     def _tell_emptiness(self, held: int) -> None:
         empty = self.query_one(".empty", Static)
-        is_empty = not self._rows
-        empty.display = is_empty
+        empty.display = is_empty = not self._rows
         self.query_one(".split").set_class(is_empty, "-empty")
         if is_empty:
-            empty.update(self._nothing(held))
-
-    def _nothing(self, held: int) -> str:
-        wish = self.wish
-        if wish is None:
-            return "Whose traffic?\n\n4 shows that of all adapters, Enter names one."
-        if held:
-            return "Nothing matches. Esc clears the filter."
-        if self.standing.startswith("refused"):
-            return f"{self.standing.removeprefix('refused: ').capitalize()}.\n\nctrl+r asks again."
-        if wish.recorded:
-            return f"Nothing is recorded of {wish.adapter} yet."
-        if self.standing != "live":
-            return self.standing.capitalize() or "Connecting…"
-        whose = f"session {wish.session[:8]}" if wish.session else wish.adapter or "any adapter"
-        more = "Enter names one adapter." if self.is_of_all else "4 shows that of all adapters."
-        return f"Nothing has passed at {whose} since you look.\n\nA message shows here as soon as it is sent. {more}"
+            empty.update(telling.nothing(self.wish, self.standing, held=held))

@@ -169,6 +169,11 @@ class RowTable[Item](Scrolled, can_focus=True):
         return self._shown[self._cursor] if self._cursor < len(self._shown) else None
 
     @property
+    def place(self) -> int:
+        """Of the row under the cursor, among those that are shown."""
+        return self._cursor
+
+    @property
     def current_key(self) -> str | None:
         return None if self.current is None else self.spec.key(self.current)
 
