@@ -1,6 +1,6 @@
 """Live traffic of a session, an adapter or all, and what was recorded: decode, ask the service, send. Reads none."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 from typing import Final
 
@@ -11,7 +11,7 @@ from gateway.controlplane.door import Door, principal, sent_headers, while_let_i
 from gateway.controlplane.streams import boolean
 from gateway.core.errors import Invalid
 from gateway.services.adapters import Adapters
-from gateway.services.entries import chunked
+from gateway.services.entries import CHUNK
 from gateway.services.traffic import Traffic
 from gateway.wire.traffic import JSONL
 
@@ -47,6 +47,11 @@ def traffic_routes(adapters: Adapters, traffic: Traffic, door: Door) -> Blueprin
         lines = await traffic.recording(principal(), found.name, session=request.args.get("session", ""))
         return replies.stream(_sent(lines), JSONL)
 
+    @routes.get("/adapters/<name>/recording/status")
+    async def recording_status(name: str) -> Response:
+        found = await adapters.get(principal(), name)
+        return replies.json(await traffic.recording_status(principal(), found.name))
+
     def _followed(chunks: AsyncGenerator[bytes]) -> Response:
         return replies.stream(
             while_let_in(chunks, partial(door.is_let_in, sent_headers())),
@@ -57,9 +62,17 @@ def traffic_routes(adapters: Adapters, traffic: Traffic, door: Door) -> Blueprin
     return routes
 
 
-async def _sent(lines: Iterator[bytes]) -> AsyncIterator[bytes]:
-    for chunk in chunked(list(lines)):  # as of now: more may be recorded meanwhile
-        yield chunk
+async def _sent(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Several in one write."""
+    waiting = bytearray()
+    async for line in lines:
+        waiting += line
+        waiting += b"\n"
+        if len(waiting) >= CHUNK:
+            yield bytes(waiting)
+            waiting.clear()
+    if waiting:
+        yield bytes(waiting)
 
 
 def _reveals() -> bool:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from gateway.controlplane.operations import Operation, Parameter
-from gateway.wire.traffic import JSONL
+from gateway.wire.traffic import JSONL, RecordingStatus
 
 TRAFFIC_TAGS: Final = {"traffic": "What clients and adapters say to each other."}
 
@@ -57,9 +57,21 @@ TRAFFIC_OPERATIONS: Final = (
         endpoint="traffic.recording",
         summary="What the flight recorder holds",
         description="For who may change the adapter: a TrafficMessage per line, the oldest first, secrets hidden. "
-        "Of this gateway process alone, in memory. 404 where `recording.enabled` is not set.",
+        "Of all replicas, each named in `replica`, by whom messages are numbered. A message of the kind `gap` says "
+        "that something is missing: the gateway was away, or a replica's part can't be had. 404 where "
+        "`recording.enabled` is not set.",
         answer=JSONL,
         parameters=(Parameter("session", "Only that session's."),),
+        refusals=(404,),
+    ),
+    Operation(
+        method="GET",
+        path="/adapters/{name}/recording/status",
+        endpoint="traffic.recording_status",
+        summary="How much the flight recorder holds, and where",
+        description="For who may change the adapter: since when, how much, whether it lies encrypted on a disk, and "
+        "what is missing; of each replica. 404 where `recording.enabled` is not set.",
+        answer=RecordingStatus,
         refusals=(404,),
     ),
 )

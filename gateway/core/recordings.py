@@ -42,15 +42,13 @@ class Which(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What lies at rest of one adapter. since: the oldest message's time, 0 where there is none.
+    """What lies at rest of one adapter. is_kept: whether anything does. size: bytes there.
 
-    size: bytes there. lost: messages that were not kept, since the gateway started. trouble: why what comes now is not
-    kept; "" where it is.
+    lost: messages that were not kept, since the gateway started. trouble: why what comes now is not; "" where it is.
     """
 
-    messages: int = 0
+    is_kept: bool = False
     size: int = 0
-    since: float = 0.0
     lost: int = 0
     trouble: str = ""
 

@@ -5,7 +5,7 @@ While nobody watches and no adapter records, the data plane has no tap at all. R
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -13,18 +13,19 @@ from gateway.core.access import Ownership, Principal, may_read, may_write
 from gateway.core.errors import Forbidden, NotFound
 from gateway.core.observed import Observed
 from gateway.core.overhearing import Listener, Talk, Tapped
-from gateway.core.recordings import InMemory, Kept, Recordings, Which
-from gateway.core.routes import Route, Routes
+from gateway.core.recordings import InMemory, Recordings
+from gateway.core.routes import Routes
 from gateway.core.sharing import Shared
 from gateway.services.entries import Audience, chunked
+from gateway.services.recorders import Recorders
 from gateway.services.sessions import Sessions
 from gateway.services.traffic_elsewhere import MOST_AT_ONCE, MOST_BYTES, TrafficElsewhere
 from gateway.services.traffic_exchange import Heard, Overheard
 from gateway.services.traffic_pairing import Conversation, States
 from gateway.services.traffic_readers import Reader, Wish, event
-from gateway.services.traffic_recorder import Recorder
 from gateway.wire import sse
 from gateway.wire.names import AdapterName
+from gateway.wire.traffic import RecordingStatus
 
 KEEP_ALIVE: Final = 15.0  # seconds between comments on a silent stream
 LAST_WORDS: Final = 0.5  # seconds in which a session that has ended may still say something
@@ -48,22 +49,22 @@ class Traffic:
         self._routes, self._sessions, self._keep_alive = routes, sessions, keep_alive
         self._plane: Tapped | None = None
         self._readers: set[Reader] = set()
-        self._recorders: dict[AdapterName, Recorder] = {}
         self._conversations: dict[str, Conversation] = {}
         self._whole: frozenset[AdapterName] = frozenset()  # all of whose exchanges are wanted
         self._some: frozenset[AdapterName] = frozenset()  # of which some sessions are
         self._watched: frozenset[str] = frozenset()  # those sessions
         self.on_turn: Callable[[], None] = _nothing  # is told when other adapters are listened to
         self._recordings = recordings or InMemory()
+        self._recorders = Recorders(self._recordings)
         self._number, self._stamp = self._recordings.first, self._recordings.stamp
         self._reserved = self._recordings.reserve(self._number)
-        self._is_swept = False
         sessions.on_drop = self._dropped
         self._elsewhere: TrafficElsewhere | None = None
 
     def share(self, shared: Shared) -> None:
         """There are other replicas: what passes through them can be watched here as well."""
         self._elsewhere = TrafficElsewhere(shared, self)
+        self._recorders.share(shared)
 
     @property
     def listened(self) -> frozenset[AdapterName]:
@@ -105,9 +106,7 @@ class Traffic:
         for reader in self._readers:
             if reader.wish.takes(heard.message):
                 reader.put(heard)
-        recorder = self._recorders.get(AdapterName(heard.message.adapter))
-        if recorder is not None:
-            recorder.take(heard)
+        self._recorders.take(heard)
 
     # traffic_elsewhere.Desk
 
@@ -153,41 +152,28 @@ class Traffic:
         """The same of all adapters that one may read, those that come meanwhile as well. Secrets are hidden."""
         return self._follow(Reader(self._all_of(principal)), lambda: True, last_event_id, principal)
 
-    async def recording(self, principal: Principal, adapter: AdapterName, *, session: str = "") -> Iterator[bytes]:
-        """What is recorded, the oldest first: a TrafficMessage a line. Raises Forbidden, NotFound where nothing is."""
-        if not may_write(principal, self._ownership(adapter)):
-            raise Forbidden("a recording is for who may change its adapter: it holds what all its users said")
-        recorder = self._recorders.get(adapter)
-        if recorder is None:
-            raise NotFound(f"adapter '{adapter}' records nothing; to change that: mcpdeck traffic record {adapter}")
-        await recorder.recall()
-        return (b"%b\n" % each.line for each in recorder.kept(Wish(adapter, session=session)))
+    async def recording(self, principal: Principal, adapter: AdapterName, *, session: str = "") -> AsyncIterator[bytes]:
+        """What is recorded, by time: a TrafficMessage a line. Raises Forbidden, NotFound where nothing is."""
+        self._recorded(principal, adapter)
+        await self._recorders.recall((adapter,))
+        return self._recorders.everywhere(adapter, session)
+
+    async def recording_status(self, principal: Principal, adapter: AdapterName) -> RecordingStatus:
+        """How much is recorded, and where. Raises the same."""
+        self._recorded(principal, adapter)
+        return RecordingStatus(adapter=adapter, parts=await self._recorders.parts(adapter))
 
     def observed(self, adapters: Mapping[AdapterName, Observed]) -> None:
         """What there is has changed, and perhaps which adapters are to record."""
-        self._record({name: route for name, route in self._routes.table.routes.items() if route.recording.enabled})
+        self._recorders.follow(
+            {name: route for name, route in self._routes.table.routes.items() if route.recording.enabled}
+        )
         for reader in self._readers:
             if not reader.wish.adapter:
                 reader.wake.set()  # it may be others now that one may read
             elif reader.wish.adapter not in adapters:
                 reader.close(f"adapter '{reader.wish.adapter}' is gone")
         self._turn()
-
-    def _record(self, routes: Mapping[AdapterName, Route]) -> None:
-        """These adapters record, and no others."""
-        which = {name: Which(name, route.made) for name, route in routes.items()}
-        for name in [name for name, recorder in self._recorders.items() if recorder.which != which.get(name)]:
-            self._recorders.pop(name).shelf.remove()
-        for name, route in routes.items():
-            recorder, rule = self._recorders.get(name), route.recording
-            if recorder is not None:
-                recorder.follow(rule)
-            else:
-                shelf = self._recordings.shelf(which[name], rule.max_messages)
-                self._recorders[name] = Recorder(which[name], rule, shelf)
-        if not self._is_swept:
-            self._is_swept = True
-            self._recordings.keep_only(which.values())
 
     def close(self) -> None:
         """Every stream ends."""
@@ -218,9 +204,9 @@ class Traffic:
         self, reader: Reader, may: Callable[[], bool], last_event_id: str, everything_of: Principal | None = None
     ) -> AsyncGenerator[bytes]:
         """everything_of: who watches all that they may read, whatever that is at the time."""
-        for name in reader.wish.adapters & self._recorders.keys():
-            await self._recorders[name].recall()
-        past = self._past(reader.wish, last_event_id)  # No await between here and the admission: nothing comes twice.
+        await self._recorders.recall(reader.wish.adapters)
+        # No await between here and the admission: nothing comes twice, or not at all.
+        past = self._recorders.past(reader.wish, last_event_id)
         self.admit(reader)
         stop = self._watch_elsewhere(reader)
         try:
@@ -257,14 +243,6 @@ class Traffic:
                 return await reader.wake.wait()
         return False
 
-    def _past(self, wish: Wish, last_event_id: str) -> list[Kept]:
-        """What is recorded of it, as of now."""
-        recorders = [(self._recorders[name], wish.at(name)) for name in wish.adapters & self._recorders.keys()]
-        stamp, _, digits = last_event_id.partition("-")
-        after = int(digits) if stamp == self._stamp and digits.isdecimal() and len(digits) < 16 else 0
-        kept = [each for recorder, part in recorders for each in recorder.kept(part, after)]
-        return sorted(kept, key=lambda each: each.number)
-
     def _dropped(self, session_id: str) -> None:
         """A session is gone. Who watches it hears its last words."""
         self._conversations.pop(session_id, None)
@@ -273,6 +251,13 @@ class Traffic:
         leaving = [reader for reader in self._readers if reader.wish.session == session_id]
         if leaving:
             asyncio.get_running_loop().call_later(LAST_WORDS, _end, leaving)
+
+    def _recorded(self, principal: Principal, adapter: AdapterName) -> None:
+        """Raises Forbidden, NotFound."""
+        if not may_write(principal, self._ownership(adapter)):
+            raise Forbidden("a recording is for who may change its adapter: it holds what all its users said")
+        if adapter not in self._recorders.names:
+            raise NotFound(f"adapter '{adapter}' records nothing; to change that: mcpdeck traffic record {adapter}")
 
     def _ownership(self, adapter: AdapterName) -> Ownership:
         route = self._routes.table.routes.get(adapter)
@@ -283,7 +268,7 @@ class Traffic:
     def _turn(self) -> None:
         """On or off, as it is wanted now."""
         wishes = [reader.wish for reader in self._readers]
-        self._whole = frozenset(self._recorders).union(*(wish.adapters for wish in wishes if not wish.session))
+        self._whole = frozenset(self._recorders.names).union(*(wish.adapters for wish in wishes if not wish.session))
         self._some = frozenset[AdapterName]().union(*(wish.adapters for wish in wishes if wish.session))
         self._watched = frozenset(("", *(wish.session for wish in wishes if wish.session)))
         if self._plane is not None:

@@ -18,7 +18,7 @@ from gateway.services.traffic_readers import Wish, rendered
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
 from gateway.wire.resources import Recording
-from gateway.wire.traffic import Kind, Sender, TrafficMessage
+from gateway.wire.traffic import Kind, RecordingPart, Sender, TrafficMessage
 
 
 class Recorder:
@@ -66,6 +66,21 @@ class Recorder:
             is_wanted = wish.session in ("", each.session) and wish.principal in ("", each.principal)
             if each.number > after and (is_wanted or not (each.session or each.principal)):
                 yield each
+
+    def part(self, replica: str) -> RecordingPart:
+        """What there is of it."""
+        held, gaps = self.shelf.held(), sum(not (each.session or each.principal) for each in self._kept)
+        return RecordingPart(
+            replica=replica,
+            since=datetime.fromtimestamp(self._kept[0].at, UTC) if self._kept else None,
+            messages=len(self._kept) - gaps,
+            bytes=self._bytes,
+            gaps=gaps,
+            at_rest=held.is_kept,
+            bytes_at_rest=held.size,
+            lost=held.lost,
+            trouble=held.trouble,
+        )
 
     def _samples(self, message: TrafficMessage) -> bool:
         """A session is kept whole or not at all; of modern clients, which have none, a call is."""

@@ -80,7 +80,7 @@ class Segments:
 
     @property
     def size(self) -> int:
-        return sum(each.size for each in self.kept)
+        return sum(each.size for each in tuple(self.kept))  # which another thread may ask for
 
     @property
     def messages(self) -> int:

@@ -314,13 +314,12 @@ class ShelfAtRest:
             return (Missing(recordings.first, recordings.began_at, recordings.began_at, SLOW),)
 
     def held(self) -> Held:
-        segments = self._recordings.segments.get(self.which)
-        lost, trouble = self.lost + self._dropped, self._recordings.trouble
+        recordings = self._recordings
+        segments = recordings.segments.get(self.which)
+        lost = self.lost + self._dropped
         if segments is None:
-            return Held(lost=lost, trouble=trouble)
-        kept = [each for each in tuple(segments.kept) if each.messages]
-        messages, size = sum(each.messages for each in kept), sum(each.size for each in kept)
-        return Held(messages, size, kept[0].at if kept else 0.0, lost + segments.lost, trouble)
+            return Held(recordings.is_on, 0, lost, recordings.trouble)
+        return Held(recordings.is_on, segments.size, lost + segments.lost, recordings.trouble)
 
     def remove(self) -> None:
         self._recordings.forget(self)

@@ -85,6 +85,32 @@ class TrafficMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     lost: int = 0
 
 
+class RecordingPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What one gateway holds of an adapter's recording. replica: its name, where there are several.
+
+    since: the oldest message's time. bytes: of its messages. gaps: where something is missing. at_rest: whether it lies
+    on a disk as well, encrypted, with `bytes_at_rest`. lost: messages that were not kept there, since the gateway
+    started. trouble: why nothing is kept there now, or why the part can't be had, in a sentence; "" where all is well.
+    """
+
+    replica: str = ""
+    since: datetime | None = None
+    messages: int = 0
+    bytes: int = 0
+    gaps: int = 0
+    at_rest: bool = False
+    bytes_at_rest: int = 0
+    lost: int = 0
+    trouble: str = ""
+
+
+class RecordingStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How much of an adapter's traffic is recorded, and where: of each replica."""
+
+    adapter: str
+    parts: list[RecordingPart]
+
+
 class Dropped(msgspec.Struct, frozen=True, rename="camel"):
     """So many messages were lost here: they came faster than they were read."""
 

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -13,8 +14,10 @@ import pytest
 
 from gateway.stores.recording_seals import frames
 from gateway.wire.traffic import TrafficMessage
+from tests.e2e.test_replicas_share import ADAPTER, at, opened, pair
 from tests.support.gateways import Gateway, gateway
 from tests.support.programs import fixture_server
+from tests.support.redis import needs_redis
 from tests.support.sidecar_process import McpClient
 from tests.support.traffic import watching
 
@@ -24,8 +27,8 @@ RECORDING = {"recording": {"enabled": True}}
 SAID = "the rain in Bergen"
 
 
-async def recorded(house: Gateway, query: str = "") -> list[TrafficMessage]:
-    answer = await house.client.get(f"/adapters/x/recording{query}")
+async def recorded(house: Gateway, *, adapter: str = "x") -> list[TrafficMessage]:
+    answer = await house.client.get(f"/adapters/{adapter}/recording")
     assert answer.status_code == 200, answer.text
     return [msgspec.json.decode(line, type=TrafficMessage) for line in answer.text.splitlines()]
 
@@ -83,6 +86,10 @@ async def test_a_recording_outlives_the_gateway_that_is_killed_and_goes_on(tmp_p
                 assert gap.at.timestamp() <= killed_at <= gap.at.timestamp() + (gap.duration or 0)
                 assert min(each.number for each in after) > gap.number > before[-1].number
             everything = await recorded(house)
+            (part,) = await status(house)
+            assert (part["replica"], part["atRest"], part["gaps"], part["lost"]) == ("", True, 1, 0)
+            assert part["messages"] == len(everything) - 1
+            assert part["bytesAtRest"] > 0
             assert everything[: len(before)] == before
             assert sum(each.kind == "gap" for each in everything) == 1
             assert SAID in texts(everything)
@@ -138,3 +145,56 @@ async def test_the_lead_of_several_workers_that_is_killed_reads_it_back(tmp_path
                 await asyncio.sleep(0.1)
         assert found[:-1] == before
         assert found[-1].kind == "gap"
+
+
+@needs_redis
+async def test_two_replicas_recording_is_read_as_one_at_either_and_outlives_one_of_them(tmp_path: Path) -> None:
+    async with pair(tmp_path) as both, httpx.AsyncClient(timeout=30) as http:
+        for each in (both.one, both.two):
+            assert (await each.client.patch(f"/adapters/{ADAPTER}", json=RECORDING)).status_code == 200
+            await until_records(each)
+        client = await opened(http, both.one)
+        assert (await at(both.two, client).call("who")).status_code == 200
+        found = await recorded(both.one, adapter=ADAPTER)
+        first, second = dict.fromkeys(each.replica for each in found)
+        assert {each.method for each in found if each.replica == second} == {"tools/call"}
+        assert {"initialize", "notifications/initialized"} == {each.method for each in found if each.replica == first}
+        assert [each.at for each in found] == sorted(each.at for each in found)
+        assert {(each.replica, each.number) for each in await recorded(both.two, adapter=ADAPTER)} == {
+            (each.replica, each.number) for each in found
+        }
+        parts = await status(both.two, ADAPTER)
+        assert [(each["replica"], each["atRest"], each["trouble"]) for each in parts] == [
+            (second, True, ""),
+            (first, True, ""),
+        ]
+        own = len([each for each in found if each.replica == first])
+        await until(lambda: messages_at_rest(tmp_path / "one") == own)
+        await both.one.program.stop(signal.SIGKILL)
+        left = await recorded(both.two, adapter=ADAPTER)
+        assert {each.replica for each in left if each.kind != "gap"} == {second}
+        assert all("can't be had" in each.error for each in left if each.kind == "gap")
+        variables = {"MCPDECK_REDIS_URL": both.redis.url, "MCPDECK_REPLICA_TTL": "2"}
+        async with gateway(tmp_path / "one", env=variables) as again:
+            await again.ready(ADAPTER)
+
+            async def is_back() -> bool:
+                found = await recorded(both.two, adapter=ADAPTER)
+                return sum(each.replica == first and each.kind != "gap" for each in found) == own
+
+            async with asyncio.timeout(30):
+                while not await is_back():  # noqa: ASYNC110 - another process's state
+                    await asyncio.sleep(0.1)
+
+
+async def until_records(house: Gateway) -> None:
+    async with asyncio.timeout(30):
+        while (await house.client.get(f"/adapters/{ADAPTER}/recording")).status_code != 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def status(house: Gateway, adapter: str = "x") -> list[dict[str, Any]]:
+    answer = await house.client.get(f"/adapters/{adapter}/recording/status")
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["parts"]
+    return found
