@@ -10,7 +10,7 @@ from gateway.wire.traffic import TrafficMessage
 from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.model.commands import TRAFFIC_VIEWS, Command
 from mcpdeck.traffic.wishes import Wish
-from mcpdeck.tui.changes import attempt, named
+from mcpdeck.tui.changes import attempt, named, record
 from mcpdeck.tui.deck import Deck
 from mcpdeck.tui.patience import Patience
 from mcpdeck.tui.traffic_stream import TrafficStream
@@ -76,6 +76,7 @@ async def _reveal(deck: Deck, command: Command) -> None:
         return
 
     def begun() -> None:
+        record(deck, command, adapter, error="")
         view.reveals_until = deck.surroundings.clock() + timedelta(seconds=REVEAL_SECONDS)
         deck.say(f"secrets at {adapter} are shown for 30 s; the gateway's audit log says so")
         view.show_state(deck.state)
@@ -94,7 +95,8 @@ async def _reveal(deck: Deck, command: Command) -> None:
             pass  # which is what was wanted
 
     try:
-        await attempt(deck, command, named(adapter), listen)
+        if error := await attempt(deck, command, named(adapter), listen):
+            record(deck, command, adapter, error=error)
     finally:
         view.hide_revealed()
         if deck.is_running:

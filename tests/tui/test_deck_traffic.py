@@ -350,6 +350,8 @@ async def test_secrets_are_revealed_for_a_while_on_a_stream_of_its_own_and_hidde
         await deck.sees_no("hunter2")
         await deck.gateway.watched(1)
         await deck.sees("‹hidden›")
+        await deck.type(":audit<enter>")
+        await deck.sees("Done", "Reveal", "traffic tail --adapter weather --reveal")
 
 
 async def test_refused_revealing_stays_dim_and_says_why() -> None:
@@ -361,6 +363,8 @@ async def test_refused_revealing_stays_dim_and_says_why() -> None:
         await deck.type("X")
         await deck.sees("Reveal: revealing is for")
         assert len(deck.gateway.seen("GET", OF_ONE)) == asked
+        await deck.type(":audit<enter>")
+        await deck.sees("Failed", "Reveal", "revealing is for")
 
 
 async def test_who_may_not_change_an_adapter_is_told_before_revealing() -> None:
