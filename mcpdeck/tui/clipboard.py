@@ -24,21 +24,29 @@ class Clipboard:
     def program(self) -> Sequence[str]:
         """What takes a text from its standard input; empty where the terminal is the better way."""
         wish = self._environ.get(VARIABLE, "auto")
-        if wish == "osc52" or (wish != "native" and "SSH_CONNECTION" in self._environ):
+        if wish == "osc52":
             return ()
-        candidates: list[tuple[str, ...]] = []
-        if self._platform == "darwin":
-            candidates = [("pbcopy",)]
-        elif self._platform == "win32" or "WSL_DISTRO_NAME" in self._environ:
-            candidates = [("clip.exe",)]
-        elif "WAYLAND_DISPLAY" in self._environ:
-            candidates = [("wl-copy",)]
-        elif "DISPLAY" in self._environ:
-            candidates = [("xclip", "-selection", "clipboard"), ("xsel", "--clipboard", "--input")]
-        for words in candidates:
+        is_far = "SSH_CONNECTION" in self._environ and wish != "native"
+        for words in [*([] if is_far else self._desktop()), *self._multiplexer()]:
             if found := shutil.which(words[0], path=self._environ.get("PATH")):
                 return (found, *words[1:])
         return ()
+
+    def _desktop(self) -> Sequence[Sequence[str]]:
+        """What this machine's own screen has."""
+        if self._platform == "darwin":
+            return [("pbcopy",)]
+        if self._platform == "win32" or "WSL_DISTRO_NAME" in self._environ:
+            return [("clip.exe",)]
+        if "WAYLAND_DISPLAY" in self._environ:
+            return [("wl-copy",)]
+        if "DISPLAY" in self._environ:
+            return [("xclip", "-selection", "clipboard"), ("xsel", "--clipboard", "--input")]
+        return []
+
+    def _multiplexer(self) -> Sequence[Sequence[str]]:
+        """tmux (3.2 and later) keeps it as a buffer, and passes it on to whichever terminal is attached."""
+        return [("tmux", "load-buffer", "-w", "-")] if "TMUX" in self._environ else []
 
     def take(self, text: str) -> bool:
         """Whether a program of this machine has it now. Blocks."""

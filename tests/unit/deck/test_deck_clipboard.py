@@ -23,6 +23,8 @@ def with_program(folder: Path, name: str, *, status: int = 0) -> dict[str, str]:
         ("linux", {"WAYLAND_DISPLAY": "wayland-0"}, "wl-copy"),
         ("linux", {"DISPLAY": ":0"}, "xclip"),
         ("linux", {"WSL_DISTRO_NAME": "Ubuntu"}, "clip.exe"),
+        ("linux", {"TMUX": "/run/tmux,1,0"}, "tmux"),
+        ("darwin", {"TMUX": "/run/tmux,1,0", "SSH_CONNECTION": "1.2.3.4 5 6.7.8.9 22"}, "tmux"),
     ],
 )
 def test_program_of_this_machine_takes_it(tmp_path: Path, platform: str, environ: dict[str, str], program: str) -> None:
@@ -43,13 +45,19 @@ def test_program_that_fails_or_is_absent_is_no_end(tmp_path: Path) -> None:
     assert not Clipboard({"PATH": str(tmp_path / "none")}, "darwin").take("x")
 
 
+def test_desktop_comes_before_the_multiplexer_where_the_reader_sits_at_it(tmp_path: Path) -> None:
+    environ = with_program(tmp_path, "pbcopy") | with_program(tmp_path, "tmux") | {"TMUX": "/run/tmux,1,0"}
+    assert Clipboard(environ, "darwin").program() == (str(tmp_path / "pbcopy"),)
+    assert Clipboard(environ, "linux").program() == (str(tmp_path / "tmux"), "load-buffer", "-w", "-")
+
+
 def test_sequence_is_plain_in_a_plain_terminal() -> None:
     assert Clipboard({"TERM": "xterm-256color"}).sequence("hi") == "\x1b]52;c;aGk=\x07"
 
 
 def test_tmux_takes_it_or_passes_it_on() -> None:
     plain, passed = "\x1b]52;c;aGk=\x07", "\x1bPtmux;\x1b\x1b]52;c;aGk=\x07\x1b\\"
-    assert Clipboard({"TMUX": "/tmp/tmux,1,0"}).sequence("hi") == plain + passed
+    assert Clipboard({"TMUX": "/run/tmux,1,0"}).sequence("hi") == plain + passed
 
 
 def test_screen_gets_it_in_parts() -> None:
