@@ -39,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     data_dir: Path
+    seal_keys: Path
     backend: BackendKind = BackendKind.PROCESS
     dev_roles: tuple[str, ...] = DEV_ROLES
     create_roles: tuple[str, ...] = CREATE_ROLES
@@ -102,6 +103,7 @@ class _Option(msgspec.Struct, frozen=True):
 OPTIONS: Final = (
     _Option("--bind", "HOST:PORT", f"where to listen; 127.0.0.1:{DEFAULT_PORT}. Port 0 finds a free one"),
     _Option("--data-dir", "DIR", "where state is kept; the platform's data folder"),
+    _Option("--seal-keys", "FILE", "what session ids are sealed with, the same for all replicas; DATA-DIR/seal.keys"),
     _Option("--backend", "KIND", "process (children of this gateway, the default) or kubernetes"),
     _Option("--dev-roles", "ROLE,…", f"roles of who sends no X-Dev-Roles, without an issuer; {','.join(DEV_ROLES)}"),
     _Option("--create-roles", "ROLE,…", f"who may create adapters; {','.join(CREATE_ROLES)}"),
@@ -159,6 +161,7 @@ def read(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> S
     values: dict[str, Any] = {"host": host, "port": port}
     values |= {_FIELDS.get(name, name): _PARSERS[name](name, text) for name, text in given.items()}
     values.setdefault("data_dir", platformdirs.user_data_path("mcpdeck") / "gateway")
+    values.setdefault("seal_keys", values["data_dir"] / "seal.keys")
     values.setdefault("recordings", values["data_dir"] / "recordings")
     settings = Settings(**values)
     if (settings.tls_certificate is None) != (settings.tls_key is None):
@@ -290,6 +293,7 @@ def _told(name: str) -> str:
 _FIELDS: Final = {"pull_secret": "pull_secrets", "allow_host": "allow_hosts", "allow_origin": "allow_origins"}
 _PARSERS: Final[Mapping[str, Any]] = {
     "data_dir": _file,
+    "seal_keys": _file,
     "backend": _kind,
     "dev_roles": _words,
     "create_roles": _words,

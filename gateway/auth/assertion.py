@@ -11,8 +11,9 @@ from typing import Final
 
 import jwt
 
-from gateway.auth.signing import Rotating, SigningKey, published, signing_key
+from gateway.auth.signing import SigningKey, published, signing_key
 from gateway.core.access import Principal
+from gateway.core.rotation import Rotating
 from gateway.core.routes import ADAPTERS_PREFIX
 from gateway.wire.names import AdapterName
 

@@ -2,8 +2,7 @@
 
 import base64
 import hashlib
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from jwt.algorithms import ECAlgorithm
 
-RIPENS: Final = 120.0  # seconds until every replica has read a new key: mounted secrets take a minute and more
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
 
 
@@ -24,41 +22,6 @@ class SigningKey(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"SigningKey({self.id!r})"
-
-
-class Rotating[Key]:
-    """Keys derived from those that replicas share. A new one is `known` at once, and `current` once all know it.
-
-    clock: one that nobody sets: a key that ripens too soon signs what other replicas refuse.
-    """
-
-    def __init__(
-        self, shared: Sequence[bytes], derive: Callable[[bytes], Key], *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._derive, self._clock = derive, clock
-        self._keys = {each: derive(each) for each in shared}
-        self._signing, self._ripe_at = shared[0], float("-inf")
-
-    @property
-    def known(self) -> Sequence[Key]:
-        return tuple(self._keys.values())
-
-    @property
-    def current(self) -> Key:
-        """To sign with."""
-        return self._keys[self._secret()]
-
-    def renew(self, shared: Sequence[bytes]) -> None:
-        """Until the first of them is ripe, one goes on that was there before; where there is none, it is ripe now."""
-        before = self._keys
-        there = (each for each in (self._secret(), *shared) if each in before and each in shared)
-        self._signing = next(there, shared[0])
-        if shared[0] not in before:
-            self._ripe_at = self._clock() + RIPENS
-        self._keys = {each: before[each] if each in before else self._derive(each) for each in shared}
-
-    def _secret(self) -> bytes:
-        return next(iter(self._keys)) if self._clock() >= self._ripe_at else self._signing
 
 
 def signing_key(shared: bytes, purpose: bytes) -> SigningKey:

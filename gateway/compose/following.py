@@ -29,7 +29,7 @@ async def following(
 ) -> AsyncIterator[House]:
     """A worker beside the one that leads: it passes bytes between clients and adapters, and sends all else on."""
     make_private(settings)
-    keys = load_keys(settings.data_dir / "seal.keys")
+    keys = load_keys(settings.seal_keys)
     identified = trusted(settings, variables, keys)
     routes, entries, sealer = Routes(), Entries(), Sealer(keys)
     sessions = Reporting(routes, entries)
@@ -65,7 +65,7 @@ async def following(
         tasks = {
             "follow the lead": link.run(),
             "let idle sessions go": sessions.run(),
-            "keep the keys": keep_keys(settings.data_dir / "seal.keys", partial(renew, (sealer, identified))),
+            "keep the keys": keep_keys(settings.seal_keys, partial(renew, (sealer, identified))),
         }
         async with kept_running(tasks):
             await link.has_routes.wait()

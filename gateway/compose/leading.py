@@ -52,9 +52,8 @@ async def opened(
 
     meeting: the folder in which this one leads other workers.
     """
-    folder = settings.data_dir
     make_private(settings)
-    keys = load_keys(folder / "seal.keys")
+    keys = load_keys(settings.seal_keys)
     identified, shares = trusted(settings, variables, keys), shares_of(variables)
     authenticator, tokens = identified.authenticator, identified.tokens
     hosts = hosts_of(settings, identified.public_url)
@@ -174,7 +173,7 @@ async def opened(
             "reconcile": reconciler.run(),
             "read what is registered": registry.run(),
             "let idle sessions go": sessions.run(),
-            "keep the keys": keep_keys(folder / "seal.keys", partial(renew, renewed)),
+            "keep the keys": keep_keys(settings.seal_keys, partial(renew, renewed)),
         }
         if shared is not None:
             tasks["redis: what replicas share"] = shared.run()

@@ -59,7 +59,7 @@ async def keep_keys(path: Path, renew: Callable[[Sequence[bytes]], None], *, per
         except (GatewayError, OSError) as error:
             log.warning("the sealing keys stay as they were: %s", error)
         else:
-            log.info("%s has changed: session ids are sealed with its first key from now on", path)
+            log.info("%s has changed: its keys open from now on, and its first seals when every replica has it", path)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

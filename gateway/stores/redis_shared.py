@@ -138,7 +138,7 @@ class RedisShared:
         self._due.set()
 
     def renew(self, keys: Sequence[bytes]) -> None:
-        """Keys were rotated. A replica that does not know the new one yet hears of nobody until it does."""
+        """Keys were rotated."""
         self._seals.renew(keys)
 
     def metrics(self) -> Iterator[str]:

@@ -256,7 +256,7 @@ async def rotated(rig: Rig) -> Seen:
     during = Counter[str]()
     async with asyncio.TaskGroup() as tasks:
         rotate_keys(rig.folder / "data" / "seal.keys")
-        heard = tasks.create_task(rig.house.program.hear("session ids are sealed with its first key"))
+        heard = tasks.create_task(rig.house.program.hear("its keys open from now on"))
         while not heard.done():
             during += await _after(rig)
     fresh = Counter("ok" if each else "lost" for each in await rig.each(rig._open, range(min(50, rig.wanted))))

@@ -77,6 +77,7 @@ def test_every_option_changes_a_setting() -> None:
     said = {
         "bind": "127.0.0.2:1",
         "data_dir": "elsewhere",
+        "seal_keys": "elsewhere",
         "backend": "kubernetes",
         "dev_roles": "x",
         "create_roles": "x",

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway.auth.fetch import Fetch, FetchFailed
-from gateway.auth.signing import Rotating
+from gateway.core.rotation import Rotating
 
 REGISTERED: Final = "dcr."
 MAX_REDIRECTS: Final = 10

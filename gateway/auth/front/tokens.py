@@ -9,8 +9,9 @@ import jwt
 
 from gateway.auth.fetch import Fetch
 from gateway.auth.issuers import Issuer
-from gateway.auth.signing import Rotating, SigningKey, published, signing_key
+from gateway.auth.signing import SigningKey, published, signing_key
 from gateway.core.access import Principal
+from gateway.core.rotation import Rotating
 
 LIFETIME: Final = 600  # seconds
 JWKS_PATH: Final = "/oauth/keys"

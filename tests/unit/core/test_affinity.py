@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 
 from gateway.core.affinity import Binding, Sealer, choose, new_key
 from gateway.core.ciphers import KEY_BYTES
+from gateway.core.rotation import RIPENS
 from gateway.core.routes import Endpoint
 from gateway.wire import mcp
 from gateway.wire.names import AdapterName, InstanceName, PrincipalId
@@ -66,6 +67,18 @@ def test_a_rotated_key_opens_what_the_old_one_sealed_and_seals_with_the_new() ->
     assert both.open(Sealer([old]).seal(BINDING, X, ANN), X, ANN, now=NOW) == BINDING
     assert Sealer([new]).open(both.seal(BINDING, X, ANN), X, ANN, now=NOW) == BINDING
     assert Sealer([new]).open(Sealer([old]).seal(BINDING, X, ANN), X, ANN, now=NOW) is None
+
+
+def test_replica_that_reads_a_new_key_first_seals_what_the_others_open() -> None:
+    now, old, new = [1000.0], new_key(), new_key()
+    ahead, behind = (Sealer([old], clock=lambda: now[0]) for _ in range(2))
+    ahead.renew([new, old])
+    assert behind.open(ahead.seal(BINDING, X, ANN), X, ANN, now=NOW) == BINDING
+    behind.renew([new, old])
+    now[0] += RIPENS
+    late = ahead.seal(BINDING, X, ANN)
+    assert Sealer([old]).open(late, X, ANN, now=NOW) is None
+    assert behind.open(late, X, ANN, now=NOW) == BINDING
 
 
 @pytest.mark.parametrize("keys", [[], [b""], [b"k" * (KEY_BYTES - 1)], [b"k" * KEY_BYTES, b"short"]])

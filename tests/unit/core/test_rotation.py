@@ -1,8 +1,8 @@
-"""Signing keys through a rotation: known at once, signing once every replica has read them."""
+"""Keys through a rotation: known at once, signing once every replica has read them."""
 
 import pytest
 
-from gateway.auth.signing import RIPENS, Rotating
+from gateway.core.rotation import RIPENS, Rotating
 from tests.support.oidc.tokens import Clock
 
 

@@ -1,7 +1,10 @@
 """The file of sealing keys: made once, private, rotated, and refused with a sentence when it is not what it should be."""
 
+import asyncio
 import base64
+import shutil
 import stat
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 
 from gateway.core.affinity import Binding, Sealer
 from gateway.core.errors import GatewayError
-from gateway.stores.keys import load_keys, rotate_keys
+from gateway.stores.keys import keep_keys, load_keys, rotate_keys
 from gateway.wire.names import AdapterName, PrincipalId
 
 
@@ -76,3 +79,23 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(GatewayError, match="can't be read or made: File exists"):
         load_keys(tmp_path / "file" / "keys")
+
+
+async def test_keys_of_a_mounted_secret_are_read_again_once_it_is_updated(tmp_path: Path) -> None:
+    """As a kubelet does it: the whole folder is exchanged at once, behind two links."""
+    before, after = tmp_path / "..before", tmp_path / "..after"
+    old = load_keys(before / "seal.keys")
+    shutil.copytree(before, after)
+    new = rotate_keys(after / "seal.keys")
+    mounted, data = tmp_path / "seal.keys", tmp_path / "..data"
+    data.symlink_to(before.name)
+    mounted.symlink_to("..data/seal.keys")
+    assert load_keys(mounted) == old
+    told: asyncio.Queue[Sequence[bytes]] = asyncio.Queue()
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        keeping = tasks.create_task(keep_keys(mounted, told.put_nowait, period=0.01))
+        await asyncio.sleep(0)
+        (tmp_path / "..next").symlink_to(after.name)
+        (tmp_path / "..next").replace(data)
+        assert await told.get() == new
+        keeping.cancel()
