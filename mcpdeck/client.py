@@ -175,7 +175,7 @@ class GatewayClient:
         ) as answer:
             begun()
             async for chunk in answer.aiter_bytes():
-                for event in _whole(decoder, chunk):
+                for event in whole(decoder, chunk):
                     if event.id is not None:
                         self.last_event_id = event.id
                     if event.event == "change" and event.data is not None:
@@ -206,7 +206,7 @@ class GatewayClient:
         ) as answer:
             begun()
             async for chunk in answer.aiter_bytes():
-                for event in _whole(decoder, chunk):
+                for event in whole(decoder, chunk):
                     kind = _HEARD.get(event.event)
                     if kind is not None and event.data is not None:
                         yield Heard(decode(event.data, kind), event.id)
@@ -296,8 +296,9 @@ def _reply(answer: httpx.Response) -> Reply:
     )
 
 
-def _whole(decoder: sse.Decoder, chunk: bytes) -> Iterator[sse.Event]:
+def whole(decoder: sse.Decoder, chunk: bytes) -> Iterator[sse.Event]:
+    """The events that a chunk completes. Raises Unreachable."""
     try:
         yield from decoder.feed(chunk)
     except ValueError as error:
-        raise Unreachable(f"the gateway's event stream can not be read: {error}") from error
+        raise Unreachable(f"the stream can not be read: {error}") from error

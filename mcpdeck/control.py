@@ -2,6 +2,7 @@
 `direct` do.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +18,9 @@ from gateway.wire.tools import OfferedTool, Tool, ToolsCost, Toolset, ToolsetSpe
 from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.model.plain import decode, plain
 
+LONGEST_WAIT: Final = 86400.0  # seconds; who asks for more means that nobody should come back
 _EXCERPT: Final = 200  # characters of an answer that is no problem
+_TITLE: Final = re.compile(r"<title[^>]*>\s*([^<]{1,200}?)\s*</title>", re.IGNORECASE)
 _PARTIAL: Final = "x-mcpdeck-partial"
 
 
@@ -228,9 +231,8 @@ def answer[Value](ask: Ask[Value], reply: Reply, url: str) -> Value:
     try:
         return decode(reply.body, ask.kind)
     except msgspec.DecodeError as error:
-        raise Unreachable(
-            f"what answers at {url} is no gateway of this version: {ask.method} {ask.path} gave {plain(str(error))}"
-        ) from error
+        told = f"{ask.method} {ask.path} gave {_excerpt(reply) if _is_page(reply) else plain(str(error))}"
+        raise Unreachable(f"what answers at {url} is no gateway of this version: {told}") from error
 
 
 def problem(method: str, asked: str, reply: Reply, *, url: str) -> ProblemError:
@@ -238,15 +240,43 @@ def problem(method: str, asked: str, reply: Reply, *, url: str) -> ProblemError:
     try:
         told = decode(reply.body, Problem)
     except msgspec.DecodeError:
-        excerpt = plain(" ".join(reply.body.decode(errors="replace").split()))[:_EXCERPT]
-        detail = f"{method} {asked} at {url} gave {reply.status}" + (f": {excerpt}" if excerpt else "")
+        said = _excerpt(reply)
+        if 300 <= reply.status < 400:
+            said = f"it leads elsewhere, to {plain(reply.headers.get('location', 'no place'))}; is it a gateway's URL?"
+        detail = f"{method} {asked} at {url} gave {reply.status}" + (f": {said}" if said else "")
         told = Problem(title=plain(reply.reason) or "Error", status=reply.status, detail=detail)
-    wait = reply.headers.get("retry-after", "")
     return ProblemError(
-        told,
-        request_id=plain(reply.headers.get("x-request-id", "")),
-        retry_after=float(wait) if wait.isdecimal() else None,
+        told, request_id=plain(reply.headers.get("x-request-id", "")), retry_after=_retry_after(reply.headers)
     )
+
+
+def _excerpt(reply: Reply) -> str:
+    """What an answer that is no problem says; of a page, as proxies show them, its title."""
+    text = reply.body.decode(errors="replace")
+    if _is_page(reply):
+        title = _TITLE.search(text)
+        text = f"a page, {title[1]!r}" if title else "a page"
+    return plain(" ".join(text.split()))[:_EXCERPT]
+
+
+def _is_page(reply: Reply) -> bool:
+    return reply.headers.get("content-type", "").startswith("text/html") or reply.body.lstrip()[:1] == b"<"
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds, which a server may also tell as a moment of its own clock (RFC 9110, 10.2.3)."""
+    wait = headers.get("retry-after", "")
+    if wait.isdecimal():
+        return min(float(wait), LONGEST_WAIT)
+    if not wait:
+        return None
+    from email.utils import parsedate_to_datetime
+
+    try:
+        until, now = (parsedate_to_datetime(moment) for moment in (wait, headers.get("date", "")))
+        return min(max(0.0, (until - now).total_seconds()), LONGEST_WAIT)
+    except (TypeError, ValueError):
+        return None
 
 
 def path(*parts: str) -> str:

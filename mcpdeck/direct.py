@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
+import msgspec
+
 from gateway.wire import sse
 from gateway.wire.resources import ChangeEvent
 from mcpdeck import control
 from mcpdeck.control import Ask, Reply
-from mcpdeck.errors import Unreachable
-from mcpdeck.model.plain import decode
+from mcpdeck.errors import Unreachable, plainly
+from mcpdeck.model.plain import decode, plain
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 ANSWER_SECONDS: Final = 30.0
@@ -77,8 +79,13 @@ def _answered(
         raise Unreachable(f"{url} does not answer in time") from error
     except (ConnectionRefusedError, socket.gaierror) as error:
         raise Unreachable(f"{url} can not be reached: {error.strerror}") from error
-    except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(f"{url} broke off: {str(error) or type(error).__name__}") from error
+    except (OSError, http.client.RemoteDisconnected, http.client.IncompleteRead) as error:
+        said = "" if isinstance(error, http.client.HTTPException) else plain(plainly(error))
+        raise Unreachable(f"{url} broke off: {said or 'it closed the connection'}") from error
+    except http.client.HTTPException as error:
+        raise Unreachable(f"what answers at {url} is no web server: {plain(str(error)) or 'no HTTP'}") from error
+    except msgspec.DecodeError as error:
+        raise Unreachable(f"what answers at {url} is no gateway of this version: {plain(str(error))}") from error
     except ValueError as error:
         raise Unreachable(f"{url} says what can not be read: {error}") from error
     finally:

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.wire import mcp, sse
 from gateway.wire.problems import MEDIA_TYPE, Problem
-from mcpdeck.client import translated
+from mcpdeck.client import translated, whole
 from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.model.plain import decode, plain
 
@@ -77,17 +77,19 @@ class Endpoint:
 
 
 async def messages(answer: httpx.Response) -> AsyncGenerator[Message]:
-    if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-        if body := await answer.aread():
-            for message in _several(body):
-                yield message
-        return
-    decoder = sse.Decoder()
-    async for chunk in answer.aiter_bytes():
-        for event in decoder.feed(chunk):
-            if event.data:
-                for message in _several(event.data):
+    """What an answer says, as far as it comes. Raises Unreachable where it breaks off."""
+    with translated(str(answer.request.url)):
+        if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+            if body := await answer.aread():
+                for message in _several(body):
                     yield message
+            return
+        decoder = sse.Decoder()
+        async for chunk in answer.aiter_bytes():
+            for event in whole(decoder, chunk):
+                if event.data:
+                    for message in _several(event.data):
+                        yield message
 
 
 def _several(body: bytes) -> list[Message]:

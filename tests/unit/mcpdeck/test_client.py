@@ -160,10 +160,77 @@ async def test_error_that_is_no_problem_is_told_by_its_status_and_words() -> Non
     assert (error.value.retry_after, error.value.request_id) == (7.0, "r1")
 
 
+@pytest.mark.parametrize(
+    ("lines", "seconds"),
+    [
+        (b"retry-after: Wed, 25 Nov 2026 10:00:09 GMT\r\ndate: Wed, 25 Nov 2026 10:00:00 GMT\r\n", 9.0),
+        (b"retry-after: Wed, 25 Nov 2026 09:00:00 GMT\r\ndate: Wed, 25 Nov 2026 10:00:00 GMT\r\n", 0.0),
+        (b"retry-after: Wed, 25 Nov 2026 10:00:09 GMT\r\n", None),
+        (b"retry-after: soon\r\n", None),
+        (b"retry-after: " + b"9" * 400 + b"\r\n", 86400.0),
+        (b"", None),
+    ],
+)
+async def test_moment_to_come_again_is_a_number_of_seconds(lines: bytes, seconds: float | None) -> None:
+    page = b"HTTP/1.1 503 Busy\r\n" + lines + b"content-length: 0\r\n\r\n"
+    async with answering(page) as url, GatewayClient(url) as client:
+        with pytest.raises(ProblemError) as error:
+            await client.whoami()
+    assert error.value.retry_after == seconds
+
+
+async def test_page_of_a_proxy_is_told_by_its_title() -> None:
+    page = b"<!DOCTYPE html><html><head>\n<title>\n502 Bad Gateway </title></head><body>nginx</body></html>"
+    head = b"content-type: text/html\r\ncontent-length: %d\r\n\r\n" % len(page)
+    async with answering(b"HTTP/1.1 502 X\r\n" + head + page) as url, GatewayClient(url) as client:
+        with pytest.raises(ProblemError, match=r"gave 502: a page, '502 Bad Gateway'$"):
+            await client.whoami()
+    async with answering(b"HTTP/1.1 200 OK\r\n" + head + page) as url, GatewayClient(url) as client:
+        with pytest.raises(
+            Unreachable, match=r"no gateway of this version: GET /whoami gave a page, '502 Bad Gateway'$"
+        ):
+            await client.whoami()
+
+
+async def test_who_leaves_takes_no_answer_away_and_asks_nothing_more(gateway: FakeGateway) -> None:
+    gate = gateway.hold("DELETE", "/adapters/weather")
+    async with asyncio.TaskGroup() as group:
+        async with GatewayClient(gateway.url) as client:
+            deleting = group.create_task(client.delete("weather"))
+            await gateway.request("DELETE", "/adapters/weather")
+        gate.set()
+    assert deleting.exception() is None
+    assert client._http.is_closed
+    with pytest.raises(Unreachable, match="was given up for another"):
+        await client.whoami()
+
+
+async def test_stream_is_begun_before_anything_is_said_on_it(client: GatewayClient, gateway: FakeGateway) -> None:
+    begun = asyncio.Event()
+    gateway.scene.logs["weather"] = []
+    async with asyncio.TaskGroup() as group:
+        for stream in (client.events("0", begun=begun.set), client.logs("weather", follow=True, begun=begun.set)):
+            begun.clear()
+            reading = group.create_task(anext(stream))
+            await begun.wait()
+            assert not reading.done()
+            reading.cancel()
+
+
+async def test_stream_that_falls_silent_is_taken_for_dead(
+    client: GatewayClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcpdeck.client.SILENCE_SECONDS", 0.05)
+    with pytest.raises(Unreachable, match=r"has said nothing for 0\.05 s on an open stream"):
+        await anext(client.events("0"))
+
+
 async def test_no_redirect_is_followed(gateway: FakeGateway) -> None:
     moved = f"HTTP/1.1 307 Moved\r\nlocation: {gateway.url}/whoami\r\ncontent-length: 0\r\n\r\n".encode()
     async with answering(moved) as url, GatewayClient(url) as client:
-        with pytest.raises(ProblemError, match="gave 307"):
+        with pytest.raises(
+            ProblemError, match=r"gave 307: it leads elsewhere, to http.*/whoami; is it a gateway's URL"
+        ):
             await client.whoami()
     assert gateway.requests == []
 

@@ -304,3 +304,20 @@ async def test_questions_that_nobody_will_answer_are_dismissed_when_the_call_is_
         told = server.messages[-1]["params"]
     assert told["inputResponses"] == {"who": {"action": "cancel"}}
     assert told["requestState"] == "s\u00e9aled"
+
+
+@pytest.mark.parametrize("cut", [b"", b"data: {", b"data: {]\n\n", b"data: " + b"x" * (17 * 1024 * 1024)])
+async def test_answer_that_breaks_off_in_the_middle_is_told_in_plain_words(cut: bytes) -> None:
+    async def breaking(request: Request, message: Message) -> Reply:
+        if message.get("method") != "tools/call":
+            return await modern(request, message)
+
+        async def events() -> Any:
+            yield b": hello\n\n" + cut
+            raise ConnectionResetError
+
+        return Reply(events=events())
+
+    async with scripted(breaking) as server, connected(server.url) as peer:
+        with pytest.raises(Unreachable):
+            await call(peer, TOOL, {}, hear=lambda _message: None)
