@@ -181,6 +181,7 @@ class TablePlace[Item](Place):
         self.query_one(".split").set_class(shown == 0, "-empty")
         if total:
             why = f"\n\n{told}" if not shown and (told := self.table.why_none()) else ""
+            why += "\n\nOnly faults are shown; :faults shows the rest." if self.table.faults else ""
             empty.update(f"Nothing matches. Esc clears the filter.{why}")
         elif trouble := self.trouble(self._state):
             empty.update(f"They can not be read now: {trouble}")
