@@ -39,6 +39,8 @@ def read(text: str) -> Any:
 
 def with_member(text: str, path: tuple[str, ...], value: Any) -> str:
     """The text with the value at the path; objects on the way are made. Raises NotJson."""
+    if "\r\n" in text:  # as its lines end, so do the new ones
+        return with_member(text.replace("\r\n", "\n"), path, value).replace("\n", "\r\n")
     if not text.strip():
         text = "{}\n"
     node, rest = _descend(text, path)
@@ -64,12 +66,12 @@ def without_member(text: str, path: tuple[str, ...]) -> str:
     if index is None:
         return text
     start, end = members[index].key_start, members[index].value.end
-    after = _SKIPPED.match(text, end).end()  # type: ignore[union-attr]  # it matches the empty text too
+    after = _skip(text, end)
     if text[after : after + 1] == ",":
         end = after + 1
     elif index > 0:  # the last one: the comma before it goes
-        start = members[index - 1].value.end
-        return text[:start] + text[end:]
+        comma = _skip(text, members[index - 1].value.end)
+        return text[:comma] + text[comma + 1 : start].rstrip() + text[end:]
     start = len(text[:start].rstrip(" \t"))
     if text[start - 1 : start] == "\n" and text[end : end + 1] in ("\n", "\r"):
         start -= 1
@@ -98,10 +100,14 @@ def _inserted(text: str, node: Node, member: str, depth: int) -> str:
             f"{text[: node.start + 1]}{inside}\n{indent * depth}{member}\n{indent * (depth - 1)}{text[node.end - 1 :]}"
         )
     last = node.members[-1].value.end
-    after = _SKIPPED.match(text, last).end()  # type: ignore[union-attr]  # it matches the empty text too
-    if text[after : after + 1] == ",":
-        return f"{text[: after + 1]}\n{indent * depth}{member}{text[after + 1 :]}"
-    return f"{text[:last]},\n{indent * depth}{member}{text[last:]}"
+    comma = _skip(text, last)
+    if text[comma : comma + 1] == ",":
+        last, begin = comma, comma + 1
+    else:
+        begin = last
+    said = text[begin : _skip(text, begin)]  # what is said there is about the member before
+    kept = said.rstrip()
+    return f"{text[:last]},{kept}\n{indent * depth}{member}{text[begin + len(kept) :]}"
 
 
 def _written(value: Any, indent: str, depth: int) -> str:

@@ -52,7 +52,22 @@ def _spans(text: str) -> list[tuple[int, int, tuple[str, ...]]]:
     """Where each table begins and ends, and its keys."""
     heads = [found for found in _HEADER.finditer(text) if _keys(found[0]) is not None]
     ends = [*(head.start() for head in heads[1:]), len(text)]
-    return [(head.start(), end, _keys(head[0]) or ()) for head, end in zip(heads, ends, strict=False)]
+    return [
+        (head.start(), head.end() + _own(text, head, end), _keys(head[0]) or ())
+        for head, end in zip(heads, ends, strict=False)
+    ]
+
+
+def _own(text: str, head: re.Match[str], end: int) -> int:
+    """How much behind a head is that table's: comments at its end, before the next one, are about that."""
+    lines = text[head.end() : end].splitlines(keepends=True)
+    own = len(lines)
+    while own > 1 and lines[own - 1].lstrip()[:1] in ("", "#"):
+        own -= 1
+    if text[: head.start()].endswith(("\n\n", "\r\n\r\n")) or not head.start():
+        while own < len(lines) and not lines[own].strip():  # of the blank lines around it, those behind it go
+            own += 1
+    return sum(map(len, lines[:own]))
 
 
 def _keys(header: str) -> tuple[str, ...] | None:

@@ -99,3 +99,25 @@ def test_any_object_is_as_before_but_for_the_member(
     assert json.loads(changed) == before | {key: value}
     removed = without_member(changed, (key,))
     assert json.loads(removed) == {other: it for other, it in before.items() if other != key}
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ('{\n  "a": 1 // first\n}\n', '{\n  "a": 1, // first\n  "b": 2\n}\n'),
+        ('{\n  "a": 1, // first\n}\n', '{\n  "a": 1, // first\n  "b": 2\n}\n'),
+        ('{\n  "a": 1 /* x */\n  // end\n}\n', '{\n  "a": 1, /* x */\n  // end\n  "b": 2\n}\n'),
+    ],
+)
+def test_comment_stays_with_the_member_that_it_is_about(text: str, changed: str) -> None:
+    assert with_member(text, ("b",), 2) == changed
+    assert read(without_member(changed, ("b",))) == {"a": 1}
+    for comment in ("// first", "/* x */", "// end"):
+        assert (comment in without_member(changed, ("b",))) == (comment in text)
+
+
+def test_lines_end_as_those_of_the_file_do() -> None:
+    text = '{\r\n  "a": 1\r\n}\r\n'
+    changed = with_member(text, ("b", "c"), {"d": 2})
+    assert changed.count("\r\n") == changed.count("\n") == 8
+    assert without_member(with_member(text, ("b",), 2), ("b",)) == text

@@ -58,3 +58,29 @@ def test_table_in_another_form_is_left_to_its_owner(text: str) -> None:
 def test_what_is_no_toml_is_told() -> None:
     with pytest.raises(NotToml):
         with_table("model = ", ("a",), {})
+
+
+COMMENTED = """\
+[a]
+x = 1
+
+# about time
+[m.time] # the clock
+url = "u"
+
+# about docs
+[m.docs]
+url = "d"
+
+# the end
+"""
+
+
+def test_comments_before_the_next_table_and_at_the_end_stay() -> None:
+    changed = with_table(COMMENTED, ("m", "time"), {"url": "v"})
+    assert changed == COMMENTED.replace('[m.time] # the clock\nurl = "u"', '[m.time]\nurl = "v"')
+    for name in ("time", "docs"):
+        left = without_table(COMMENTED, ("m", name))
+        assert [line for line in left.splitlines() if line.startswith("#")] == [
+            "# about time", "# about docs", "# the end",
+        ]  # fmt: skip
