@@ -8,7 +8,7 @@ stands.
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -191,19 +191,24 @@ def parted(word: str) -> tuple[bool, str, str]:
     return (is_inverse, field, value) if colon else (is_inverse, "", word[is_inverse:])
 
 
-def go_on(text: str, fields: Iterable[str], values: Callable[[str], Iterable[str]]) -> str | None:
-    """The whole filter as it may go on: the field that is begun, or of what it has the first that begins so."""
+def ways(text: str, fields: Iterable[str], values: Callable[[str], Iterable[str]]) -> Iterator[str]:
+    """The whole filter in every way that it may go on: fields that begin so, or what there is of the named one."""
     head, space, last = text.rpartition(" ")
     sign = last[:1] if last[:1] in ("!", "-") else ""
     field, colon, value = last[len(sign) :].partition(":")
+    front = f"{head}{space}{sign}"
     if not colon:
-        found = next((name for name in fields if field and name.startswith(field)), None)
-        return None if found is None else f"{head}{space}{sign}{found}:"
+        yield from (f"{front}{name}:" for name in fields if field and name.startswith(field))
+        return
     before, comma, begun = value.rpartition(",")
-    known = values(field) if field in fields else ()
-    fitting = (each for each in known if each.lower().startswith(begun.lower()) and len(each) > len(begun))
-    found = next((begun + each[len(begun) :] for each in fitting if " " not in each), None)
-    return None if found is None else f"{head}{space}{sign}{field}:{before}{comma}{found}"
+    for each in values(field) if field in fields else ():
+        if each.lower().startswith(begun.lower()) and len(each) > len(begun) and " " not in each:
+            yield f"{front}{field}:{before}{comma}{begun}{each[len(begun) :]}"
+
+
+def go_on(text: str, fields: Iterable[str], values: Callable[[str], Iterable[str]]) -> str | None:
+    """The likeliest of them."""
+    return next(ways(text, fields, values), None)
 
 
 def _words(text: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 import difflib
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -13,6 +14,7 @@ from mcpdeck.model.registry import COMMANDS
 from mcpdeck.model.state import State
 
 _WORDS = {word: command for command in COMMANDS for word in command.words}
+_NEAR: Final = 0.7  # of two words' letters, from which one may stand for the other
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,27 +66,35 @@ def _cut_filter(text: str) -> tuple[str, str, str]:
 
 
 def _unknown(word: str) -> str:
-    near = difflib.get_close_matches(word, _WORDS, n=1, cutoff=0.5)
-    return f"there is no {word!r}" + (f"; did you mean {near[0]!r}?" if near else "; ? shows every command")
+    near = next((known for known in _WORDS if known.startswith(word)), None)
+    near = near or next(iter(difflib.get_close_matches(word, _WORDS, n=1, cutoff=_NEAR)), None)
+    return f"there is no {word!r}" + (f"; did you mean {near!r}?" if near else "; ? shows every command")
+
+
+def ways(text: str, *, values: Callable[[Takes], Iterable[str]], history: Sequence[str] = ()) -> Iterator[str]:
+    """The whole text in every way that it may go on: what was typed so before, the latest first; words, names."""
+    if not text:
+        return
+    told = set()
+    for line in (*reversed(history), *_ways_on(text, values)):
+        if line.startswith(text) and line != text and line not in told:
+            told.add(line)
+            yield line
 
 
 def complete(text: str, *, values: Callable[[Takes], Iterable[str]], history: Sequence[str] = ()) -> str | None:
-    """The whole text as it may go on: the last time it was typed so, else the first word, name or value that fits."""
-    if not text:
-        return None
-    if earlier := next((line for line in reversed(history) if line.startswith(text) and line != text), None):
-        return earlier
+    """The likeliest of them."""
+    return next(ways(text, values=values, history=history), None)
+
+
+def _ways_on(text: str, values: Callable[[Takes], Iterable[str]]) -> Iterator[str]:
     head, space, last = text.rpartition(" ")
     if not space:
-        return next((word for word in _WORDS if word.startswith(last) and word != last), None)
-    if last.startswith("@"):
-        options = [f"@{name}" for name in sorted(values(Takes.CONTEXT))]
-    elif (command := _WORDS.get(head)) is None or command.takes is None:
-        return None
-    else:
-        options = sorted(values(command.takes))
-    found = next((option for option in options if option.startswith(last) and option != last), None)
-    return None if found is None else f"{head} {found}"
+        yield from _WORDS
+    elif last.startswith("@"):
+        yield from (f"{head} @{name}" for name in sorted(values(Takes.CONTEXT)))
+    elif (command := _WORDS.get(head)) is not None and command.takes is not None:
+        yield from (f"{head} {value}" for value in sorted(values(command.takes)))
 
 
 def resolve(order: Order, state: State) -> Order | Misunderstood:

@@ -15,7 +15,7 @@ from mcpdeck.model.commands import (
     key_name,
     obstacle,
 )
-from mcpdeck.model.prompt import Misunderstood, Order, complete, parse, resolve
+from mcpdeck.model.prompt import Misunderstood, Order, complete, parse, resolve, ways
 from mcpdeck.model.registry import BY_ID, COMMANDS, clashes, commands_of, footer_of
 from mcpdeck.model.shell import banner, foot, length, masthead, strip
 from mcpdeck.model.state import Link, Standing, State
@@ -146,7 +146,9 @@ def test_what_is_typed_is_understood(
     ("text", "sentence"),
     [
         ("restrt weather", "there is no 'restrt'; did you mean 'restart'?"),
+        ("ses", "there is no 'ses'; did you mean 'sessions'?"),
         ("xyzzy", "there is no 'xyzzy'; ? shows every command"),
+        ("nonsense", "there is no 'nonsense'; ? shows every command"),
         ("", "type a view or a verb; ? shows them all"),
         ("@a @b", "name one context only"),
         ("logs 'open", '"logs \'open": No closing quotation'),
@@ -180,6 +182,18 @@ def test_ghost_text_goes_on_as_one_would(text: str, whole: str | None) -> None:
         Takes.CONTEXT: ["prod"],
     }
     assert complete(text, values=lambda kind: known[kind], history=["scale time 2"]) == whole
+
+
+def test_every_way_that_a_text_may_go_on_is_told_what_was_typed_before_first() -> None:
+    known = {Takes.ADAPTER: ["weather", "web", "time"], Takes.CONTEXT: ["prod"]}
+
+    def told(text: str) -> list[str]:
+        return list(ways(text, values=lambda kind: known[kind], history=["delete web", "logs time", "delete web"]))
+
+    assert told("de") == ["delete web", "describe", "deploy", "delete"]
+    assert told("logs ") == ["logs time", "logs weather", "logs web"]
+    assert told("logs we") == ["logs weather", "logs web"]
+    assert told("adapters @") == ["adapters @prod"]
 
 
 def test_named_adapter_must_be_there() -> None:
