@@ -3,11 +3,8 @@
 import gc
 import os
 import sys
-from collections.abc import Callable
 from importlib import import_module
-from typing import ClassVar, Final
-
-from textual.command import Provider
+from typing import Final
 
 from mcpdeck.calls import CallBook
 from mcpdeck.config.contexts import Context
@@ -26,15 +23,7 @@ from mcpdeck.tui.tab import is_tab
 _LATER: Final = ("places", "actions.performing", "contexts", "deeds", "playground", "pulse", "tail", "tools", "traffic")
 
 
-def _palette() -> type[Provider]:
-    from mcpdeck.tui.palette import CommandsProvider
-
-    return CommandsProvider
-
-
 class DeckApp(Deck):
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette}
-
     def load(self) -> None:
         for module in _LATER:
             import_module(f"mcpdeck.tui.{module}")

@@ -145,4 +145,4 @@ def edit_adapter(deck: Deck, command: Command, adapter: Adapter) -> None:
             change = partial(deck.client.replace, adapter.name, spec, adapter.etag)
             start(deck, command, named(adapter.name), change=change, said="is changed")
 
-    deck.open_above(DifferenceScreen(f"Change {adapter.name}?", before=original, after=to_yaml(spec)), answered)
+    deck.push_screen(DifferenceScreen(f"Change {adapter.name}?", before=original, after=to_yaml(spec)), answered)

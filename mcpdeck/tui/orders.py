@@ -4,11 +4,10 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from textual import on
-from textual.screen import ModalScreen, Screen
-from textual.widget import AwaitMount, Widget
+from textual.widget import Widget
 from textual.widgets import Input
 
 from mcpdeck.model.commands import Command, Situation, Takes, View, obstacle
@@ -22,6 +21,7 @@ from mcpdeck.tui.surroundings import Opening, Surroundings
 from mcpdeck.tui.widgets.prompt import Mode, Prompt
 from mcpdeck.tui.widgets.row_table import RowTable
 
+STARTS_WITHIN: Final = 60.0  # seconds, on the slowest machine
 OPENS: Final = {  # by a second click on a row
     View.ADAPTERS: "adapter.describe",
     View.SESSIONS: "session.traffic",
@@ -35,13 +35,14 @@ OPENS: Final = {  # by a second click on a row
 
 
 class OrdersApp(RoomsApp):
+    ENABLE_COMMAND_PALETTE = False  # Textual's own opens above a dialog too; this deck's is a command like others
+
     def __init__(self, surroundings: Surroundings, opening: Opening, *, ansi_color: bool | None) -> None:
         super().__init__(surroundings, opening, ansi_color=ansi_color)
         self.themes = surroundings.themes
         self._refused: dict[tuple[str, str], str] = {}
         self._awaited: Order | None = None  # where the command line wants to, until what it names has arrived
         self._is_whole = asyncio.Event()  # every place stands; a command that came before waits for it
-        self._opening: tuple[Screen[Any], AwaitMount] | None = None
 
     def obstacle(self, command: Command, target: str = "") -> str:
         """Why it can not run now, in words; empty when it can. target: what it was told to act on."""
@@ -76,23 +77,21 @@ class OrdersApp(RoomsApp):
             return len(self.screen_stack) == 1 and (while_typing or not is_typed_into)
         return super().check_action(action, parameters)
 
-    async def action_run(self, command_id: str) -> None:
+    def action_run(self, command_id: str) -> None:
         """What every key, click and palette entry comes down to."""
-        await self._is_whole.wait()
-        self.obey(Order(command=BY_ID[command_id]))
-        await self._settled()
+        self._once_whole(self.obey, Order(command=BY_ID[command_id]))
 
-    async def _settled(self) -> None:
-        """What a command opened is there, so that the next key finds it."""
-        opening, self._opening = self._opening, None
-        if opening is not None and opening[0] in self.screen_stack:  # one that is closed by now would never be there
-            await opening[1]
+    def _once_whole[*Arguments](self, do: Callable[[*Arguments], None], *arguments: *Arguments) -> None:
+        """At once, unless there are places that do not stand yet: it may lead there."""
+        if self._is_whole.is_set():
+            do(*arguments)
+            return
 
-    def open_above[Answer](
-        self, screen: ModalScreen[Answer], answered: Callable[[Answer | None], None] | None = None
-    ) -> None:
-        """Open a dialog above the deck."""
-        self._opening = screen, self.push_screen(screen, answered)
+        async def wait() -> None:
+            await self._is_whole.wait()
+            do(*arguments)
+
+        self.begin(wait, group="early", exclusive=False, opens_within=STARTS_WITHIN)
 
     def obey_text(self, text: str) -> None:
         """What was typed after `:`."""
@@ -136,15 +135,13 @@ class OrdersApp(RoomsApp):
         return complete(text, values=values, history=self.prompt.history)
 
     @on(Prompt.Submitted)
-    async def _typed(self, event: Prompt.Submitted) -> None:
+    def _typed(self, event: Prompt.Submitted) -> None:
         self.place.focus_content()
         if event.mode == "/":
             self.place.set_filter(event.text)
             self.place.lifted_filter = ""
         elif event.text:
-            await self._is_whole.wait()
-            self.obey_text(event.text)
-            await self._settled()
+            self._once_whole(self.obey_text, event.text)
 
     @on(Prompt.Typed)
     def _filtering(self, event: Prompt.Typed) -> None:
@@ -157,9 +154,8 @@ class OrdersApp(RoomsApp):
             self.place.set_filter(event.original)
 
     @on(RowTable.Opened)
-    async def _row_opened(self) -> None:
-        await self._is_whole.wait()
-        self.obey(Order(command=BY_ID[OPENS[self.place.view]]))
+    def _row_opened(self) -> None:
+        self.action_run(OPENS[self.place.view])
 
 
 def _is_typed_into(widget: Widget | None) -> bool:

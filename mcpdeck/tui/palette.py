@@ -1,15 +1,32 @@
 """ctrl+p: every command by name, with its key, so that the palette teaches the keys. Runs them through the deck."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual import events
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.worker import WorkerError
 
 from mcpdeck.model.commands import key_name
 from mcpdeck.model.prompt import Order
 from mcpdeck.model.registry import BY_ID, commands_of
 from mcpdeck.tui.deck import Deck
+
+
+class Palette(CommandPalette):
+    """What is chosen is chosen among what was looked for, however fast it was typed."""
+
+    def __init__(self) -> None:
+        super().__init__([CommandsProvider], id="--command-palette")
+
+    async def on_key(self, event: events.Key) -> None:
+        if not event.is_printable:
+            for worker in list(self.workers):
+                if worker.node is self and not worker.is_finished:
+                    with suppress(WorkerError):  # it is told where every worker's failure is
+                        await worker.wait()
 
 
 class _Entry(NamedTuple):

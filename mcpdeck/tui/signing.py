@@ -47,7 +47,7 @@ async def _plan(deck: Deck, identity: Identity, method: Method | None) -> None:
         if chosen is not None and deck.state.context == context:
             deck.begin(_sign_in, deck, identity, chosen, group=GROUP)
 
-    await deck.push_screen(SignInScreen(plan), answered)
+    deck.push_screen(SignInScreen(plan), answered)
 
 
 async def _sign_in(deck: Deck, identity: Identity, plan: Plan) -> None:

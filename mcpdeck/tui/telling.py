@@ -7,18 +7,19 @@ from functools import partial
 from typing import Final
 
 from textual import on
-from textual.app import App
 from textual.notifications import SeverityLevel
 from textual.worker import Worker, WorkerState
 
 from gateway.wire.resources import Phase
 from mcpdeck.model.words import ASCII, UNICODE, sign_of
+from mcpdeck.tui.one_by_one import OneByOneApp
 from mcpdeck.tui.surroundings import Opening, Surroundings
 
 QUIT_SECONDS: Final = 2.0
+SOON: Final = 1.0  # seconds; a dialog for which something is read first opens within them, as a rule
 
 
-class TellingApp(App[None]):
+class TellingApp(OneByOneApp):
     def __init__(self, surroundings: Surroundings, opening: Opening, *, ansi_color: bool | None) -> None:
         super().__init__(ansi_color=ansi_color)
         self.surroundings = surroundings
@@ -36,10 +37,16 @@ class TellingApp(App[None]):
         *arguments: *Arguments,
         group: str,
         exclusive: bool = True,
+        opens_within: float = 0.0,
     ) -> Worker[None]:
-        """Run it in a worker. exclusive: instead of what of its group is still under way."""
+        """Run it in a worker. exclusive: instead of what of its group is still under way.
+
+        opens_within: seconds for which keys wait for its end, as what it opens then is what they are for.
+        """
         # As a function: a coroutine that is cancelled before its first step would never have been awaited.
         bound: Callable[[], Coroutine[None, None, None]] = partial(work, *arguments)
+        if opens_within:
+            bound = self.before_next(bound, seconds=opens_within)
         return self.run_worker(bound, group=group, exclusive=exclusive, exit_on_error=False)
 
     def say(self, sentence: str, severity: SeverityLevel = "information") -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 
+from textual._xterm_parser import XTermParser
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
@@ -20,12 +21,36 @@ from tests.support.fake_gateway import NOW, FakeGateway, Scene
 
 _TOKEN = re.compile(r"<([a-z0-9+]+)>|(.)", re.DOTALL)
 _NAMES = {"esc": "escape", "bksp": "backspace"}
+_SENT = {
+    "esc": "\x1b",
+    "bksp": "\x7f",
+    "enter": "\r",
+    "tab": "\t",
+    "shift+tab": "\x1b[Z",
+    "up": "\x1b[A",
+    "down": "\x1b[B",
+    "right": "\x1b[C",
+    "left": "\x1b[D",
+    "pagedown": "\x1b[6~",
+    "f1": "\x1bOP",
+    "f2": "\x1bOQ",
+    "f3": "\x1bOR",
+}
 
 
 def keys(text: str) -> Iterator[str]:
     """`:logs we<tab><enter>` as Textual's names of keys."""
     for named, letter in _TOKEN.findall(text):
         yield _NAMES.get(named, named) if named else _character_to_key(letter)
+
+
+def sequences(text: str) -> Iterator[str]:
+    """The same as a terminal sends it."""
+    for named, letter in _TOKEN.findall(text):
+        if control := re.fullmatch("ctrl\\+([a-z])", named):
+            yield chr(ord(control[1]) - ord("a") + 1)
+        else:
+            yield _SENT[named] if named else letter
 
 
 def connect_to(gateway: FakeGateway) -> Callable[[str], Any]:
@@ -43,6 +68,17 @@ class Driver:
     async def type(self, text: str) -> None:
         for key in keys(text):
             await self.pilot.press(key)
+        await self.pilot.pause()
+
+    async def burst(self, text: str) -> None:
+        """All of it in one go, as a terminal sends what was typed while the deck was busy; until it is handled."""
+        driver = self.app._driver
+        assert driver is not None
+        parser = XTermParser()
+        for event in [*parser.feed("".join(sequences(text))), *parser.tick()]:
+            driver.process_message(event)
+        await self.pilot.pause()
+        await self.until(lambda: self.app.is_at_rest)
         await self.pilot.pause()
 
     async def until(self, condition: Callable[[], object], *, seconds: float = 15) -> None:

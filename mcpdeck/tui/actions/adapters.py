@@ -185,7 +185,7 @@ def deploy(deck: Deck, order: Order) -> None:
     def keep(entries: Entries | None) -> None:
         deck.draft = entries or Entries()
 
-    deck.open_above(DeployScreen(submit, draft=deck.draft), keep)
+    deck.push_screen(DeployScreen(submit, draft=deck.draft), keep)
 
 
 @does("adapter.edit")

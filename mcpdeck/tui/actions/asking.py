@@ -36,4 +36,4 @@ def ask(
     context = ("Context", f"{here.name}, protected" if here.protected else here.name)
     told = facts if is_own else [context, *facts]
     typed = name if here.protected and not is_own else ""
-    deck.open_above(ConfirmScreen(question, facts=told, consequence=lost, verb=verb, typed=typed), answered)
+    deck.push_screen(ConfirmScreen(question, facts=told, consequence=lost, verb=verb, typed=typed), answered)

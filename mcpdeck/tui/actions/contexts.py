@@ -78,7 +78,7 @@ def _open_form(deck: Deck, known: Context | None) -> None:
         if kept is not None:
             change_contexts(deck, partial(_keep, kept), f"{kept.name} is {'changed' if known else 'known now'}")
 
-    deck.open_above(ContextScreen(known), answered)
+    deck.push_screen(ContextScreen(known), answered)
 
 
 def _keep(context: Context, book: Book) -> None:

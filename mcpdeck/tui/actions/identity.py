@@ -31,7 +31,7 @@ def _whoami(deck: Deck) -> None:
     verbs = [(command, deck.obstacle(command)) for command in commands_of(place.view) if command.needs & CHANGES]
     about = next(iter(place.adapter_names), "") if any(command.area == "adapter" for command, _ in verbs) else ""
     lines = whoami_lines(deck.state, how=how, about=about, verbs=verbs, glyphs=deck.glyphs, keymap=deck.keymap)
-    deck.open_above(PageScreen("Who you are here", lines), lambda _: None)
+    deck.push_screen(PageScreen("Who you are here", lines))
 
 
 def _copy_code(deck: Deck) -> None:

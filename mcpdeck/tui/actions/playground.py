@@ -22,6 +22,7 @@ from mcpdeck.model.prompt import Order
 from mcpdeck.tui.actions.handlers import do_plainly, does
 from mcpdeck.tui.deck import Deck
 from mcpdeck.tui.playground import cancel_call, open_bench, start_call
+from mcpdeck.tui.telling import SOON
 from mcpdeck.tui.views.playground import ERAS
 
 
@@ -113,7 +114,7 @@ def _answer(deck: Deck) -> None:
         if given is not None and not question.answer.done():
             question.answer.set_result(given[0])
 
-    deck.open_above(screen_for(question.method, question.params, who=who), answered)
+    deck.push_screen(screen_for(question.method, question.params, who=who), answered)
 
 
 def _where(deck: Deck) -> None:
@@ -152,7 +153,7 @@ def _save(deck: Deck) -> None:
             deck.begin(_keep, deck, book, call, group="keep")
 
     subject = subject_name(request)
-    deck.open_above(NameScreen(f"{request.method} {subject} at {request.endpoint}", name=""), named)
+    deck.push_screen(NameScreen(f"{request.method} {subject} at {request.endpoint}", name=""), named)
 
 
 async def _keep(deck: Deck, book: CallBook, call: Call) -> None:
@@ -165,11 +166,11 @@ async def _keep(deck: Deck, book: CallBook, call: Call) -> None:
 
 
 def _saved(deck: Deck) -> None:
-    deck.begin(_choose, deck, True, group="calls")
+    deck.begin(_choose, deck, True, group="calls", opens_within=SOON)
 
 
 def _history(deck: Deck) -> None:
-    deck.begin(_choose, deck, False, group="calls")
+    deck.begin(_choose, deck, False, group="calls", opens_within=SOON)
 
 
 async def _choose(deck: Deck, kept: bool) -> None:
@@ -194,7 +195,7 @@ async def _choose(deck: Deck, kept: bool) -> None:
         "Kept calls" if kept else "What was called", calls,
         glyphs=deck.glyphs, clock=deck.surroundings.clock, forget=forget if kept else None,
     )  # fmt: skip
-    deck.open_above(screen, chosen)
+    deck.push_screen(screen, chosen)
 
 
 async def _calls(deck: Deck, book: CallBook, *, kept: bool) -> Sequence[Call]:

@@ -140,7 +140,7 @@ async def _replay(deck: Deck, adapter: str, steps: "Sequence[Step]", left: Seque
     different = sum(not outcome.is_same for outcome in outcomes)
     told = f"{different} of {plural(len(outcomes), 'call')} different" if different else "all the same"
     lines = list(outcome_lines(outcomes, left, deck.glyphs))
-    deck.open_above(PageScreen(f"Replayed at {adapter}: {told}", lines), lambda _: None)
+    deck.push_screen(PageScreen(f"Replayed at {adapter}: {told}", lines))
 
 
 def outcome_lines(outcomes: Sequence[Outcome], left: Sequence[Left], glyphs: Glyphs) -> Iterator[list[Cell]]:

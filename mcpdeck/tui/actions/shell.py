@@ -25,7 +25,13 @@ def _show_help(deck: Deck) -> None:
 
     view, fields = deck.place.view, deck.place.filter_fields
     lines = help_lines(view, wide=deck.size.width >= WIDE, keymap=deck.keymap, fields=fields)
-    deck.open_above(PageScreen(f"Keys in {view.capitalize()}", lines), lambda _: None)
+    deck.push_screen(PageScreen(f"Keys in {view.capitalize()}", lines))
+
+
+def _open_palette(deck: Deck) -> None:
+    from mcpdeck.tui.palette import Palette
+
+    deck.push_screen(Palette())
 
 
 def _travel(deck: Deck, step: int) -> None:
@@ -55,7 +61,7 @@ do_plainly(
         "deck.filter": lambda deck: deck.prompt.open("/", deck.place.filter_text or deck.place.lifted_filter),
         "deck.filter-toggle": _toggle_filter,
         "deck.help": _show_help,
-        "deck.palette": lambda deck: deck.action_command_palette(),
+        "deck.palette": _open_palette,
         "deck.back": lambda deck: deck.back(),
         "deck.earlier": lambda deck: _travel(deck, -1),
         "deck.later": lambda deck: _travel(deck, 1),

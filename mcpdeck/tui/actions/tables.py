@@ -26,7 +26,7 @@ def _jump(deck: Deck) -> None:
         table.label("")
 
     table.label(LETTERS)
-    deck.open_above(JumpScreen(), answered)
+    deck.push_screen(JumpScreen(), answered)
 
 
 def _split(deck: Deck) -> None:

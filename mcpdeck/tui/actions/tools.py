@@ -19,6 +19,7 @@ from mcpdeck.tui.actions.asking import ask
 from mcpdeck.tui.actions.handlers import do_plainly, does
 from mcpdeck.tui.changes import Target, attempt, named, record, start
 from mcpdeck.tui.deck import Deck
+from mcpdeck.tui.telling import SOON
 from mcpdeck.tui.tools import definition_of, read_approvals, read_definition, read_tools
 
 _UNUSED: Final = "calls:<1 state:offered"
@@ -98,7 +99,7 @@ def show_yaml(deck: Deck, order: Order) -> None:
         if row.tool is None:
             deck.say(f"the registration of {row.name} is not yours to read", "warning")
             return
-        deck.open_above(PageScreen(row.registered, toned(_yaml(row.tool))), lambda _: None)
+        deck.push_screen(PageScreen(row.registered, toned(_yaml(row.tool))))
 
 
 def _yaml(spec: ToolSpec) -> str:
@@ -122,7 +123,7 @@ def register(deck: Deck, order: Order) -> None:
 
     adapter = next(iter(deck.place.adapter_names), "")
     names = sorted(deck.state.adapters)
-    deck.open_above(RegisterScreen(submit, adapters=names, adapter=adapter), lambda _: None)
+    deck.push_screen(RegisterScreen(submit, adapters=names, adapter=adapter))
 
 
 @does("tool.edit")
@@ -139,7 +140,7 @@ def edit(deck: Deck, order: Order) -> None:
         change = partial(deck.client.do, control.replace_tool(tool.name, spec, tool.etag))
         return await _send(deck, order, spec, change, "is changed")
 
-    deck.open_above(RegisterScreen(submit, adapters=[], text=_yaml(tool), title=f"Edit {tool.name}"), lambda _: None)
+    deck.push_screen(RegisterScreen(submit, adapters=[], text=_yaml(tool), title=f"Edit {tool.name}"))
 
 
 async def _send(deck: Deck, order: Order, spec: ToolSpec, change: Any, said: str) -> Errors:
@@ -186,7 +187,7 @@ def delete(deck: Deck, order: Order) -> None:
 def pin(deck: Deck, order: Order) -> None:
     """Shows what would be accepted, as a difference to what was accepted from here, where that is known."""
     for name in _registrations(deck, order)[:1]:
-        deck.begin(_pin, deck, order, name, group=f"pin {name}")
+        deck.begin(_pin, deck, order, name, group=f"pin {name}", opens_within=SOON)
 
 
 async def _pin(deck: Deck, order: Order, name: str) -> None:
@@ -215,7 +216,7 @@ async def _pin(deck: Deck, order: Order, name: str) -> None:
     drifted = [row.name for row in found if row.offer and row.offer.drift]
     question = f"Accept what {', '.join(drifted)} now say{'s' * (len(drifted) == 1)}?" if drifted else f"Lock {name}?"
     was = {name: before.get(name, {}) for name in definitions} if before else {}
-    deck.open_above(DifferenceScreen(question, before=_text(was), after=_text(definitions)), answered)
+    deck.push_screen(DifferenceScreen(question, before=_text(was), after=_text(definitions)), answered)
 
 
 def _text(definitions: dict[str, Any]) -> str:
@@ -247,7 +248,7 @@ def describe_held(deck: Deck, order: Order) -> None:
 
     for each in _held(deck, order)[:1]:
         page = approvals.describe(each, deck.surroundings.clock())
-        deck.open_above(PageScreen(f"A call of {each.tool} waits", page), lambda _: None)
+        deck.push_screen(PageScreen(f"A call of {each.tool} waits", page))
 
 
 @does("approval.approve")

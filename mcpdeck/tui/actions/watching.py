@@ -8,6 +8,7 @@ from mcpdeck.model.words import Cell, Tone
 from mcpdeck.tui.actions.handlers import do_plainly, does
 from mcpdeck.tui.changes import Target, attempt
 from mcpdeck.tui.deck import Deck
+from mcpdeck.tui.telling import SOON
 
 MOST_RECORDS = 500
 
@@ -36,7 +37,7 @@ def _describe(deck: Deck) -> None:
         ("Command", Cell(deed.line, Tone.STRONG)),
     ]
     lines = [[Cell(f"{label:<10}", Tone.DIM), cell] for label, cell in facts if cell.text]
-    deck.open_above(PageScreen(f"{deed.title} {deed.target}", lines), lambda _: None)
+    deck.push_screen(PageScreen(f"{deed.title} {deed.target}", lines))
 
 
 def _copy(deck: Deck) -> None:
@@ -56,12 +57,12 @@ def show_everybodys(deck: Deck, order: Order) -> None:
     async def fetch() -> None:
         records = await deck.client.do(control.audit(limit=MOST_RECORDS))
         page = audit_page.lines(records, deck.surroundings.clock())
-        deck.open_above(PageScreen(f"Audit log of {deck.state.context}", page), lambda _: None)
+        deck.push_screen(PageScreen(f"Audit log of {deck.state.context}", page))
 
     async def show() -> None:
         await attempt(deck, order.command, Target("", "audit log"), fetch)
 
-    deck.begin(show, group="audit log")
+    deck.begin(show, group="audit log", opens_within=SOON)
 
 
 def _faults(deck: Deck) -> None:

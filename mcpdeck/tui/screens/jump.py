@@ -14,9 +14,6 @@ class JumpScreen(ModalScreen[str]):
     def on_key(self, event: events.Key) -> None:
         event.stop()
         event.prevent_default()
-        if not self.is_current:  # typed in one go with the key that dismissed it: it is for what lies below
-            self.app.post_message(events.Key(event.key, event.character))
-            return
         letter = event.character or ""
         self.dismiss(letter if letter in LETTERS else "")
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -27,7 +27,7 @@ class _Ghost(Suggester):
 
 
 class PromptInput(Input):
-    """Once Enter or Escape was typed, what follows is for the deck, however fast it comes."""
+    """What it does with keys that other fields leave alone."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "accept", "Complete", show=False),
@@ -40,21 +40,8 @@ class PromptInput(Input):
             super().__init__()
             self.step = step
 
-    def __init__(self, suggester: Suggester, end: Callable[[bool], None]) -> None:
+    def __init__(self, suggester: Suggester) -> None:
         super().__init__(id="prompt-input", compact=True, select_on_focus=False, suggester=suggester)
-        self._end = end
-        self.has_ended = True
-
-    def on_key(self, event: events.Key) -> None:
-        if self.has_ended:
-            self.app.post_message(events.Key(event.key, event.character))
-        elif event.key in {"enter", "escape"}:
-            self.has_ended = True
-            self._end(event.key == "enter")
-        else:
-            return
-        event.stop()
-        event.prevent_default()
 
     def action_accept(self) -> None:
         self.action_end()
@@ -66,6 +53,8 @@ class PromptInput(Input):
 
 class Prompt(Horizontal):
     """Hidden until opened. Enter runs what is typed, never what is suggested."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel", show=False)]
 
     class Submitted(Message):
         def __init__(self, mode: Mode, text: str) -> None:
@@ -98,7 +87,7 @@ class Prompt(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label(":", id="prompt-mode", markup=False)
-        yield PromptInput(_Ghost(self._ghost), self._ended)
+        yield PromptInput(_Ghost(self._ghost))
 
     @property
     def input(self) -> PromptInput:
@@ -113,7 +102,6 @@ class Prompt(Horizontal):
         self.mode, self._original, self._recalled = mode, text, len(self.history)
         self.query_one("#prompt-mode", Label).update(mode)
         self.input.value = text
-        self.input.has_ended = False
         self.add_class("-open")
         self.screen.set_focus(self.input)
         self.input.selection = Selection(len(text) if select_from is None else select_from, len(text))
@@ -129,18 +117,20 @@ class Prompt(Horizontal):
 
     def _tell(self, text: str) -> None:
         if self.is_open and self.mode == "/" and text == self.input.value:
-            self.app.post_message(self.Typed(text))  # by the way that its end takes, so that it comes before that
+            self.post_message(self.Typed(text))
 
-    def _ended(self, submitted: bool) -> None:
-        """Tells the deck at once, without a hop through this widget's queue: keys may already wait behind."""
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
         self.remove_class("-open")
-        text = self.input.value.strip()
-        if not submitted:
-            self.app.post_message(self.Cancelled(self.mode, self._original))
-            return
+        text = event.value.strip()
         if self.mode == ":" and text and self.history[-1:] != [text]:
             self.history.append(text)
-        self.app.post_message(self.Submitted(self.mode, text))
+        self.post_message(self.Submitted(self.mode, text))
+
+    def action_cancel(self) -> None:
+        self.remove_class("-open")
+        self.post_message(self.Cancelled(self.mode, self._original))
 
     @on(PromptInput.Recall)
     def _recall(self, event: PromptInput.Recall) -> None:
