@@ -108,8 +108,8 @@ def _tabs(view: View, *, crumb: str, gap: int, letters: int | None, glyphs: Glyp
         command = BY_ID[f"view.{main}"]
         is_here = main is view
         tone = Tone.DIM if not is_here else Tone.PLAIN if crumb else Tone.ACCENT
-        key = next(map(key_name, keymap.keys(command)), "")
-        title = command.title if is_here or not key else command.title[:letters]
+        key = next(map(key_name, keymap.keys(command)), "") if view in command.views else ""
+        title = command.title if is_here else command.title[: letters if key or letters is None else _SHORT]
         yield Part(f"{key} {title}".strip(), tone, command.id)
         if crumb and is_here:
             yield Part(f" {glyphs.crumb} {crumb}", Tone.ACCENT)

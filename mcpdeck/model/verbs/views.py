@@ -4,7 +4,7 @@ from typing import Final
 
 from mcpdeck.model.commands import EVERY_VIEW, Command, Takes, View
 
-_NUMBERED: Final = tuple(view for view in EVERY_VIEW if view is not View.LOGS)  # where the digits choose a time
+_NUMBERED: Final = tuple(view for view in EVERY_VIEW if view is not View.LOGS)  # where 0 to 6 choose a time
 
 COMMANDS: Final = (
     Command(
@@ -31,7 +31,7 @@ COMMANDS: Final = (
         id="view.approvals",
         title="Approvals",
         area="view",
-        views=_NUMBERED,
+        views=EVERY_VIEW,
         words=("approvals",),
         usage="/FILTER",
         help="Calls that wait for somebody's word.",
@@ -85,7 +85,7 @@ COMMANDS: Final = (
         title="Contexts",
         area="view",
         keys=("8",),
-        views=_NUMBERED,
+        views=EVERY_VIEW,
         words=("contexts",),
         usage="/FILTER",
         help="The gateways you know; which answers.",
@@ -95,7 +95,7 @@ COMMANDS: Final = (
         title="Pulse",
         area="view",
         keys=("9",),
-        views=_NUMBERED,
+        views=EVERY_VIEW,
         words=("pulse",),
         help="How busy, how well, who talks most.",
     ),
@@ -103,7 +103,7 @@ COMMANDS: Final = (
         id="view.events",
         title="Events",
         area="view",
-        views=_NUMBERED,
+        views=EVERY_VIEW,
         words=("events",),
         usage="/FILTER",
         help="Every change, as it is told.",
@@ -112,7 +112,7 @@ COMMANDS: Final = (
         id="view.audit",
         title="Audit",
         area="view",
-        views=_NUMBERED,
+        views=EVERY_VIEW,
         words=("audit",),
         usage="/FILTER",
         help="What was done from here, as commands.",

@@ -268,6 +268,11 @@ def test_strip_shows_where_one_is() -> None:
     assert "› weather" in strip_text(View.ADAPTERS, "weather", 120)
 
 
+def test_strip_shows_no_digit_where_it_leads_elsewhere() -> None:
+    text = strip_text(View.LOGS, "weather", 120)
+    assert text.startswith(" Adapters   Tools   Sessions   Traffic   Logs › weather   Playground   8 Contexts   9 Pulse")
+
+
 def test_titles_are_shortened_before_they_go() -> None:
     assert strip_text(View.SESSIONS, "f1bbcdcb", 80).startswith(" 1 Adap 2 Tool 3 Sessions › f1bbcdcb 4 Traf ")
 
