@@ -15,6 +15,7 @@ from gateway.wire.policies import ApprovalDecision, PendingApproval, Policy, Pol
 from gateway.wire.problems import Problem
 from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, LiveSession, WhoAmI
 from gateway.wire.tools import OfferedTool, Tool, ToolsCost, Toolset, ToolsetSpec, ToolSpec, ToolStatus
+from gateway.wire.traffic import RecordingStatus
 from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.model.plain import decode, plain
 
@@ -117,6 +118,10 @@ def end_session(session_id: str, *, drain: int = 0) -> Ask[None]:
     """drain: seconds that its calls in flight have; the answer waits for them."""
     where = path("sessions", "live", session_id) + (f"?drain={drain}" if drain else "")
     return Ask(method="DELETE", path=where, kind=_NOTHING, takes=drain)
+
+
+def recording_status(adapter: str) -> Ask[RecordingStatus]:
+    return Ask(method="GET", path=path("adapters", adapter, "recording", "status"), kind=RecordingStatus)
 
 
 def traffic_path(*, session: str = "", adapter: str = "") -> str:

@@ -100,6 +100,7 @@ def _status(words: argparse.Namespace, desk: Desk) -> int:
     from mcpdeck import control
     from mcpdeck.cli.kinds import rows_of
     from mcpdeck.cli.output import View
+    from mcpdeck.cli.traffic import what_is_kept
     from mcpdeck.model.adapters import describe
 
     if words.output and words.output not in ("table", "wide"):
@@ -108,5 +109,7 @@ def _status(words: argparse.Namespace, desk: Desk) -> int:
         return OK
     for row in _named(rows_of(desk.target.snapshot()), words.name):
         print("\n".join("".join(cell.text for cell in line).rstrip() for line in describe(row, datetime.now(UTC))))
+        for line in what_is_kept(words.name, desk) if row.adapter.recording.enabled else ():
+            print(f"Recorded: {line}")
         return OK
     raise Failure(NOT_FOUND, f"there is no adapter {words.name!r} that you may read", hint="mcpdeck adapters list")

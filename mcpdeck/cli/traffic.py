@@ -38,7 +38,7 @@ def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     tail.add_argument("-n", "--count", type=count, default=0, metavar="N", help="end after that many messages")
     tail.add_argument("-o", "--output", choices=("table", "jsonl"), default="table", help="table, jsonl")
     tail.set_defaults(run=_tail)
-    line = "Have the gateway keep an adapter's last messages, in its memory, secrets hidden."
+    line = "Have the gateway keep an adapter's last messages, secrets hidden, encrypted where they lie."
     record = verbs.add_parser("record", help=line, description=line)
     record.add_argument("name", metavar="ADAPTER")
     record.add_argument("--off", action="store_true", help="keep none any more; what is kept is gone")
@@ -138,7 +138,8 @@ class _Place:
         self.has_begun = self.is_over = False
 
     def taken(self, heard: "Heard", printer: "Printer") -> "TrafficMessage | None":
-        from gateway.wire.traffic import Dropped, Ended
+        from gateway.wire.traffic import Dropped, Ended, Kind, TrafficMessage
+        from mcpdeck.traffic.kept import missing
 
         self.has_begun = True
         self.event_id = heard.event_id or self.event_id
@@ -148,6 +149,8 @@ class _Place:
             case Ended(reason=reason):
                 printer.tell(reason)
                 self.is_over = True
+            case TrafficMessage(kind=Kind.GAP) as gap:
+                printer.tell(missing(gap))
             case message:
                 return message
         return None
@@ -169,13 +172,31 @@ def _record(words: argparse.Namespace, desk: Desk) -> int:
     desk.printer.tell(
         f"{words.name}: the last {kept.max_messages} messages are kept{share}; mcpdeck traffic export {words.name}"
         if kept.enabled
-        else f"{words.name}: nothing is recorded any more"
+        else f"{words.name}: nothing is recorded any more, and what was is gone"
     )
+    for line in what_is_kept(words.name, desk) if kept.enabled else ():
+        desk.printer.tell(line)
     return OK
 
 
+def what_is_kept(adapter: str, desk: Desk) -> "list[str]":
+    """How much of its traffic and where, a line for each replica; none for who may not know, or just after it began."""
+    from mcpdeck import control
+    from mcpdeck.errors import ProblemError
+    from mcpdeck.traffic.kept import in_words
+
+    try:
+        return list(in_words(desk.target.do(control.recording_status(adapter)).parts))
+    except ProblemError as error:
+        if error.problem.status not in (403, 404):
+            raise
+        return []
+
+
 def _export(words: argparse.Namespace, desk: Desk) -> int:
-    messages = [message for message in recorded(words.source, desk) if words.filter.keeps(message)]
+    everything = recorded(words.source, desk)
+    messages = [message for message in everything if words.filter.keeps(message)]
+    _tell_missing(everything, desk)
     if not messages:
         desk.printer.tell("nothing is recorded" + (" of that kind" if words.filter else " yet"))
     text = _exported(words, desk, messages)
@@ -188,6 +209,19 @@ def _export(words: argparse.Namespace, desk: Desk) -> int:
         raise Failure(USAGE, f"{words.write}: {error.strerror}") from error
     desk.printer.tell(f"{words.write}: {len(messages)} messages")
     return OK
+
+
+def _tell_missing(messages: "list[TrafficMessage]", desk: Desk) -> None:
+    """Whose parts these are, where they are several gateways', and what is not among them."""
+    from gateway.wire.traffic import Kind
+    from mcpdeck.traffic.kept import missing
+
+    replicas = sorted({message.replica for message in messages if message.replica})
+    if len(replicas) > 1:
+        desk.printer.tell(f"of {len(replicas)} gateways: {', '.join(replicas)}")
+    for message in messages:
+        if message.kind is Kind.GAP:
+            desk.printer.tell(f"{message.at.astimezone():%d %b %H:%M:%S}  {missing(message)}")
 
 
 def recorded(source: str, desk: Desk) -> "list[TrafficMessage]":

@@ -8,7 +8,7 @@ from mcpdeck.model.plain import one_line
 if TYPE_CHECKING:
     from mcpdeck.cli.output import Printer
 
-_ARROWS: Final = {Sender.CLIENT: "→", Sender.SERVER: "←"}
+_ARROWS: Final = {Sender.CLIENT: "→", Sender.SERVER: "←", Sender.GATEWAY: "·"}
 _NAME: Final = 14  # cells that most names fit in
 _RED, _DIM = "31", "2"
 

@@ -1,6 +1,6 @@
 """A recording as a whole: messages by their numbers, and calls with what came of them. Reads and writes JSON lines."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -49,9 +49,9 @@ def written(message: TrafficMessage) -> bytes:
 def calls(messages: Iterable[TrafficMessage]) -> list[Call]:
     """In the order in which they were asked."""
     kept = list(messages)
-    responses: Mapping[int, TrafficMessage] = {each.answers: each for each in kept if each.answers}
+    responses = {(each.replica, each.answers): each for each in kept if each.answers}  # each replica numbers by itself
     return [
-        Call(each, responses.get(each.number))
+        Call(each, responses.get((each.replica, each.number)))
         for each in kept
         if each.kind is Kind.REQUEST and each.sender is Sender.CLIENT
     ]

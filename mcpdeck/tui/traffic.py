@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from gateway.wire.traffic import TrafficMessage
+from mcpdeck.control import recording_status
 from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.model.commands import TRAFFIC_VIEWS, Command
+from mcpdeck.traffic.kept import in_short
 from mcpdeck.traffic.wishes import Wish
 from mcpdeck.tui.changes import attempt, named, record
 from mcpdeck.tui.deck import Deck
@@ -54,13 +56,14 @@ async def _read_recording(deck: Deck, view: TrafficView, wish: Wish) -> None:
     view.stand("reading")
     try:
         messages = [message async for message in deck.client.recording(wish.adapter, session=wish.session)]
+        kept = in_short((await deck.client.do(recording_status(wish.adapter))).parts)
     except ProblemError as error:
         view.stand(f"refused: {error.problem.detail or error.problem.title}")
         return
     except Unreachable as error:
         view.stand(f"refused: {error}")
         return
-    view.show_recorded(messages)
+    view.show_recorded(messages, kept)
 
 
 def reveal(deck: Deck, command: Command) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from gateway.wire.traffic import Dropped, Ended, TrafficMessage
+from gateway.wire.traffic import Dropped, Ended, Kind, TrafficMessage
 from mcpdeck.logbook import Inbox
 from mcpdeck.model.formatting import duration, plural
+from mcpdeck.traffic.kept import missing
 from mcpdeck.traffic.wishes import Coming, From, Gap, Wish
 from mcpdeck.tui.patience import Patience
 
@@ -101,6 +102,8 @@ class TrafficStream:
             case Dropped(count=count):
                 lost = f"{plural(count, 'message')} lost: they came faster than they were sent"
                 self._inbox.put(Gap(lost, count))
+            case TrafficMessage(kind=Kind.GAP) as gap:
+                self._inbox.put(Gap(missing(gap), gap.lost))
             case TrafficMessage() as message:
                 self._inbox.put(message)
 

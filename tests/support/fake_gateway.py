@@ -23,7 +23,18 @@ from gateway.wire.problems import MEDIA_TYPE, Problem
 from gateway.wire.resources import Adapter, AdapterSpec, AdapterStatus, ChangeEvent, LiveSession, WhoAmI, problems_of
 from gateway.wire.tools import OfferedTool, Tool, Toolset, ToolSpec
 from gateway.wire.tools import problems_of as problems_of_tool
-from gateway.wire.traffic import DROPPED, END, JSONL, MESSAGE, Dropped, Ended, TrafficMessage
+from gateway.wire.traffic import (
+    DROPPED,
+    END,
+    JSONL,
+    MESSAGE,
+    Dropped,
+    Ended,
+    Kind,
+    RecordingPart,
+    RecordingStatus,
+    TrafficMessage,
+)
 from tests.support.fake_mcp import FakeMcp
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -406,6 +417,15 @@ class FakeGateway:
         lines = b"".join(msgspec.json.encode(message) + b"\n" for message in self.scene.recordings[name])
         return _respond(writer, 200, lines, JSONL)
 
+    async def _recording_status(self, _request: Request, writer: asyncio.StreamWriter, name: str) -> None:
+        messages = self.scene.recordings.get(name)
+        if messages is None:
+            return _problem(writer, 404, f"adapter {name!r} records nothing")
+        gaps = sum(each.kind is Kind.GAP for each in messages)
+        since = messages[0].at if messages else None
+        part = RecordingPart(messages=len(messages) - gaps, bytes=1, since=since, gaps=gaps, at_rest=True)
+        return _json(writer, 200, RecordingStatus(adapter=name, parts=[part]))
+
     async def _readyz(self, _request: Request, writer: asyncio.StreamWriter) -> None:
         checks = [{"name": name, "ok": not why, "reason": why} for name, why in self.scene.checks.items()]
         is_ready = not any(self.scene.checks.values())
@@ -546,6 +566,7 @@ _ROUTES: dict[tuple[str, str], _Answer] = {
     ("GET", "/traffic"): FakeGateway._all_traffic,
     ("GET", f"/sessions/live/{_NAME}/traffic"): FakeGateway._session_traffic,
     ("GET", f"/adapters/{_NAME}/recording"): FakeGateway._recording,
+    ("GET", f"/adapters/{_NAME}/recording/status"): FakeGateway._recording_status,
     ("POST", f"/adapters/{_NAME}/restart"): FakeGateway._restart,
     ("GET", "/sessions/live"): FakeGateway._sessions,
     ("GET", f"/sessions/live/{_NAME}"): FakeGateway._session,

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from gateway.wire.resources import WhoAmI
+from gateway.wire.traffic import Kind, Sender
 from mcpdeck.model.commands import View
 from tests.support import scenes
 from tests.support.deck import Driver, deck_on
@@ -681,3 +682,18 @@ async def test_recorded_call_is_put_into_the_playground() -> None:
         await deck.until(lambda: deck.view is View.PLAYGROUND)
         await deck.sees("Playground", "get_forecast", "Bergen")
         await deck.gateway.watched(0)
+
+
+async def test_a_recording_says_how_it_lies_and_where_something_is_missing() -> None:
+    talk = list(morning("weather", ONE))
+    away = msgspec.structs.replace(
+        talk[-1], number=talk[-1].number + 1, sender=Sender.GATEWAY, kind=Kind.GAP, error="away", duration=185.0
+    )
+    elsewhere = [msgspec.structs.replace(each, replica="other/1") for each in morning("weather", TWO)]
+    made = scene()
+    made.recordings["weather"] = [*talk, away, *elsewhere]
+    async with deck_on(made) as deck:
+        await deck.type(":recording weather<enter>")
+        await deck.sees("complete", "encrypted at rest since", "1 gap", "away (3m)")
+        ledger = deck.app.traffic_view.ledger
+        assert sum(len(each.messages) for each in ledger.exchanges) == len([*talk, *elsewhere])

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Static
 
-from gateway.wire.traffic import TrafficMessage
+from gateway.wire.traffic import Kind, TrafficMessage
 from mcpdeck.logbook import Inbox
 from mcpdeck.model.commands import View
 from mcpdeck.model.formatting import count
@@ -21,6 +21,7 @@ from mcpdeck.model.state import State
 from mcpdeck.model.words import Glyphs, Tone
 from mcpdeck.traffic import telling
 from mcpdeck.traffic.filter import FIELDS, Filter, fixed_values, values_of
+from mcpdeck.traffic.kept import missing
 from mcpdeck.traffic.ledger import Exchange, Ledger
 from mcpdeck.traffic.parts import PartName
 from mcpdeck.traffic.rows import Grouping, Row, arranged
@@ -62,6 +63,7 @@ class TrafficView(Place):
         self.ledger = Ledger()
         self.inbox: Inbox[Coming] = Inbox(self._messages_wait)
         self.standing = ""  # how the stream stands, in words
+        self.kept = ""  # how much a recording holds, and where
         self.stream: TrafficStream | None = None  # the last that was listened to
         self.grouping = Grouping.CALL
         self.is_paused = False
@@ -190,7 +192,7 @@ class TrafficView(Place):
     def _forget(self) -> None:
         self.ledger.clear()
         self.inbox = Inbox(self._messages_wait)
-        self.standing, self.stream = "", None
+        self.standing, self.kept, self.stream = "", "", None
         self._lost = 0
         self.is_paused = False
         self.hide_revealed()
@@ -254,11 +256,18 @@ class TrafficView(Place):
         self._arrange()
         self._tell()
 
-    def show_recorded(self, messages: Sequence[TrafficMessage]) -> None:
-        """All that there is, from the beginning."""
+    def show_recorded(self, messages: Sequence[TrafficMessage], kept: str) -> None:
+        """All that there is, from the beginning: each replica numbers by itself. kept: how much it is, and where."""
+        replica = ""
         for message in messages:
+            if message.kind is Kind.GAP:
+                self.ledger.rule(missing(message))
+                continue
+            if message.replica != replica:
+                replica = message.replica
+                self.ledger.hear_from(replica)
             self._take(message)
-        self.standing = "complete"
+        self.standing, self.kept = "complete", kept
         self._again()
         self.table.set_follow(False)
 
@@ -424,6 +433,8 @@ class TrafficView(Place):
         if wish is not None and not wish.recorded:
             toggles = {"follow": table.follow, "paused": self.is_paused, **toggles}
         words = toggle_words(**toggles)
+        if self.kept:
+            words.append(Part(f"   {self.kept}", Tone.DIM))
         if table.marked:
             words.append(
                 Part(f"   {self._glyphs.mark} {count(len(table.marked))} marked", Tone.ACCENT, "traffic.unmark")

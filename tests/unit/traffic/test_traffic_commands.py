@@ -60,6 +60,9 @@ async def test_what_was_recorded_is_shown_exported_and_played_again(
         assert exported.code == 0
         messages = [msgspec.json.decode(line, type=TrafficMessage) for line in file.read_bytes().splitlines()]
         assert {each.session for each in messages} == {session}
+        told = await mcpdeck("adapters", "status", "weather")
+        assert "Recorded: " in told.out
+        assert "encrypted on the gateway's disk" in told.out
         har = await mcpdeck("traffic", "export", str(file), "--format", "har", "--filter", "tool:get_forecast")
         assert len(har.json["log"]["entries"]) == 2
         tests = await mcpdeck("traffic", "export", str(file), "--format", "pytest")
