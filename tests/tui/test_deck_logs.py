@@ -63,7 +63,8 @@ async def test_previous_run_that_left_nothing_says_so(scene: Scene) -> None:
     scene.logs["weather"].clear()
     async with deck_on(scene) as deck:
         await deck.type(":logs weather<enter>P")
-        await deck.sees("previous run", "nothing of it is kept", "complete")
+        await deck.sees("previous run", "weather had no run before this one, or nothing of it is kept.", "complete")
+        await deck.sees_no("Complete…")
 
 
 async def test_broken_stream_is_resumed_with_a_gap_and_nothing_twice(scene: Scene) -> None:

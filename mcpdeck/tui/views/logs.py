@@ -33,6 +33,7 @@ class LogsView(LinesPlace):
 
     def __init__(self, *, glyphs: Glyphs, clock: Callable[[], datetime]) -> None:
         super().__init__(View.LOGS, glyphs=glyphs, clock=clock)
+        self._context = ""
         self.wish: Wish | None = None
         self.standing = ""  # how the stream stands, in words; empty before there is one
 
@@ -57,7 +58,12 @@ class LogsView(LinesPlace):
             self.open(spot)
 
     def show_state(self, state: State) -> None:
-        """A log is a stream of its own."""
+        """A log is a stream of its own, and of one gateway."""
+        if state.context != self._context:
+            self._context = state.context
+            self.wish, self.standing = None, ""
+            self._empty()
+            self._tell()
 
     # Which log
 
@@ -66,14 +72,17 @@ class LogsView(LinesPlace):
         if wish == self.wish:
             return
         self.wish = wish
-        self.book.clear()
-        self.book.instances.clear()
-        self.inbox = Inbox(self._lines_wait)
+        self._empty()
         self.standing = "connecting"
-        self.lines.lines_replaced()
         self.lines.set_follow(True)
         self._tell()
         self.post_message(self.Wanted(wish))
+
+    def _empty(self) -> None:
+        self.book.clear()
+        self.book.instances.clear()
+        self.inbox = Inbox(self._lines_wait)
+        self.lines.lines_replaced()
 
     def choose(self, **changes: object) -> None:
         if self.wish is not None:
@@ -90,8 +99,6 @@ class LogsView(LinesPlace):
         if self.wish is None:
             return [*titled("Logs"), Part("   whose? Enter names an adapter", Tone.ACCENT, "log.choose")]
         parts = [*titled(self.wish.adapter), Part(" previous run" if self.wish.previous else " log", Tone.DIM)]
-        if self.wish.previous and self.standing == "complete" and not len(self.book):
-            parts.append(Part("   there was none, or nothing of it is kept", Tone.WARN))
         if replicas := len(self.book.instances):
             parts.append(Part(f"   {plural(replicas, 'replica')}", Tone.PLAIN))
         return parts
@@ -99,8 +106,12 @@ class LogsView(LinesPlace):
     def nothing_yet(self) -> str:
         if self.wish is None:
             return "Whose log? Enter names an adapter."
-        live = f"{self.wish.adapter} has written nothing yet. A line shows here as soon as it does."
-        return live if self.standing == "live" else f"{self.standing[:1].upper()}{self.standing[1:]}…"
+        match self.standing:
+            case "live":
+                return f"{self.wish.adapter} has written nothing yet. A line shows here as soon as it does."
+            case "complete":
+                return f"{self.wish.adapter} had no run before this one, or nothing of it is kept."
+        return f"{self.standing[:1].upper()}{self.standing[1:]}…"
 
     def standing_parts(self) -> Parts:
         return [Part(f"   {self.standing} ", Tone.OK if self.standing == "live" else Tone.BUSY)]
