@@ -28,6 +28,11 @@ _RANGE = (
     "{0}  value: {{{{ $value | quote }}}}\n"
     "{0}{{{{- end }}}}\n"
 )
+# A claim, in place of what goes with its pod, is one pod's at a time
+_RECORDINGS = re.compile(r"^( *)- name: recordings\n((?:\1  .*\n)*\1  emptyDir:\n(?:\1    .*\n)+)", re.MULTILINE)
+_STRATEGY = re.compile(r"^( *)strategy:\n((?:\1  .*\n)*\1  rollingUpdate:\n(?:\1    .*\n)+)", re.MULTILINE)
+_CLAIM = "  persistentVolumeClaim:\n    claimName: {{ .Values.recordingsClaim }}\n"
+_RECREATE = "  type: Recreate\n"
 _HELMS_OWN = ("CustomResourceDefinition",)  # in crds/, which Helm applies first and never removes
 
 
@@ -40,9 +45,18 @@ def template(base: Path) -> str:
     text = "".join(_document(each, is_shared=(each["kind"], each["metadata"]["name"]) not in names) for each in objects)
     text = _REDIS_ENV.sub(lambda found: f"{found[1]}{_SHARES}\n{found[0]}{found[1]}{{{{- end }}}}\n", text)
     text = _ENV.sub(lambda found: _RANGE.format(found[1]), text)
+    text = _RECORDINGS.sub(lambda found: f"{found[1]}- name: recordings\n{_claimed(found[2], _CLAIM, found[1])}", text)
+    text = _STRATEGY.sub(lambda found: f"{found[1]}strategy:\n{_claimed(found[2], _RECREATE, found[1])}", text)
     for word, value in _VALUES.items():
         text = text.replace(word, value)
     return text
+
+
+def _claimed(without: str, with_claim: str, indent: str) -> str:
+    """One text where an operator names a claim, the other where not."""
+    told = "".join(f"{indent}{line}\n" for line in with_claim.splitlines())
+    begin, other, end = (f"{indent}  {{{{- {word} }}}}\n" for word in ("if .Values.recordingsClaim", "else", "end"))
+    return f"{begin}{told}{other}{without}{end}"
 
 
 def _document(told: Json, *, is_shared: bool) -> str:

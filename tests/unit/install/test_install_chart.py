@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.settings import read
 from mcpdeck.install.kustomize import built, with_component
 from mcpdeck.install.rendering import manifests
 
@@ -74,3 +75,28 @@ def test_a_redis_of_ones_own_takes_the_place_of_the_charts() -> None:
     assert ("Deployment", "mcpdeck", "mcpdeck-redis") not in chart
     redis = helm("redisImage=reg.example/redis:8")["Deployment", "mcpdeck", "mcpdeck-redis"]
     assert redis["spec"]["template"]["spec"]["containers"][0]["image"] == "reg.example/redis:8"
+
+
+def gateway_of(objects: dict[tuple[str, str, str], dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = objects["Deployment", "mcpdeck", "mcpdeck-gateway"]["spec"]
+    return found
+
+
+def test_recordings_fit_into_what_a_pod_has_for_them() -> None:
+    (volume,) = [each for each in gateway_of(ours())["template"]["spec"]["volumes"] if each["name"] == "recordings"]
+    limit = volume["emptyDir"]["sizeLimit"]
+    assert int(limit.removesuffix("Mi")) * 2**20 > read([], {}).max_recordings
+
+
+@pytest.mark.skipif(not HELM, reason="there is no helm to render the chart with")
+def test_a_claim_takes_the_place_of_what_goes_with_the_pod_and_one_pod_has_it_at_a_time() -> None:
+    chart = gateway_of(helm("replicas=1", "recordingsClaim=kept"))
+    assert {"name": "recordings", "persistentVolumeClaim": {"claimName": "kept"}} in chart["template"]["spec"][
+        "volumes"
+    ]
+    assert chart["strategy"] == {"type": "Recreate"}
+
+
+def test_the_chart_asks_for_a_claim_twice() -> None:
+    template = (CHART / "templates" / "gateway.yaml").read_text()
+    assert template.count("{{- if .Values.recordingsClaim }}") == 2
