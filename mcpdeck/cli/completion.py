@@ -21,8 +21,8 @@ NAMED = ("adapters get", "adapters edit", "adapters delete", "adapters rm", "ada
 
 def add_parser(commands: "argparse._SubParsersAction[Words]") -> None:
     line = "Print a completion script for a shell."
-    completion = commands.add_parser("completion", help=line, description=line + " bash: source <(mcpdeck completion "
-                                     "bash); fish: mcpdeck completion fish | source")  # fmt: skip
+    completion = commands.add_parser("completion", help=line, description=line + " In bash: source <(mcpdeck "
+                                     "completion bash); in fish: mcpdeck completion fish | source.")  # fmt: skip
     completion.add_argument("shell", metavar="SHELL", choices=sorted(_SHELLS), help=", ".join(sorted(_SHELLS)))
     completion.set_defaults(run=_print)
 

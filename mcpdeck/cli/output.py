@@ -68,6 +68,7 @@ class Printer:
                 self._table(view, items)
             case _:
                 self._each(view, items)
+        sys.stdout.flush()  # what follows may be a long wait, and who reads a pipe wants it now
 
     def one[Item](self, view: View[Item], item: Item) -> None:
         if self.output is Output.JSON:

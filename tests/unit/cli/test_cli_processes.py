@@ -62,3 +62,18 @@ async def test_help_and_version_need_nothing(tmp_path: Path, words: list[str]) -
     assert ended.code == 0
     assert ended.out
     assert not any(tmp_path.iterdir())  # noqa: ASYNC240
+
+
+async def test_list_that_goes_on_is_there_at_once_for_who_reads_it_through_a_pipe(
+    gateway: FakeGateway, tmp_path: Path
+) -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "mcpdeck", "--gateway", gateway.url, "adapters", "list", "--watch",
+        cwd=ROOT, env=surroundings(tmp_path), stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert child.stdout is not None
+    async with asyncio.timeout(60):
+        assert (await child.stdout.readline()).startswith(b"NAME ")
+        assert len([await child.stdout.readline() for _ in gateway.scene.adapters]) == len(gateway.scene.adapters)
+        child.terminate()
+        await child.wait()
