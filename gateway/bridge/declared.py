@@ -16,9 +16,9 @@ from gateway.wire.mirrored import Mirrored
 _MOST_TOOLS: Final = 4096  # that mirror anything; more are a server gone wrong
 
 
-class _Tool(msgspec.Struct):
+class _Tool(msgspec.Struct, rename="camel"):
     name: str = ""
-    inputSchema: Raw = Raw()  # noqa: N815 - MCP's word
+    input_schema: Raw = Raw()
 
 
 class _Tools(msgspec.Struct):
@@ -43,7 +43,7 @@ class Declared:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
         for tool in tools:
-            declared = mirrored.declarations(_schema(tool.inputSchema))
+            declared = mirrored.declarations(_schema(tool.input_schema))
             if not declared:
                 self._by_tool.pop(tool.name, None)
             elif len(self._by_tool) < _MOST_TOOLS or tool.name in self._by_tool:

@@ -1,24 +1,19 @@
 """A worker beside the one that leads: what it needs to pass bytes, and nothing of what manages."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 from gateway.compose.house import House, bounds_of, hosts_of, kept_running, make_private, renew, trusted
-from gateway.core.access import Principal
 from gateway.core.affinity import Sealer
-from gateway.core.inbound import Legacy, Modern
-from gateway.core.ports import Exchange, Go
+from gateway.core.ports import Exchange
 from gateway.core.routes import Routes
 from gateway.dataplane.lane import give_away
 from gateway.dataplane.pipeline import Pipeline
 from gateway.services.witness import Witness
 from gateway.settings import Settings
 from gateway.stores.keys import keep_keys, load_keys
-from gateway.wire.jsonrpc import Envelope
-from gateway.wire.mcp import Era
-from gateway.wire.names import AdapterName
 from gateway.workers.door import Onward
 from gateway.workers.follower import Entries, Following, Reporting
 
@@ -73,7 +68,7 @@ async def following(
 
 
 class Distant:
-    """core.ports.ToolsDoor of a follower: the lead's is meant, to which everything goes."""
+    """core.ports.ToolsDoor of a follower: the lead's is meant, to which everything goes as it came."""
 
     link: Following | None = None
 
@@ -81,18 +76,8 @@ class Distant:
     def has_policies(self) -> bool:
         return self.link is not None and self.link.is_weighed
 
-    def serve(self, exchange: Exchange, principal: Principal, call: Modern | Legacy) -> None:  # noqa: ARG002 - as below
+    def serve(self, exchange: Exchange, *_: object) -> None:
         give_away(exchange)
 
-    def weigh(
-        self,
-        exchange: Exchange,
-        principal: Principal,  # noqa: ARG002 - the lead finds all this out itself
-        adapter: AdapterName,  # noqa: ARG002
-        *,
-        said: Envelope,  # noqa: ARG002
-        era: Era,  # noqa: ARG002
-        go: Go,  # noqa: ARG002
-        refused: Callable[[int], None],  # noqa: ARG002
-    ) -> None:
+    def weigh(self, exchange: Exchange, *_: object, **__: object) -> None:
         give_away(exchange)

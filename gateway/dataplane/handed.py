@@ -49,7 +49,7 @@ class _Buffer(StreamBuffer):
         return data
 
 
-h2.StreamBuffer = _Buffer  # type: ignore[misc]
+h2.StreamBuffer = _Buffer  # type: ignore[misc]  # it takes the place of Hypercorn's class
 
 
 class _Server(TCPServer):

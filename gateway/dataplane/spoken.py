@@ -430,16 +430,16 @@ class Hearing:
 
 
 class Nobody:
-    """bridge.sides.Server where there is none."""
+    """bridge.sides.Server where there is none. What is said to it goes nowhere."""
 
     def __init__(self, error: GatewayError) -> None:
         self._error = error
 
-    def post(self, body: bytes, headers: Sequence[Header], heard: Heard, *, target: str = "") -> Exchanged:  # noqa: ARG002
+    def post(self, body: bytes, headers: Sequence[Header], heard: Heard, *, target: str = "") -> Exchanged:  # noqa: ARG002 - as above
         heard.ended(self._error, was_sent=False)
         return self
 
-    def stream(self, headers: Sequence[Header], heard: Heard, *, after: float = 0.0) -> Exchanged:  # noqa: ARG002
+    def stream(self, headers: Sequence[Header], heard: Heard, *, after: float = 0.0) -> Exchanged:  # noqa: ARG002 - as above
         heard.ended(self._error, was_sent=False)
         return self
 

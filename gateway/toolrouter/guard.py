@@ -232,6 +232,6 @@ def _compiled(desired: DesiredPolicy) -> CompiledPolicy:
     try:
         return CompiledPolicy(desired.spec)
     except ValueError as error:
-        log.error("policy '%s' is not right and refuses every call: %s", desired.name, error)  # noqa: TRY400
+        log.error("policy '%s' is not right and refuses every call: %s", desired.name, error)  # noqa: TRY400 - a sentence says it
         spec = desired.spec
         return CompiledPolicy(PolicySpec(name=spec.name, mode=spec.mode, toolset=spec.toolset, default=Effect.DENY))

@@ -28,11 +28,17 @@ _LONGEST_DELAY: Final = 60.0
 _MOST_URIS: Final = 1000
 
 
-class _Filter(msgspec.Struct):
-    toolsListChanged: bool = False  # noqa: N815 - MCP's words
-    promptsListChanged: bool = False  # noqa: N815
-    resourcesListChanged: bool = False  # noqa: N815
-    resourceSubscriptions: list[str] = []  # noqa: N815
+class _Filter(msgspec.Struct, rename="camel"):
+    tools_list_changed: bool = False
+    prompts_list_changed: bool = False
+    resources_list_changed: bool = False
+    resource_subscriptions: list[str] = []
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Of `KINDS`."""
+        wanted = msgspec.to_builtins(self)
+        return frozenset(kind for kind in KINDS if wanted[kind])
 
 
 class _Params(msgspec.Struct):
@@ -58,12 +64,12 @@ class Listening:
             sentence = f"params.notifications: {error}"
             replies.rpc_error(self._exchange, self._caller.era, self._call.raw_id, jsonrpc.INVALID_PARAMS, sentence)
             return
-        self._kinds = frozenset(kind for kind in KINDS if getattr(wanted, kind))
+        self._kinds = wanted.kinds
         self._honoured = dict.fromkeys(sorted(self._kinds), True)
         self._exchange.on_leave = self._close
         self._stream = replies.Stream(self._exchange)
         self._backstage.listeners.add(self)
-        self._subscribe(wanted.resourceSubscriptions[:_MOST_URIS])
+        self._subscribe(wanted.resource_subscriptions[:_MOST_URIS])
 
     def changed(self, kinds: frozenset[str]) -> None:
         for kind in sorted(kinds & self._kinds):

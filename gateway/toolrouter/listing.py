@@ -36,20 +36,20 @@ class Questions(Protocol):
     async def ask(self, method: str, params: dict[str, Any] | None = None) -> Raw: ...
 
 
-class _Page(msgspec.Struct):
+class _Page(msgspec.Struct, rename="camel"):
     tools: list[Any] = []
     prompts: list[Any] = []
     resources: list[Any] = []
-    resourceTemplates: list[Any] = []  # noqa: N815 - MCP's word
-    nextCursor: str | None = None  # noqa: N815 - as above
-    ttlMs: float = 0  # noqa: N815 - as above
+    resource_templates: list[Any] = []
+    next_cursor: str | None = None
+    ttl_ms: float = 0
 
 
-_LISTS: Final = (  # a field of Listing, its method, the capability that announces it, its member in the result
+_LISTS: Final = (  # a field of Listing, its method, the capability that announces it, its field of _Page
     ("tools", "tools/list", "tools", "tools"),
     ("prompts", "prompts/list", "prompts", "prompts"),
     ("resources", "resources/list", "resources", "resources"),
-    ("templates", "resources/templates/list", "resources", "resourceTemplates"),
+    ("templates", "resources/templates/list", "resources", "resource_templates"),
 )
 _page = msgspec.json.Decoder(_Page)
 
@@ -82,7 +82,7 @@ async def _all(questions: Questions, method: str, member: str) -> tuple[tuple[It
     for _ in range(MAX_PAGES):
         page = _decoded(await questions.ask(method, None if cursor is None else {"cursor": cursor}), method)
         items += [each for each in getattr(page, member) if isinstance(each, dict)]
-        ttl, cursor = page.ttlMs, page.nextCursor
+        ttl, cursor = page.ttl_ms, page.next_cursor
         if cursor is None:
             return tuple(items), ttl
         if cursor in seen or len(items) > MAX_ITEMS:

@@ -181,7 +181,7 @@ class Adapter(AdapterSpec, frozen=True, kw_only=True, rename="camel", forbid_unk
     """
 
     id: str
-    environment_variables: dict[str, str | None] = {}  # type: ignore[assignment]
+    environment_variables: dict[str, str | None] = {}  # type: ignore[assignment]  # null for readers
     created_by: str
     created_at: datetime
     last_updated_at: datetime

@@ -123,7 +123,7 @@ class Tool(ToolSpec, frozen=True, kw_only=True, rename="camel", forbid_unknown_f
     """A tool as the gateway returns it. `environment_variables` holds null per name for readers."""
 
     id: str
-    environment_variables: dict[str, str | None] = msgspec.field(default_factory=dict)  # type: ignore[assignment]
+    environment_variables: dict[str, str | None] = msgspec.field(default_factory=dict)  # type: ignore[assignment]  # as Adapter's
     created_by: str
     created_at: datetime
     last_updated_at: datetime
