@@ -206,9 +206,9 @@ def ways(text: str, fields: Iterable[str], values: Callable[[str], Iterable[str]
             yield f"{front}{field}:{before}{comma}{begun}{each[len(begun) :]}"
 
 
-def go_on(text: str, fields: Iterable[str], values: Callable[[str], Iterable[str]]) -> str | None:
-    """The likeliest of them."""
-    return next(ways(text, fields, values), None)
+def hint(text: str, fields: Iterable[str]) -> str:
+    """What one may begin with, before anything is typed."""
+    return "" if text else "  ".join(("text", "!not", *(f"{name}:" for name in fields)))
 
 
 def _words(text: str) -> list[str]:

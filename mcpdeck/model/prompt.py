@@ -82,11 +82,6 @@ def ways(text: str, *, values: Callable[[Takes], Iterable[str]], history: Sequen
             yield line
 
 
-def complete(text: str, *, values: Callable[[Takes], Iterable[str]], history: Sequence[str] = ()) -> str | None:
-    """The likeliest of them."""
-    return next(ways(text, values=values, history=history), None)
-
-
 def _ways_on(text: str, values: Callable[[Takes], Iterable[str]]) -> Iterator[str]:
     head, space, last = text.rpartition(" ")
     if not space:
@@ -95,6 +90,12 @@ def _ways_on(text: str, values: Callable[[Takes], Iterable[str]]) -> Iterator[st
         yield from (f"{head} @{name}" for name in sorted(values(Takes.CONTEXT)))
     elif (command := _WORDS.get(head)) is not None and command.takes is not None:
         yield from (f"{head} {value}" for value in sorted(values(command.takes)))
+
+
+def hint(text: str) -> str:
+    """What the command that is typed wants, and does; empty where it is none yet."""
+    command = _WORDS.get(text.partition(" ")[0])
+    return "" if command is None else f"{command.usage}  {command.help}".strip()
 
 
 def resolve(order: Order, state: State) -> Order | Misunderstood:

@@ -102,7 +102,7 @@ def strip(view: View, *, crumb: str, width: int, glyphs: Glyphs, keymap: Keymap 
 
 
 def _tabs(view: View, *, crumb: str, gap: int, letters: int | None, glyphs: Glyphs, keymap: Keymap) -> Iterator[Part]:
-    """letters: so many of each title that one is not at; None for all."""
+    """letters: so many of each title that one is not at; None for all. A key that leads elsewhere now is not shown."""
     yield Part(" ")
     for main in MAIN_VIEWS:
         command = BY_ID[f"view.{main}"]

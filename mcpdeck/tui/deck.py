@@ -100,7 +100,7 @@ class Deck(OrdersApp):
         yield PartLine(id="banner")
         with ContentSwitcher(initial=View.ADAPTERS):
             yield AdaptersView(glyphs=self.glyphs, clock=self.surroundings.clock)
-        yield Prompt(self._complete)
+        yield Prompt(self._ways, self._hint)
         yield PartLine(id="foot")
         yield Static("This terminal is too small.\n60 columns and 15 rows show something.", id="too-small")
 

@@ -10,9 +10,9 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Input
 
+from mcpdeck.model import filters
 from mcpdeck.model.commands import Command, Situation, Takes, View, obstacle
-from mcpdeck.model.filters import go_on
-from mcpdeck.model.prompt import Misunderstood, Order, complete, parse, resolve
+from mcpdeck.model.prompt import Misunderstood, Order, hint, parse, resolve, ways
 from mcpdeck.model.registry import BY_ID
 from mcpdeck.model.tools import find as find_tools
 from mcpdeck.model.values import values_of
@@ -127,12 +127,14 @@ class OrdersApp(RoomsApp):
         self._refused[command.id, target] = sentence
         self.show_shell()
 
-    def _complete(self, mode: Mode, text: str) -> str | None:
+    def _ways(self, mode: Mode, text: str) -> Iterable[str]:
         if mode == "/":
-            place = self.place
-            return go_on(text, place.filter_fields, place.filter_values)
+            return filters.ways(text, self.place.filter_fields, self.place.filter_values)
         values = partial(values_of, state=self.state, themes=self.themes)
-        return complete(text, values=values, history=self.prompt.history)
+        return ways(text, values=values, history=self.prompt.history)
+
+    def _hint(self, mode: Mode, text: str) -> str:
+        return filters.hint(text, self.place.filter_fields) if mode == "/" else hint(text)
 
     @on(Prompt.Submitted)
     def _typed(self, event: Prompt.Submitted) -> None:

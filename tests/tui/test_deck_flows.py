@@ -126,6 +126,25 @@ async def test_tab_completes_and_enter_runs_what_is_typed(scene: Scene) -> None:
         assert deck.app.detail_view.crumb == "legacy-crm"
 
 
+async def test_tab_goes_round_through_what_a_text_may_become(scene: Scene) -> None:
+    async with deck_on(scene) as deck:
+        value = lambda: deck.app.prompt.input.value  # noqa: E731
+        await deck.type(":de")
+        await deck.sees("describe  deploy  delete")
+        seen = []
+        for keys in ("<tab>", "<tab>", "<tab>", "<tab>", "<shift+tab>"):
+            await deck.type(keys)
+            seen.append(value())
+        assert seen == ["describe", "deploy", "delete", "de", "delete"]
+        await deck.type("<esc>:logs<tab>")
+        assert value() == f"logs {min(scene.adapters)}"
+        await deck.sees(f"{'  '.join(sorted(scene.adapters)[:3])}  ")
+        await deck.type("<esc>:scale browser 3")
+        await deck.sees("NAME REPLICAS  How many instances should run.")
+        await deck.type("<esc>/")
+        await deck.sees("text  !not", "status:")
+
+
 async def test_earlier_command_is_recalled(scene: Scene) -> None:
     async with deck_on(scene) as deck:
         await deck.type(":theme light<enter>")

@@ -15,7 +15,7 @@ from mcpdeck.model.commands import (
     key_name,
     obstacle,
 )
-from mcpdeck.model.prompt import Misunderstood, Order, complete, parse, resolve, ways
+from mcpdeck.model.prompt import Misunderstood, Order, hint, parse, resolve, ways
 from mcpdeck.model.registry import BY_ID, COMMANDS, clashes, commands_of, footer_of
 from mcpdeck.model.shell import banner, foot, length, masthead, strip
 from mcpdeck.model.state import Link, Standing, State
@@ -181,7 +181,7 @@ def test_ghost_text_goes_on_as_one_would(text: str, whole: str | None) -> None:
         Takes.THEME: ["dark", "high-contrast"],
         Takes.CONTEXT: ["prod"],
     }
-    assert complete(text, values=lambda kind: known[kind], history=["scale time 2"]) == whole
+    assert next(iter(ways(text, values=lambda kind: known[kind], history=["scale time 2"])), None) == whole
 
 
 def test_every_way_that_a_text_may_go_on_is_told_what_was_typed_before_first() -> None:
@@ -194,6 +194,11 @@ def test_every_way_that_a_text_may_go_on_is_told_what_was_typed_before_first() -
     assert told("logs ") == ["logs time", "logs weather", "logs web"]
     assert told("logs we") == ["logs weather", "logs web"]
     assert told("adapters @") == ["adapters @prod"]
+
+
+def test_what_a_command_wants_is_told_once_it_is_known() -> None:
+    assert hint("scale weather") == "NAME REPLICAS  How many instances should run."
+    assert hint("sca") == hint("") == ""
 
 
 def test_named_adapter_must_be_there() -> None:
@@ -270,7 +275,9 @@ def test_strip_shows_where_one_is() -> None:
 
 def test_strip_shows_no_digit_where_it_leads_elsewhere() -> None:
     text = strip_text(View.LOGS, "weather", 120)
-    assert text.startswith(" Adapters   Tools   Sessions   Traffic   Logs › weather   Playground   8 Contexts   9 Pulse")
+    assert text.startswith(
+        " Adapters   Tools   Sessions   Traffic   Logs › weather   Playground   8 Contexts   9 Pulse"
+    )
 
 
 def test_titles_are_shortened_before_they_go() -> None:

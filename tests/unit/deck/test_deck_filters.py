@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpdeck.model.filters import Fields, Needle, RowFilter, go_on
+from mcpdeck.model.filters import Fields, Needle, RowFilter, hint, ways
 
 FIELDS = ("name", "status", "owner", "sessions", "age")
 ROW: Fields = {"name": "weather-eu", "status": "Ready", "owner": "ada", "sessions": 12.0, "age": 7200.0}
@@ -137,4 +137,9 @@ def test_who_sees_nothing_hears_what_a_term_could_have_named(text: str, why: str
     ],
 )
 def test_a_filter_goes_on_with_fields_and_with_what_is_there(text: str, more: str | None) -> None:
-    assert go_on(text, FIELDS, lambda field: ["Failed", "Ready"] if field == "status" else []) == more
+    assert next(ways(text, FIELDS, lambda field: ["Failed", "Ready"] if field == "status" else []), None) == more
+
+
+def test_who_begins_a_filter_is_told_what_it_may_name() -> None:
+    assert hint("", ("name", "status")) == "text  !not  name:  status:"
+    assert hint("n", ("name", "status")) == ""
