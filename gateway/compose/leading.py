@@ -43,6 +43,8 @@ from gateway.toolrouter.router import Router
 from gateway.workers.lead import Lead, leading, unix_listener
 from gateway.workers.words import DOOR
 
+_UNKEPT = "what is recorded is in memory alone: the gateway's log says why"  # and where, which is not for everybody
+
 
 @asynccontextmanager
 async def opened(
@@ -164,7 +166,10 @@ async def opened(
                 *(shared.metrics() if shared is not None else ()),
             ],
             checks={"stopping": stopping.reason, "tools": lambda: registry.trouble},
-            lesser_checks={"redis": lambda: shared.trouble} if shared is not None else {},
+            lesser_checks={
+                "recordings": lambda: _UNKEPT if recordings.trouble else "",
+                **({"redis": lambda: shared.trouble} if shared is not None else {}),
+            },
             partial=lambda: shared.trouble if shared is not None else "",
             anonymous=settings.anonymous,
             blueprints=identified.blueprints,

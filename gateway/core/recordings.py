@@ -71,10 +71,14 @@ class Shelf(Protocol):
 
 
 class Recordings(Protocol):
-    """At rest. stamp: names the line of numbers. first: the number of what this life of the gateway begins with."""
+    """At rest. stamp: names the line of numbers. first: the number of what this life of the gateway begins with.
+
+    trouble: why nothing can be kept, in a sentence; "" where all is well.
+    """
 
     stamp: str
     first: int
+    trouble: str
 
     def shelf(self, which: Which, most: int) -> Shelf: ...
 
@@ -89,7 +93,7 @@ class InMemory:
     """Recordings and Shelf where nothing is kept at rest."""
 
     def __init__(self) -> None:
-        self.stamp, self.first = secrets.token_hex(4), 0
+        self.stamp, self.first, self.trouble = secrets.token_hex(4), 0, ""
 
     def shelf(self, which: Which, most: int) -> Shelf:  # noqa: ARG002
         return self

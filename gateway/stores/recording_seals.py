@@ -8,7 +8,7 @@ changed does not open, and what is cut out is missed.
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -82,17 +82,30 @@ class RecordingSeals(Ciphers):
         return msgspec.msgpack.decode(zlib.decompress(packed), type=Frame)
 
 
+def heads(file: BinaryIO, size: int) -> Iterator[Head]:
+    """Of the frames that are whole in a file of that size. Reads nothing else. Raises OSError."""
+    at = 0
+    while (head := _head(file.read(_HEAD.size))) is not None and at + head.length <= size:
+        yield head
+        at += head.length
+        file.seek(at)
+
+
 def frames(data: bytes) -> Iterator[tuple[Head, bytes]]:
     """Heads, and what is sealed, as far as they are whole."""
     at = 0
-    while at + _HEAD.size <= len(data):
-        mark, *numbers = _HEAD.unpack_from(data, at)
-        head = Head(*numbers)
-        end = at + head.length
-        if mark != _MARK or head.size > LONGEST or end > len(data):
-            return
-        yield head, data[at + _HEAD.size : end]
-        at = end
+    while (head := _head(data[at : at + _HEAD.size])) is not None and at + head.length <= len(data):
+        yield head, data[at + _HEAD.size : at + head.length]
+        at += head.length
+
+
+def _head(data: bytes) -> Head | None:
+    """None where there is none."""
+    if len(data) < _HEAD.size:
+        return None
+    mark, *numbers = _HEAD.unpack(data)
+    head = Head(*numbers)
+    return head if mark == _MARK and head.size <= LONGEST else None
 
 
 def _where(which: Which, segment: int, head: bytes) -> bytes:

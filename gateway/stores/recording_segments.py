@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from gateway.core.recordings import RING_BYTES, Kept, Missing, Which
-from gateway.stores.recording_seals import Frame, Head, Life, RecordingSeals, frames
+from gateway.stores.recording_seals import Frame, Head, Life, RecordingSeals, frames, heads
 
 PARTS: Final = 8  # segments that hold together as much as is to be kept
 FEWEST: Final = 64  # messages of a segment
@@ -91,8 +91,9 @@ class Segments:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
             segment = Segment(int(path.stem, 16), path)
-            for head, _ in frames(path.read_bytes()):
-                segment.count(head)
+            with path.open("rb") as file:
+                for head in heads(file, path.stat().st_size):
+                    segment.count(head)
             if segment.frames:
                 self.kept.append(segment)
             else:  # torn before anything was in it
@@ -227,7 +228,7 @@ class _Reading:
             self._frames = head.index + 1
             frame = seals.opened(head, sealed, which, segment.number)
             if frame is None:
-                self._miss(SHUT, head.messages, until=head.at)
+                self._miss(SHUT, head.messages, until=self._told_time(head))
                 continue
             if frame.life is not None:
                 self._begin(frame.life, before)
@@ -241,6 +242,10 @@ class _Reading:
             self._closed_at = frame.closed_at
         if self._frames < segment.frames:
             self._miss(CUT)
+
+    def _told_time(self, head: Head) -> float:
+        """Of what does not open, if that can be."""
+        return head.at if self._at <= head.at <= self._own.began_at else self._at
 
     def end(self) -> Iterator[Missing]:
         if self._segment:
@@ -262,7 +267,7 @@ class _Reading:
 
     def _miss(self, reason: str, count: int = 0, *, at: float = 0.0, until: float = 0.0, number: int = 0) -> None:
         """Several at one place are told as one; that the gateway was away says the most."""
-        at = at or self._at or until
+        at = at or self._at or until or self._own.began_at
         found = Missing(max(number, self._number + 1), at, max(at, until), reason, count)
         before = self._waiting
         if before is not None:

@@ -147,6 +147,22 @@ async def test_the_lead_of_several_workers_that_is_killed_reads_it_back(tmp_path
         assert found[-1].kind == "gap"
 
 
+async def test_a_folder_that_can_not_be_had_degrades_the_gateway_and_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    options = ("--recordings", str(tmp_path / "file" / "r"))
+    async with fixture_server() as upstream, gateway(tmp_path / "data", *options) as house:
+        assert (await house.client.get("/readyz")).json()["status"] == "ready"
+        await house.deploy("x", url=upstream, **RECORDING)
+        await said(house, SAID)
+        assert SAID in texts(await recorded(house))
+        ready = (await house.client.get("/readyz")).json()
+        assert ready["status"] == "degraded"
+        assert str(tmp_path) not in str(ready), "which is not for everybody"
+        (part,) = await status(house)
+        assert not part["atRest"]
+        assert "can't be kept" in part["trouble"]
+
+
 @needs_redis
 async def test_two_replicas_recording_is_read_as_one_at_either_and_outlives_one_of_them(tmp_path: Path) -> None:
     async with pair(tmp_path) as both, httpx.AsyncClient(timeout=30) as http:

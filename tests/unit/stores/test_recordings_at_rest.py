@@ -234,6 +234,39 @@ def test_a_disk_that_is_full_from_the_start_leaves_no_file(tmp_path: Path) -> No
     assert told(segments(tmp_path, life=2)) == [LOST, 2, AWAY]
 
 
+def test_wherever_a_file_is_cut_off_what_was_before_is_there(tmp_path: Path) -> None:
+    first = segments(tmp_path)
+    for number in range(1, 5):
+        first.append([kept(number)])
+    (path,) = files(tmp_path)
+    data, ends = path.read_bytes(), [0]
+    for part in _parts(path):
+        ends.append(ends[-1] + len(part))
+    for length in range(len(data) + 1):
+        path.write_bytes(data[:length])
+        whole = sum(end <= length for end in ends[1:])
+        assert told(segments(tmp_path, life=2)) == ([*range(1, whole + 1), AWAY] if whole else [])
+
+
+def test_whatever_byte_is_changed_nothing_breaks_and_no_message_is_another_one(tmp_path: Path) -> None:
+    first = segments(tmp_path)
+    for number in range(1, 4):
+        first.append([kept(number)])
+    (path,) = files(tmp_path)
+    data = path.read_bytes()
+    for at in range(len(data)):
+        for bit in (1, 128):
+            changed = bytearray(data)
+            changed[at] ^= bit
+            path.write_bytes(changed)
+            found = list(segments(tmp_path, life=2).past())
+            assert [each for each in found if isinstance(each, Kept) and each != kept(each.number)] == []
+            if found:  # else the first head is none, and the segment was never begun
+                assert any(isinstance(each, Missing) for each in found)
+                assert all(0 < each.at <= each.until <= 2_000_000.0 for each in found if isinstance(each, Missing))
+            path.write_bytes(data)
+
+
 def _parts(path: Path) -> list[bytes]:
     """A segment's frames, as they lie there."""
     data, parts, at = path.read_bytes(), [], 0
