@@ -33,7 +33,7 @@ class LogsView(LinesPlace):
 
     def __init__(self, *, glyphs: Glyphs, clock: Callable[[], datetime]) -> None:
         super().__init__(View.LOGS, glyphs=glyphs, clock=clock)
-        self._context = ""
+        self._of = ""
         self.wish: Wish | None = None
         self.standing = ""  # how the stream stands, in words; empty before there is one
 
@@ -59,8 +59,8 @@ class LogsView(LinesPlace):
 
     def show_state(self, state: State) -> None:
         """A log is a stream of its own, and of one gateway."""
-        if state.context != self._context:
-            self._context = state.context
+        if state.context != self._of:
+            self._of = state.context
             self.wish, self.standing = None, ""
             self._empty()
             self._tell()
