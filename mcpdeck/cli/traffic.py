@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE: Final = 1.0  # seconds
 LONGEST_PAUSE: Final = 30.0
+_MOMENT: Final = 0.1  # seconds
 _FILTER_HELP: Final = "only what it keeps, such as 'method:tools/* status:404,5xx >500ms'"
 
 
@@ -174,23 +175,32 @@ def _record(words: argparse.Namespace, desk: Desk) -> int:
         if kept.enabled
         else f"{words.name}: nothing is recorded any more, and what was is gone"
     )
-    for line in what_is_kept(words.name, desk) if kept.enabled else ():
+    for line in what_is_kept(words.name, desk, tries=10) if kept.enabled else ():
         desk.printer.tell(line)
     return OK
 
 
-def what_is_kept(adapter: str, desk: Desk) -> "list[str]":
-    """How much of its traffic and where, a line for each replica; none for who may not know, or just after it began."""
+def what_is_kept(adapter: str, desk: Desk, *, tries: int = 1) -> "list[str]":
+    """How much of its traffic and where, a line for each replica; none for who may not know.
+
+    tries: a tenth of a second between two, for a recorder that is about to begin.
+    """
+    import time
+
     from mcpdeck import control
     from mcpdeck.errors import ProblemError
     from mcpdeck.traffic.kept import in_words
 
-    try:
-        return list(in_words(desk.target.do(control.recording_status(adapter)).parts))
-    except ProblemError as error:
-        if error.problem.status not in (403, 404):
-            raise
-        return []
+    for left in reversed(range(tries)):
+        try:
+            return list(in_words(desk.target.do(control.recording_status(adapter)).parts))
+        except ProblemError as error:
+            if error.problem.status not in (403, 404):
+                raise
+            if error.problem.status == 403 or not left:
+                break
+        time.sleep(_MOMENT)
+    return []
 
 
 def _export(words: argparse.Namespace, desk: Desk) -> int:

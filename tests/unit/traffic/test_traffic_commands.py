@@ -43,6 +43,7 @@ async def test_what_was_recorded_is_shown_exported_and_played_again(
         assert (empty.code, "records nothing" in empty.err) == (6, True)
         on = await mcpdeck("traffic", "record", "weather", "--max-messages", "50")
         assert (on.code, "the last 50 messages are kept" in on.err) == (0, True)
+        assert "encrypted on the gateway's disk" in on.err
         async with asyncio.timeout(30):
             while (await house.client.get("/adapters/weather/recording")).status_code == 404:
                 await house.ready("weather")
