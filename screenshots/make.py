@@ -17,6 +17,7 @@ FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 
 from gateway.wire.resources import Phase, WhoAmI  # noqa: E402
+from gateway.wire.traffic import Kind, Sender, TrafficMessage  # noqa: E402
 from mcpdeck.config.contexts import Context, Contexts  # noqa: E402
 from mcpdeck.config.running import Running  # noqa: E402
 from mcpdeck.errors import Unreachable  # noqa: E402
@@ -175,12 +176,18 @@ async def conversation(deck: Driver) -> None:
 
 
 def recorded() -> Scene:
-    """A team whose weather records: what four clients said in twenty minutes."""
+    """A team whose weather records: what four clients said in twenty minutes, in which its gateway was killed once."""
     scene = scenes.team()
     ids = [it.id for it in scene.sessions.values() if it.adapter == "weather"]
     talks = [
         list(said.morning("weather", ids[n], at=NOW - timedelta(minutes=21 - 5 * n), number=100 * n)) for n in range(4)
     ]
+    last = talks[2][-1]
+    away = TrafficMessage(
+        number=last.number + 1, at=last.at, adapter="weather", sender=Sender.GATEWAY, kind=Kind.GAP, duration=41.0,
+        error="the gateway was away; a second before may be missing",
+    )  # fmt: skip
+    talks.insert(3, [away])
     scene.recordings["weather"] = [message for talk in talks for message in talk]
     return scene
 

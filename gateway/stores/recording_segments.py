@@ -26,7 +26,7 @@ CUT: Final = "a part of the recording was cut out, or off"
 SHUT: Final = "messages do not open: they were changed, or sealed with a key that is no more"
 LOST: Final = "messages could not be kept: the gateway's log says why"
 STOPPED: Final = "the gateway was stopped"
-AWAY: Final = "the gateway was away, and of the second before that some messages may be missing"
+AWAY: Final = "the gateway was away; a second before may be missing"
 
 
 class Segment(msgspec.Struct):
