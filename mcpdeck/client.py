@@ -3,6 +3,7 @@
 `control` knows what each method asks; what streams is here.
 """
 
+import asyncio
 import codecs
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -161,12 +162,17 @@ class GatewayClient:
             return plain((await answer.aread()).decode(errors="replace"))
 
     async def events(
-        self, last_event_id: str | None = None, *, begun: Callable[[], None] = lambda: None
+        self,
+        last_event_id: str | None = None,
+        *,
+        begun: Callable[[], None] = lambda: None,
+        alive: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[ChangeEvent | Synced]:
         """What there is, `Synced`, then changes; with an id, what came after it, which may be nothing for long. Ends
         when the gateway ends it.
 
-        begun: called once the gateway listens. Raises msgspec.DecodeError for a change that can not be read.
+        begun: called once the gateway listens. alive: each time that it says anything, a comment that keeps the stream
+        alive among it. Raises msgspec.DecodeError for a change that can not be read.
         """
         headers = {} if last_event_id is None else {"last-event-id": last_event_id}
         decoder = sse.Decoder()
@@ -175,6 +181,7 @@ class GatewayClient:
         ) as answer:
             begun()
             async for chunk in answer.aiter_bytes():
+                alive()
                 for event in whole(decoder, chunk):
                     if event.id is not None:
                         self.last_event_id = event.id
@@ -233,11 +240,14 @@ class GatewayClient:
         silence: float | None,
     ) -> AsyncGenerator[httpx.Response]:
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, read=silence)
+        head = {"accept": accept, **(headers or {})}
         with translated(self.url):
             self._must_be_open()
-            async with self._http.stream(
-                "GET", path, params=query, headers={"accept": accept, **(headers or {})}, timeout=timeout
-            ) as answer:
+            async with (
+                asyncio.timeout(ANSWER_SECONDS) as patience,  # however long may be kept silent after the head
+                self._http.stream("GET", path, params=query, headers=head, timeout=timeout) as answer,
+            ):
+                patience.reschedule(None)
                 if not answer.is_success:
                     await answer.aread()
                     raise control.problem("GET", path, _reply(answer), url=self.url)
@@ -275,7 +285,7 @@ def translated(url: str) -> Iterator[None]:
         raise ProblemError(
             Problem(title="Sign in first", status=401, code="unauthenticated", detail=str(error))
         ) from error
-    except httpx.TimeoutException as error:
+    except (httpx.TimeoutException, TimeoutError) as error:
         raise Unreachable(f"{url} does not answer in time") from error
     except httpx.UnsupportedProtocol as error:
         raise Unreachable(f"{url!r} is no http(s) URL") from error

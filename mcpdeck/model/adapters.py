@@ -21,11 +21,11 @@ _LONGEST_SOURCE: Final = 160  # characters; the YAML has all of it
 
 
 class AdapterRow(msgspec.Struct, frozen=True):
-    """One adapter as the table shows it. `sessions` is how many are live."""
+    """One adapter as the table shows it. `sessions` is how many are live, None while that is not known."""
 
     adapter: Adapter
     status: AdapterStatus | None
-    sessions: int
+    sessions: int | None
 
     @property
     def restarts(self) -> int:
@@ -49,13 +49,23 @@ class AdapterRow(msgspec.Struct, frozen=True):
 
 
 def rows(state: State) -> list[AdapterRow]:
-    counts = state.session_counts()
-    return [AdapterRow(it, state.statuses.get(name), counts[name]) for name, it in state.adapters.items()]
+    counts = state.session_counts() if _are_sessions_known(state) else None
+    return [
+        AdapterRow(it, state.statuses.get(name), None if counts is None else counts[name])
+        for name, it in state.adapters.items()
+    ]
 
 
 def row(state: State, name: str) -> AdapterRow | None:
     adapter = state.adapters.get(name)
-    return None if adapter is None else AdapterRow(adapter, state.statuses.get(name), state.sessions_of(name))
+    if adapter is None:
+        return None
+    sessions = state.sessions_of(name) if _are_sessions_known(state) else None
+    return AdapterRow(adapter, state.statuses.get(name), sessions)
+
+
+def _are_sessions_known(state: State) -> bool:
+    return state.are_sessions_listed or bool(state.sessions)
 
 
 def _status(item: AdapterRow, glyphs: Glyphs) -> Cell:
@@ -69,8 +79,8 @@ def _ready(item: AdapterRow) -> Cell:
     return Cell(f"{item.ready}/{wanted}", tone)
 
 
-def _number(value: int, tone: Tone = Tone.PLAIN) -> Cell:
-    return Cell(count(value), tone if value else Tone.DIM)
+def _number(value: int | None, tone: Tone = Tone.PLAIN) -> Cell:
+    return Cell("" if value is None else count(value), tone if value else Tone.DIM)
 
 
 def _fields(item: AdapterRow, now: datetime) -> Fields:
@@ -86,7 +96,7 @@ def _fields(item: AdapterRow, now: datetime) -> Fields:
         "ready": float(item.ready),
         "replicas": float(adapter.replica_count),
         "restarts": float(item.restarts),
-        "sessions": float(item.sessions),
+        "sessions": float(item.sessions or 0),
         "age": (now - adapter.created_at).total_seconds(),
     }
 
@@ -118,7 +128,7 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[AdapterRow]:
         Column(
             id="sessions", title="SESS", minimum=4, maximum=7, priority=2, right=True,
             cell=lambda item, _now: _number(item.sessions),
-            order=lambda item: item.sessions,
+            order=lambda item: item.sessions or 0,
         ),
         Column(
             id="restarts", title="RST", minimum=3, maximum=6, priority=3, right=True,
@@ -188,7 +198,7 @@ def _facts(item: AdapterRow, now: datetime, glyphs: Glyphs) -> Iterator[list[Cel
     facts: list[tuple[str, Cell]] = [
         ("Status", _status(item, glyphs)),
         ("Ready", _ready(item)),
-        ("Sessions", Cell(count(item.sessions))),
+        ("Sessions", Cell("" if item.sessions is None else count(item.sessions))),
         ("Source", Cell(clip(source(adapter), _LONGEST_SOURCE))),
         ("Image", Cell(status.image if status else "")),
         ("Endpoint", Cell(f"/adapters/{adapter.name}/mcp")),

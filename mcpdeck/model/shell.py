@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from mcpdeck.model.commands import MAIN_VIEWS, Command, View, key_name
@@ -15,6 +15,7 @@ from mcpdeck.model.words import Glyphs, Tone
 DEVICE_CODE: Final = re.compile(r"enter the code (\S+)")
 _DEVICE: Final = re.compile(rf"Open (?:https://)?(\S+) and {DEVICE_CODE.pattern}")
 _SHORT: Final = 4  # letters of a title that still tell which it is
+SILENT: Final = timedelta(seconds=20)  # a gateway that is well says something every 15
 WIDE = 100  # from here on there is room for what is only nice to know
 
 
@@ -55,6 +56,8 @@ def _link(state: State, now: datetime, glyphs: Glyphs) -> Parts:
     link = state.link
     stale = [Part(f" {glyphs.dot} as of {age(state.fresh_at, now)} ago", Tone.WARN)] if state.fresh_at else []
     match link.standing:
+        case Standing.LIVE if state.fresh_at and now - state.fresh_at > SILENT:
+            return [Part(f"{glyphs.waiting} silent for {age(state.fresh_at, now)}", Tone.WARN)]
         case Standing.LIVE:
             return [Part(f"{glyphs.live} live", Tone.OK), Part(f" {milliseconds(state.latency)}", Tone.DIM)]
         case Standing.CONNECTING:

@@ -89,6 +89,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     mentioned: frozenset[str] = frozenset()
     is_whole: bool = False  # a snapshot has ended: what comes from now on is news
     partial: str = ""  # why lists may lack what other gateways have; empty where they lack nothing
+    are_sessions_listed: bool = False  # before that it is not known of which adapter there are how many
     sessions_trouble: str = ""  # why sessions could not be listed just now
     approvals_trouble: str = ""  # why what waits could not be read just now
     unreadable: str = ""  # what of the last events could not be read, and why
@@ -233,6 +234,12 @@ class StreamOpened(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class Heard(msgspec.Struct, frozen=True):
+    """The gateway is alive: what is shown was true at that moment."""
+
+    at: datetime
+
+
 class Changed(msgspec.Struct, frozen=True):
     change: ChangeEvent
     at: datetime
@@ -285,6 +292,7 @@ type DeckEvent = (
     | Addressed
     | Recognised
     | StreamOpened
+    | Heard
     | Changed
     | SnapshotEnded
     | SessionsListed
@@ -337,6 +345,8 @@ class _Draft:
                 self.state = replace(self.state, fresh_at=event.at)
             case Addressed():
                 self.state = replace(self.state, url=event.url)
+            case Heard():
+                self.state = replace(self.state, fresh_at=event.at)
             case Recognised():
                 self.state = replace(self.state, principal=event.principal, latency=event.latency)
             case StreamOpened():
@@ -398,7 +408,7 @@ class _Draft:
         for change in event.later:
             with suppress(msgspec.ValidationError):  # was told when it came
                 self._change(change)
-        self.state = replace(self.state, partial=event.partial, sessions_trouble="")
+        self.state = replace(self.state, partial=event.partial, are_sessions_listed=True, sessions_trouble="")
 
     def _approvals(self, event: ApprovalsRead | ApprovalsFailed) -> None:
         if isinstance(event, ApprovalsFailed):

@@ -45,10 +45,12 @@ from mcpdeck.tui.widgets.row_table import RowTable
 
 if TYPE_CHECKING:  # the first frame needs none of them
     from mcpdeck.client import GatewayClient
+    from mcpdeck.tui.tail import Tail
     from mcpdeck.tui.views.logs import LogsView
 
 FLUSH_SECONDS: Final = 0.1  # what comes within it is drawn at once
 BREATH_SECONDS: Final = 0.05  # for the frame to get out: imports beside the thread that writes it hold it up
+OF_ONE_GATEWAY: Final = ("log", "bench", "call", "definition")  # what would go on with another's answers
 ASLEEP_SECONDS: Final = 20.0  # without a tick, of which there is one a second
 SMALLEST: Final = (60, 15)
 
@@ -73,6 +75,7 @@ class Deck(OrdersApp):
         self.draft = Entries()
         self._connection = Connection(surroundings, self.apply)
         self._log_patience = Patience(surroundings.random)
+        self._tail: Tail | None = None
         self._pending: list[DeckEvent] = []
         self._flush_due = False
         self._wanted_row = ""
@@ -177,6 +180,9 @@ class Deck(OrdersApp):
     def switch(self, context: str) -> None:
         """Look at another gateway; nothing of this one stays on the screen."""
         self._remember()
+        self._tail = None
+        for group in OF_ONE_GATEWAY:
+            self.workers.cancel_group(self, group)
         self.state = self.state.elsewhere(context)
         self._pending.clear()
         self._refused.clear()
@@ -192,8 +198,8 @@ class Deck(OrdersApp):
     def retry(self) -> None:
         """Everything anew: a stream that looks alive may be dead."""
         self._connection.hurry()
-        self._log_patience.hurry()
         self._connect()
+        self._follow_log()
 
     def on_unmount(self) -> None:
         self._remember()
@@ -225,7 +231,11 @@ class Deck(OrdersApp):
             self._flush_soon()
             return
         pending, self._pending = self._pending, []
-        self.state = reduce_all(self.state, pending)
+        before, self.state = self.state, reduce_all(self.state, pending)
+        if before.is_stale and not self.state.is_stale:
+            self._log_patience.hurry()
+            if self._tail is not None and before.fresh_at and self._tail.is_silent_since(before.fresh_at):
+                self._follow_log()  # it may have died with the other, and can not know
         self.events_view.hear(self.state.news)
         if self.state.unreadable:
             self.say_once(f"{self.state.unreadable}; what is shown of it is older")
@@ -258,8 +268,15 @@ class Deck(OrdersApp):
         from mcpdeck.tui.tail import Tail
 
         view = self.logs_view
-        tail = Tail(event.wish, view.inbox, view.stand, clock=self.surroundings.clock, patience=self._log_patience)
-        self.begin(tail.follow, lambda: self._connection.client, group="log")
+        patience, clock = self._log_patience, self.surroundings.clock
+        self._tail = Tail(event.wish, view.inbox, view.stand, clock=clock, patience=patience)
+        self._follow_log()
+
+    def _follow_log(self) -> None:
+        """In place of whoever follows it now."""
+        if self._tail is not None and not self._tail.is_over:
+            self._log_patience.hurry()
+            self.begin(self._tail.follow, lambda: self._connection.client, group="log")
 
     # Showing
 

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -16,6 +16,7 @@ from mcpdeck.model.state import (
     Changed,
     DeckEvent,
     Disconnected,
+    Heard,
     Link,
     Recognised,
     SessionsListed,
@@ -29,6 +30,9 @@ from mcpdeck.tui.patience import Patience
 if TYPE_CHECKING:
     from gateway.wire.resources import ChangeEvent
     from mcpdeck.client import GatewayClient
+
+
+HEARD_EVERY: Final = timedelta(seconds=5)  # it is told that the gateway is alive
 
 
 class _Break(msgspec.Struct, frozen=True):
@@ -57,6 +61,7 @@ class Feed:
         self._listing_patience = patience.another()
         self._last_event_id: str | None = None
         self._unlisted: list[ChangeEvent] | None = None  # of sessions, while their list is on its way
+        self._heard_at = clock()
 
     async def follow(self) -> None:
         """Until cancelled."""
@@ -102,8 +107,14 @@ class Feed:
             self._unlisted = []
             self._deliver(StreamOpened(self._clock()))
 
+        def alive() -> None:
+            now = self._clock()
+            if now - self._heard_at >= HEARD_EVERY:
+                self._heard_at = now
+                self._deliver(Heard(now))
+
         try:
-            async for event in self._client.events(self._last_event_id, begun=begun):
+            async for event in self._client.events(self._last_event_id, begun=begun, alive=alive):
                 if isinstance(event, Synced):
                     self._deliver(SnapshotEnded(self._clock()))
                 else:

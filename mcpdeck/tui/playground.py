@@ -118,22 +118,31 @@ async def _call(deck: Deck, request: Request, subject: Subject) -> None:
     if peer is None:
         deck.say(f"{request.endpoint} is not connected; R tries again", "warning")
         return
-    view.begun(request, subject)
+    blank, context = view.begun(request, subject), deck.state.context
     began = loop.time()
+
+    def run() -> Run:
+        """As far as it has come; as it began, where the reader looks at another gateway by now."""
+        return view.run if view.run is not None and deck.state.context == context else blank
+
+    def end(ended: Run) -> None:
+        if deck.state.context == context:
+            view.ended(ended)
+        _keep(deck, ended)
+
     try:
         result = await _sent(peer, request, subject, deck)
     except asyncio.CancelledError:
-        _end(deck, _over(view.run, Stage.CANCELLED, began=began, told="The server was told that nobody waits."))
+        end(_over(run(), Stage.CANCELLED, began=began, told="The server was told that nobody waits."))
         raise
     except Exception as error:
-        ended = _failed(view.run, error, began)
+        ended = _failed(run(), error, began)
         if ended is None:
             raise
-        _end(deck, ended)
+        end(ended)
         _look_after(deck, error)
     else:
-        if view.run is not None:
-            _end(deck, finished(view.run, result, loop.time() - began, note=_note(subject, result)))
+        end(finished(run(), result, loop.time() - began, note=_note(subject, result)))
 
 
 def _note(subject: Subject, result: dict[str, Any]) -> str:
@@ -151,13 +160,12 @@ async def _sent(peer: "Peer", request: Request, subject: Subject, deck: Deck) ->
     return await peer.request(request.method, request.params, hear=hear)
 
 
-def _over(run: Run | None, stage: Stage, *, began: float, told: str, data: Any = None) -> Run:
+def _over(run: Run, stage: Stage, *, began: float, told: str, data: Any = None) -> Run:
     seconds = asyncio.get_running_loop().time() - began
-    assert run is not None  # noqa: S101  (it was begun)
     return msgspec.structs.replace(run, stage=stage, seconds=seconds, told=told, data=data)
 
 
-def _failed(run: Run | None, error: Exception, began: float) -> Run | None:
+def _failed(run: Run, error: Exception, began: float) -> Run | None:
     """What an exception of the client's means; None if it is none of them."""
     from mcpdeck.mcp.exchange import McpError, Refused
 
@@ -192,8 +200,7 @@ def _look_after(deck: Deck, error: Exception) -> None:
         open_bench(deck)
 
 
-def _end(deck: Deck, run: Run) -> None:
-    deck.playground_view.ended(run)
+def _keep(deck: Deck, run: Run) -> None:
     book = deck.surroundings.calls
     if book is not None:
         call = Call(request=run.request, at=deck.surroundings.clock(), outcome=str(run.stage))

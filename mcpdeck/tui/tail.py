@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Tail:
-    """`tell` hears in words how the stream stands."""
+    """`tell` hears in words how the stream stands. Nothing keeps a log's stream alive: a dead one only looks quiet."""
 
     def __init__(
         self,
@@ -33,9 +33,25 @@ class Tail:
         self._patience = patience
         self._seen = Seen()
         self._broken_at: datetime | None = None
+        self._heard_at = clock()
+        self.is_over = False  # nothing more can come
 
     async def follow(self, client: Callable[[], "GatewayClient | None"]) -> None:
-        """Until cancelled, or until a previous run's log has been read to its end."""
+        """Until cancelled, or until a previous run's log has been read to its end. May be called again."""
+        try:
+            await self._follow(client)
+        finally:
+            self._broke()
+
+    def is_silent_since(self, moment: datetime) -> bool:
+        """Whether nothing has come since then, though more could."""
+        return not self.is_over and self._heard_at <= moment
+
+    def _broke(self) -> None:
+        self._broken_at = self._broken_at or self._clock()
+        self._seen.broke()
+
+    async def _follow(self, client: Callable[[], "GatewayClient | None"]) -> None:
         from mcpdeck.errors import ProblemError, Unreachable
 
         while True:
@@ -45,23 +61,25 @@ class Tail:
                     await self._read(gateway)
                     if self._wish.previous:
                         self._tell("complete")
+                        self.is_over = True
                         return
                     why = "ended"
                 except Unreachable:
                     why = "offline"
                 except ProblemError as error:
                     why, asked_for = str(error), error.retry_after
-            self._broken_at = self._broken_at or self._clock()
-            self._seen.broke()
+            self._broke()
             self._tell(f"{why}, retrying")
             await self._patience.wait(self._patience.next_delay(at_least=asked_for))
 
     def _begun(self) -> None:
+        self._heard_at = self._clock()
         self._patience.begun()
         self._tell("live")
 
     async def _read(self, client: "GatewayClient") -> None:
         async for raw in self._lines(client):
+            self._heard_at = self._clock()
             line = parse_line(raw)
             if self._seen.is_new(line):
                 if self._broken_at is not None:

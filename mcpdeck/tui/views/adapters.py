@@ -29,7 +29,7 @@ class AdaptersView(TablePlace[AdapterRow]):
         return self.targets
 
     def source(self, state: State) -> object:
-        return state.adapters, state.statuses, state.session_counts()
+        return state.adapters, state.statuses, state.session_counts(), state.are_sessions_listed
 
     def rows(self, state: State) -> Sequence[AdapterRow]:
         return adapters.rows(state)

@@ -323,10 +323,11 @@ class PlaygroundView(Place):
 
     # A call
 
-    def begun(self, request: Request, subject: Subject) -> None:
+    def begun(self, request: Request, subject: Subject) -> Run:
         self._ran = (request.endpoint, subject.key)
         self.run, self.began, self._folded = Run(request=request), asyncio.get_running_loop().time(), set()
         self.draw(is_new=True)
+        return self.run
 
     def heard(self, message: Mapping[str, Any]) -> None:
         """A notification of the call under way; many within a tenth of a second are drawn at once."""

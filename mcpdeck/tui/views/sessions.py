@@ -86,6 +86,8 @@ class SessionsView(TablePlace[LiveSession]):
         return [*parts, Part(f" of {self.adapter}", Tone.STRONG)] if self.adapter else parts
 
     def nothing_yet(self) -> str:
+        if not self._state.are_sessions_listed:
+            return "Not listed yet: the gateway does not answer." if self._state.is_stale else "Reading…"
         if self.adapter:
             return f"Nobody talks with {self.adapter} now.\n\n3 shows the sessions of all."
         return "No live sessions.\n\nThey appear as soon as a client talks with an adapter."
