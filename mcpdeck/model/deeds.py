@@ -59,6 +59,11 @@ def line_of(command_id: str, target: str, context: str, arguments: Sequence[str]
     return shlex.join(["mcpdeck", "--context", context, *words, *arguments])
 
 
+def _without_context(deed: Deed) -> str:
+    """As a row says it: its context has a column of its own, and what is copied names it."""
+    return deed.line.replace(f" --context {shlex.quote(deed.context)}", "", 1)
+
+
 DONE: Final = Sign("✓", "[ok]", "Done", Tone.OK)
 REFUSED: Final = Sign("✖", "[XX]", "Failed", Tone.BAD)
 
@@ -103,7 +108,7 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[DeedRow]:
             order=lambda row: -row.number,
         ),
         Column(
-            id="outcome", title="OUTCOME", minimum=8, maximum=11,
+            id="outcome", title="OUTCOME", minimum=11, maximum=11,
             cell=outcome,
             order=lambda row: sign_of(row.deed).word,
         ),
@@ -123,13 +128,13 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[DeedRow]:
             order=lambda row: row.deed.context,
         ),
         Column(
-            id="why", title="WHY", minimum=12, maximum=40, priority=2,
+            id="why", title="WHY", minimum=20, maximum=40, priority=1, flexible=True,
             cell=lambda row, _now: Cell(" ".join(row.deed.error.split()), Tone.BAD),
             order=lambda row: row.deed.error,
         ),
         Column(
-            id="command", title="THE SAME AS A COMMAND", minimum=22, maximum=90, priority=1, flexible=True,
-            cell=lambda row, _now: Cell(row.deed.line, Tone.DIM),
+            id="command", title="THE SAME AS A COMMAND", minimum=22, maximum=90, priority=2, flexible=True,
+            cell=lambda row, _now: Cell(_without_context(row.deed), Tone.DIM),
             order=lambda row: row.deed.line,
         ),
     ]  # fmt: skip

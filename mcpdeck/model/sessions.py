@@ -148,7 +148,7 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[LiveSession]:
             order=lambda it: it.adapter,
         ),
         Column(
-            id="instance", title="INST", minimum=4, maximum=32, priority=5, flexible=True,
+            id="instance", title="INST", minimum=4, maximum=32, priority=5,
             cell=lambda it, _now: Cell(it.instance.removeprefix(f"{it.adapter}-"), Tone.DIM),
             order=lambda it: it.instance,
         ),
@@ -158,7 +158,7 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[LiveSession]:
             order=lambda it: it.era,
         ),
         Column(
-            id="state", title="STATE", minimum=6, maximum=13,
+            id="state", title="STATE", minimum=13, maximum=13,  # the word is never cut
             cell=state_cell,
             order=lambda it: (it.state != "lost", not it.in_flight, -it.last_used_at.timestamp()),
         ),
@@ -203,7 +203,7 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[LiveSession]:
             order=lambda it: it.bytes_in + it.bytes_out,
         ),
         Column(
-            id="lasterror", title="LAST ERROR", minimum=12, maximum=40, priority=8,
+            id="lasterror", title="LAST ERROR", minimum=12, maximum=40, priority=8, flexible=True,
             cell=lambda it, _now: Cell(last_error(it), Tone.BAD),
             order=last_error,
         ),

@@ -9,6 +9,7 @@ from mcpdeck.model.filters import Fields
 from mcpdeck.model.words import Cell
 
 GAP: Final = 2  # cells between columns
+SLACK: Final = 12  # cells that a column takes beyond what it says: more would be a hole in every row
 MEASURED_ROWS: Final = 1_000  # a column's natural width is taken over at most so many rows
 
 
@@ -24,7 +25,7 @@ class Column[Item]:
     maximum: int
     priority: int = 0
     right: bool = False
-    flexible: bool = False  # takes what space is left
+    flexible: bool = False  # wider than `maximum`, where space is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,11 @@ def fit[Item](spec: TableSpec[Item], natural: Sequence[int], available: int) -> 
         grown = max(0, min(wish, spare))
         widths[index] += grown
         spare -= grown
-    if spare > 0 and shown:
-        widths[next((index for index in shown if columns[index].flexible), shown[0])] += spare
+    flexible = [index for index in shown if columns[index].flexible]
+    for index in flexible:
+        grown = max(0, min(natural[index] - widths[index], spare))
+        widths[index] += grown
+        spare -= grown
+    if shown:
+        widths[(flexible or shown[:1])[-1]] += max(0, min(spare, SLACK))
     return [Fitted(index, max(1, widths[index])) for index in shown]

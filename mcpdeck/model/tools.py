@@ -208,12 +208,12 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[ToolRow]:
             order=lambda row: (row.source, row.name),
         ),
         Column(
-            id="state", title="STATE", minimum=9, maximum=16,
+            id="state", title="STATE", minimum=16, maximum=16,
             cell=state_cell,
             order=lambda row: (row.is_offered, sign_of(row).word),
         ),
         Column(
-            id="hints", title="SAYS IT IS", minimum=18, maximum=32, priority=4,
+            id="hints", title="SAYS IT IS", minimum=12, maximum=32, priority=5,
             cell=hints_cell,
             order=lambda row: hints(row.offer.annotations) if row.offer else "",
         ),
@@ -243,7 +243,7 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[ToolRow]:
             order=lambda row: row.registered,
         ),
         Column(
-            id="why", title="WHY NOT", minimum=10, maximum=60, priority=5, flexible=True,
+            id="why", title="WHY NOT", minimum=20, maximum=60, priority=4, flexible=True,
             cell=lambda row, _now: Cell(row.why_not, sign_of(row).tone),
             order=lambda row: row.why_not,
         ),

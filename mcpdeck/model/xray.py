@@ -173,7 +173,7 @@ class _Grower:
     def _sessions(self, above: str, held: Iterable[LiveSession]) -> Iterator[Node]:
         for it in sorted(held, key=lambda session: (session.opened_at, session.id)):
             errors = plural(it.errors, "error") if it.errors else ""
-            told = ", ".join(filter(None, [sessions.user(it), it.era, plural(it.calls, "call"), errors]))
+            told = ", ".join(filter(None, [errors, sessions.user(it), it.era, plural(it.calls, "call")]))
             yield Node(
                 key=f"{above}/{it.id}", kind=Kind.SESSION, name=sessions.client(it) or it.id[:8],
                 sign=sessions.sign_of(it, self._now), told=told, tone=Tone.BAD if it.errors else Tone.DIM,
@@ -281,11 +281,11 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[Node]:
             cell=lambda it, _now: Cell(it.kind, Tone.DIM), order=_place,
         ),
         Column(
-            id="status", title="STATUS", minimum=10, maximum=14,
+            id="status", title="STATUS", minimum=14, maximum=14,
             cell=lambda it, _now: Cell(glyphs.sign(it.sign), it.sign.tone), order=_place,
         ),
         Column(
-            id="told", title="MORE", minimum=16, maximum=60, priority=2, flexible=True,
+            id="told", title="MORE", minimum=32, maximum=60, priority=2, flexible=True,
             cell=lambda it, _now: Cell(it.told, it.tone), order=_place,
         ),
         Column(

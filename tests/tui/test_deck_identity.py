@@ -80,10 +80,10 @@ async def test_issuer_that_is_gone_can_be_forgotten(scene: Scene) -> None:
 async def test_device_code_is_shown_and_can_be_copied(scene: Scene) -> None:
     identity = FakeIdentity(told="Open https://example.com/device and enter the code ABCD-1234")
     identity.gate.clear()
-    async with deck_on(scene, size=(120, 30), surroundings={"identity": identity}) as deck:
+    async with deck_on(scene, size=(80, 24), surroundings={"identity": identity}) as deck:
         await signed_out(deck, identity)
         await deck.type(":login device-code<enter>")
-        await deck.sees("Signing in", "enter the code ABCD-1234", ":code Copy it", "L Give up")
+        await deck.sees("Enter ABCD-1234  at example.com/device", ":code Copy it", "L Give up")
         await deck.type(":code<enter>")
         await deck.until(lambda: deck.app.clipboard == "ABCD-1234")
         identity.gate.set()

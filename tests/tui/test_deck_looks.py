@@ -120,6 +120,15 @@ async def test_terminals_own_colours_show_where_one_types_and_what_enter_presses
         assert "underline" in _styles(deck, "Asks first if live sessions would drop.")
 
 
+async def test_label_of_one_field_at_a_time_says_where_one_types() -> None:
+    async with deck_on(scenes.team(), theme="mono") as deck:
+        await deck.type("nforecasts<tab><tab>uvx")
+        assert "reverse" in _styles(deck, "Command")
+        assert "reverse" not in _styles(deck, "Name")
+        await deck.type("<shift+tab>")
+        assert "reverse" not in _styles(deck, "Command")
+
+
 def _styles(deck: Driver, text: str) -> set[str]:
     """How the first text that is just this looks."""
     for strip in deck.app.screen._compositor.render_strips():

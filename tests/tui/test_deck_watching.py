@@ -94,7 +94,7 @@ async def test_what_was_done_stands_with_its_command(scene: Scene, tmp_path: Pat
         await deck.type(":restart time<enter><right><enter>")
         await deck.sees("not you")
         await deck.type(":audit<enter>")
-        await deck.sees("Audit 3", "✓ Done", "✖ Failed", "mcpdeck --context test adapters restart sentry")
+        await deck.sees("Audit 3", "✓ Done", "✖ Failed", "mcpdeck adapters restart sentry")
         await deck.type("/target:sentry what:scale<enter>c")
         await deck.until(lambda: deck.app.clipboard == "mcpdeck --context test adapters scale sentry 4")
         await deck.type("<esc><enter>")

@@ -8,6 +8,7 @@ from mcpdeck.model.commands import CHANGES
 from mcpdeck.model.deeds import Deed, line_of, rows, table
 from mcpdeck.model.registry import COMMANDS
 from mcpdeck.model.state import DeedDone, DeedsRead, State, reduce_all
+from mcpdeck.model.table import fit, natural_widths
 from mcpdeck.tui import journal as journals
 from mcpdeck.tui.journal import Journal
 from tests.support.fake_gateway import NOW
@@ -26,6 +27,16 @@ def test_every_change_has_its_command() -> None:
 def test_command_can_be_pasted() -> None:
     assert line_of("adapter.scale", "weather", "prod", ("3",)) == "mcpdeck --context prod adapters scale weather 3"
     assert line_of("session.end", "ab", "my prod") == "mcpdeck --context 'my prod' sessions end ab --yes"
+
+
+def test_row_leaves_room_for_the_reason_and_names_the_context_once() -> None:
+    spec = table()
+    [row] = rows([replace(DEED, line=line_of("adapter.restart", "time", "prod"), error="only the platform team may")])
+    natural = natural_widths(spec, [row], NOW)
+    shown = {spec.columns[it.place].id: it.width for it in fit(spec, natural, 76)}
+    assert shown["why"] >= 20
+    [command] = [it.cell(row, NOW).text for it in spec.columns if it.id == "command"]
+    assert command == "mcpdeck adapters restart time"
 
 
 def test_latest_stands_first() -> None:

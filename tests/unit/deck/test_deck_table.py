@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from mcpdeck.model import adapters
+from mcpdeck.model import adapters, sessions
 from mcpdeck.model.adapters import AdapterRow
 from mcpdeck.model.filters import RowFilter
-from mcpdeck.model.table import GAP, Sort, arrange, fit, natural_widths
+from mcpdeck.model.formatting import source
+from mcpdeck.model.table import GAP, SLACK, Sort, TableSpec, arrange, fit, natural_widths
 from mcpdeck.model.words import ASCII, PHASES, UNICODE, Cell
 from tests.support import scenes
 from tests.support.fake_gateway import NOW, Scene
@@ -47,9 +48,31 @@ def test_narrowest_table_keeps_the_name() -> None:
     assert "name" in shown(10)
 
 
-def test_space_left_goes_to_the_flexible_column() -> None:
-    assert shown(200)["source"] > shown(160)["source"]
-    assert shown(200)["name"] == shown(160)["name"]
+def test_space_left_goes_to_the_flexible_column_and_leaves_no_hole_in_the_rows() -> None:
+    longest = max(len(source(adapter)) for adapter in scenes.team().adapters.values())
+    assert shown(140)["source"] > shown(120)["source"]
+    assert shown(300)["source"] == longest + SLACK
+    assert shown(300)["name"] == shown(120)["name"]
+
+
+def test_flexible_column_is_whole_beyond_its_maximum_where_there_is_room() -> None:
+    scene = Scene()
+    scenes.add(scene, scenes.stdio("x", "server", "--of", "y" * 90), "ada", timedelta(days=1))
+    assert shown(116, scene)["source"] < 90 < shown(200, scene)["source"]
+
+
+def is_whole[Item](spec: TableSpec[Item], items: list[Item], column: str, width: int) -> bool:
+    place = next(place for place, each in enumerate(spec.columns) if each.id == column)
+    natural = natural_widths(spec, items, NOW)
+    return any(it.place == place and it.width >= natural[place] for it in fit(spec, natural, width))
+
+
+@pytest.mark.parametrize("width", [56, 76, 96])
+def test_word_of_a_status_is_whole_in_both_alphabets(width: int) -> None:
+    team = scenes.team()
+    for glyphs in (UNICODE, ASCII):
+        assert is_whole(adapters.table(glyphs), rows(team), "status", width)
+        assert is_whole(sessions.table(glyphs), list(team.sessions.values()), "state", width)
 
 
 def test_healthy_team_has_no_reason_column() -> None:
