@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import shlex
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
@@ -60,7 +61,13 @@ def _of_gateway(words: argparse.Namespace, desk: Desk) -> "AsyncGenerator[Findin
 
     context, accounts = desk.target.context, Accounts(desk.places.accounts_file)
     source = partial(source_of, context.name, context.url, os.environ, accounts)
-    return Examination(context, source=source, adapter=words.adapter).findings()
+    return Examination(context, source=source, adapter=words.adapter, options=_options(words)).findings()
+
+
+def _options(words: argparse.Namespace) -> str:
+    """As they were given, for commands that mend."""
+    given = (("--context", getattr(words, "context", "")), ("--gateway", getattr(words, "gateway", "")))
+    return " ".join(f"{option} {shlex.quote(value)}" for option, value in given if value)
 
 
 def _of_cluster(words: argparse.Namespace) -> "AsyncGenerator[Finding]":

@@ -70,16 +70,22 @@ def roles(who: WhoAmI) -> Finding:
     name = f"{who.name} ({who.id})" if who.name and who.name != who.id else who.id
     held = listed(who.roles) if who.roles else "no role"
     told = f"{name}, by {who.authentication}, with {held}"
-    if {"create", "admin"} & set(who.permissions):
+    if may_create(who):
         may = "may change everything" if "admin" in who.permissions else "may deploy adapters"
         return _finding("roles", Outcome.OK, f"{told}: {may}")
     fix = "to deploy, ask for mcp.engineer; to change what others made, for mcp.admin"
     return _finding("roles", Outcome.WARNING, f"{told}: may look, and use what these roles open", fix=fix)
 
 
-def adapters(found: Sequence[Adapter], statuses: Mapping[str, AdapterStatus]) -> Finding:
+def may_create(who: WhoAmI) -> bool:
+    return bool({"create", "admin"} & set(who.permissions))
+
+
+def adapters(found: Sequence[Adapter], statuses: Mapping[str, AdapterStatus], *, may_create: bool = True) -> Finding:
     if not found:
-        return mind("adapters", "none that you may see", "mcpdeck adapters create NAME -- COMMAND")
+        make = "mcpdeck adapters create time --stdio -- uvx mcp-server-time"
+        ask = "ask who deploys them for one of the roles that they require"
+        return mind("adapters", "none that you may see", make if may_create else ask)
     rows = [AdapterRow(adapter, statuses.get(adapter.name), 0) for adapter in found]
     faulty = [row for row in rows if row.is_faulty]
     if not faulty:

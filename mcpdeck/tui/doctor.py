@@ -34,7 +34,7 @@ async def _findings(deck: Deck, context: Context) -> AsyncIterator[Finding]:
         return
     identity = surroundings.identity
     source = partial(identity.source, context.name, context.url) if identity else lambda: None
-    async with aclosing(Examination(context, source=source).findings()) as found:
+    async with aclosing(Examination(context, source=source, options=f"--context {context.name}").findings()) as found:
         async for finding in found:
             yield finding
     if await to_thread(_is_cluster, context.name):

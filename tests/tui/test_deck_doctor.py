@@ -26,9 +26,8 @@ async def test_doctor_finds_one_thing_after_the_other(scene: Scene) -> None:
         await deck.type(":doctor<enter>")
         await deck.sees("Doctor of test", "examining", "✓ Connection", "◌ Health          asking")
         gate.set()
-        await deck.sees(
-            "works; mind Adapters", "search (OOMKilled)", "› mcpdeck adapters status search", "MCP handshake"
-        )
+        await deck.sees("works; mind Adapters", "search (OOMKilled)", "MCP handshake")
+        await deck.sees("› mcpdeck --context test adapters status search; mcpdeck --context test logs search")
         await deck.type("c")
         await deck.until(lambda: "✓ Connection" in deck.app.clipboard)
         await deck.type("q")
@@ -52,6 +51,6 @@ async def test_doctor_sees_a_context_that_does_not_answer(scene: Scene, tmp_path
         await deck.type("8")
         await deck.sees("alpha")
         await deck.type("gT")
-        await deck.sees("Doctor of alpha", "Connection wrong", "does it run?")
+        await deck.sees("Doctor of alpha", "Connection wrong", "› mcpdeck up, and leave it running")
         await deck.type(":doctor test<enter>")
         await deck.sees("Doctor of test", "works; mind Adapters")
