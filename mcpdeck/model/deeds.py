@@ -119,7 +119,7 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[DeedRow]:
         ),
         Column(
             id="target", title="TARGET", minimum=10, maximum=30,
-            cell=lambda row, _now: Cell(row.deed.target, Tone.ACCENT),
+            cell=lambda row, _now: Cell(row.deed.target),
             order=lambda row: row.deed.target,
         ),
         Column(

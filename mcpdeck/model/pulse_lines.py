@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from math import ceil
 from typing import Final
 
 from gateway.wire.resources import InstanceStatus
 from mcpdeck.model import sessions
 from mcpdeck.model.formatting import clip, count, latency, plural, size
-from mcpdeck.model.pulse import Pulse, per_second
+from mcpdeck.model.pulse import KEPT, Pulse, per_second
 from mcpdeck.model.state import State
 from mcpdeck.model.words import URGENCY, Cell, Glyphs, Tone, sign_of
 
@@ -78,15 +79,15 @@ def _rates(pulse: Pulse, width: int, glyphs: Glyphs) -> Iterator[Line]:
         yield [Cell("Counters", Tone.DIM), Cell("   a moment, until there are two to compare", Tone.DIM)]
         return
     beats = pulse.beats
-    room = max(10, min(60, width - _LABEL - _NUMBER - 22))
+    room = max(10, min(KEPT, width - _LABEL - _NUMBER - 22))
     for label, name, tone, shown in (
         ("Calls", "calls", Tone.ACCENT, _rate),
         ("Failed", "failures", Tone.BAD, _rate),
         ("Refused", "refusals", Tone.WARN, _rate),
         ("No access", "no_access", Tone.WARN, _rate),
-        ("Slowest", "p95", Tone.BUSY, latency),
-        ("In flight", "in_flight", Tone.BUSY, _whole),
-        ("Streams", "streams", Tone.PLAIN, _whole),
+        ("Slowest", "p95", Tone.DIM, latency),
+        ("In flight", "in_flight", Tone.DIM, _whole),
+        ("Streams", "streams", Tone.DIM, _whole),
         ("Bytes in", "bytes_in", Tone.DIM, _bytes),
         ("Bytes out", "bytes_out", Tone.DIM, _bytes),
     ):
@@ -96,8 +97,14 @@ def _rates(pulse: Pulse, width: int, glyphs: Glyphs) -> Iterator[Line]:
         last, most = values[-1], max((value for value in values if value is not None), default=0.0)
         number = "" if last is None else shown(last)
         line = _label(label, number)
-        line[1] = Cell(line[1].text, tone if last else Tone.DIM)
-        yield [*line, Cell(spark(values, room, glyphs), tone), Cell(f"  most {shown(most)}", Tone.DIM)]
+        line[1] = Cell(line[1].text, Tone.DIM if not last else Tone.PLAIN if tone is Tone.DIM else tone)
+        yield [*line, *_toned(spark(values, room, glyphs), tone, glyphs), Cell(f"  most {shown(most)}", Tone.DIM)]
+
+
+def _toned(drawn: str, tone: Tone, glyphs: Glyphs) -> Iterator[Cell]:
+    """What is nothing is quiet, so that a single failure is seen."""
+    for is_low, run in groupby(drawn, key=lambda bar: bar in (" ", glyphs.bars[0])):
+        yield Cell("".join(run), Tone.DIM if is_low else tone)
 
 
 def _rate(value: float) -> str:

@@ -144,7 +144,7 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[LiveSession]:
         ),
         Column(
             id="adapter", title="ADAPTER", minimum=10, maximum=30,
-            cell=lambda it, _now: Cell(it.adapter, Tone.ACCENT),
+            cell=lambda it, _now: Cell(it.adapter),
             order=lambda it: it.adapter,
         ),
         Column(

@@ -204,7 +204,7 @@ def table(glyphs: Glyphs = UNICODE) -> TableSpec[ToolRow]:
         ),
         Column(
             id="adapter", title="FROM", minimum=8, maximum=28, priority=1,
-            cell=lambda row, _now: Cell(row.source, Tone.ACCENT),
+            cell=lambda row, _now: Cell(row.source),
             order=lambda row: (row.source, row.name),
         ),
         Column(

@@ -14,12 +14,12 @@ NARROWEST: Final = 16  # below that nothing is gained
 
 
 def wrapped(line: Sequence[Cell], width: int) -> Iterator[list[Cell]]:
-    """What follows the first stands under its value, where a label is before that."""
+    """What follows the first stands under its value, where labels are before that."""
     text = "".join(cell.text for cell in line)
     if cell_len(text) <= width or width < NARROWEST:
         yield list(line)
         return
-    label = line[0].text if _is_label(line, width) else ""
+    label = _labels(line, width)
     hang = cell_len(label) or min(len(text) - len(text.lstrip(" ")) + 2, width // 3)
     start = 0
     while start < len(text):
@@ -29,9 +29,16 @@ def wrapped(line: Sequence[Cell], width: int) -> Iterator[list[Cell]]:
         start = end + len(text[end:]) - len(text[end:].lstrip(" "))
 
 
-def _is_label(line: Sequence[Cell], width: int) -> bool:
-    first = line[0].text
-    return len(line) > 1 and first.endswith(" ") and bool(first.strip()) and cell_len(first) <= width // 3
+def _labels(line: Sequence[Cell], width: int) -> str:
+    """What stands in columns before the value: a first cell that ends in a space, others that end in two."""
+    label, *others = [cell.text for cell in line[:-1]] or [""]
+    if not (label.endswith(" ") and label.strip()) or cell_len(label) > width // 3:
+        return ""
+    for text in others:
+        if not text.endswith("  ") or cell_len(label + text) > width * 3 // 5:
+            break
+        label += text
+    return label
 
 
 def _end(text: str, start: int, width: int, *, at_least: int) -> int:

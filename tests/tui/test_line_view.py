@@ -128,7 +128,7 @@ async def test_wrapped_lines_are_whole_and_keep_the_top_line() -> None:
         assert it.seen()[:4] == ["abcdefghij", "KLMNOPQRST", "uv", "short"]
         it.view.set_wrap(False)
         await it.pilot.pause()
-        assert it.seen()[0] == "abcdefghij"
+        assert it.seen()[0] == "abcdefghi…"
 
 
 async def test_wrapping_follows_too() -> None:
@@ -159,7 +159,7 @@ async def test_long_lines_scroll_sideways_and_following_keeps_the_column() -> No
         await it.add("0123456789ABCDEFGHIJ")
         assert it.view.scroll_offset.x == column
         width = it.view.scrollable_content_region.width
-        assert it.seen()[-1] == "0123456789ABCDEFGHIJ"[column : column + width]
+        assert it.seen()[-1] == "0123456789ABCDEFGHIJ"[column : column + width - 1] + "…"  # and goes on
 
 
 async def test_replicas_stand_before_their_lines_once_there_are_several() -> None:

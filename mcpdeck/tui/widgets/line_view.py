@@ -20,8 +20,9 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from mcpdeck.model.formatting import count
+from mcpdeck.model.words import Tone
 from mcpdeck.tui.bindings import moves
-from mcpdeck.tui.widgets.tones import TONE_CLASSES
+from mcpdeck.tui.widgets.tones import TONE_CLASSES, tone_style
 
 
 class LineView(ScrollView, can_focus=True):
@@ -206,7 +207,13 @@ class LineView(ScrollView, can_focus=True):
         strip = Strip(self.line(index)).apply_style(self.rich_style)
         if not self.wrap:
             strip = self._selected(strip, index).apply_offsets(0, index)
+            if strip.cell_length > start + width:
+                return Strip.join([strip.crop_extend(start, start + width - 1, self.rich_style), self._more()])
         return strip.crop_extend(start, start + width, self.rich_style)
+
+    def _more(self) -> Strip:
+        """Where a line goes on to the right."""
+        return Strip([Segment("…", self.rich_style + tone_style(self, Tone.DIM))])
 
     # Selecting with the mouse, while lines are not wrapped
 

@@ -9,7 +9,7 @@ from gateway.wire.resources import LiveSession
 from mcpdeck.model.pulse import Metrics, Pulse, parse_metrics, per_second, taken
 from mcpdeck.model.pulse_lines import pulse_lines, spark
 from mcpdeck.model.state import State
-from mcpdeck.model.words import ASCII, UNICODE
+from mcpdeck.model.words import ASCII, UNICODE, Tone
 from tests.support import scenes
 from tests.support.fake_gateway import NOW
 
@@ -142,6 +142,19 @@ def test_bars_grow_with_what_they_mean() -> None:
     assert spark([None, 2.0], 4, UNICODE) == "   █"
     assert spark([0.0, 0.0], 2, UNICODE) == "▁▁"
     assert spark([1.0] * 9, 3, ASCII) == "###"
+
+
+def test_what_fails_is_loud_and_what_is_nothing_or_never_changes_is_not() -> None:
+    pulse = taken(Pulse(), NOW, metrics(0, a5xx=0), {})
+    for beat, failed in ((1, 0), (2, 8), (3, 8)):
+        pulse = taken(pulse, NOW + 2 * beat * SECOND, metrics(beat * 10, a5xx=failed, streams=4), {})
+    lines = {
+        line[0].text.strip(): line for line in pulse_lines(State(), pulse, now=NOW, width=80, glyphs=UNICODE) if line
+    }
+    assert [(it.text.strip(), it.tone) for it in lines["Failed"][2:-1]] == [
+        ("▁", Tone.DIM), ("█", Tone.BAD), ("▁", Tone.DIM),
+    ]  # fmt: skip
+    assert {it.tone for it in lines["Streams"][2:]} == {Tone.DIM}
 
 
 def text(state: State, pulse: Pulse, width: int, glyphs: object = UNICODE) -> str:

@@ -24,6 +24,16 @@ def test_value_goes_on_under_its_beginning() -> None:
     assert told == ["Era   legacy: one", "      session id, held", "      by its client"]
 
 
+def test_value_goes_on_under_its_beginning_behind_several_columns() -> None:
+    told = rows("  n   ", "Deploy  ", "A new adapter, from a form", width=30)
+    assert told == ["  n   Deploy  A new adapter,", "              from a form"]
+
+
+def test_words_in_several_tones_are_no_columns() -> None:
+    told = rows("  48 calls, ", "3 errors, ", "the oldest is a minute old", width=40)
+    assert told == ["  48 calls, 3 errors, the oldest is a", "            minute old"]
+
+
 def test_line_without_a_label_is_set_in_by_two_more_than_it_was() -> None:
     assert rows("  see and use the adapters you made", width=20) == [
         "  see and use the",
