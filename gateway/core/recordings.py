@@ -1,7 +1,8 @@
 """What is recorded of traffic, and how that is kept at rest, as Protocols and plain values. Keeps nothing."""
 
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from asyncio import Future, get_running_loop
+from collections.abc import Collection, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -54,15 +55,15 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Shelf(Protocol):
-    """One adapter's recording at rest. Never waits, but in `past`."""
+    """One adapter's recording at rest. Never waits."""
 
     def follow(self, most: int) -> None:
         """So many messages are to be kept from now on."""
 
     def keep(self, kept: Kept) -> None: ...
 
-    async def past(self) -> Iterable[Kept | Missing]:
-        """What an earlier life of the gateway has kept, the oldest first, and what is missing of it. Raises nothing."""
+    def past(self) -> Future[Sequence[Kept | Missing]]:
+        """What an earlier life of the gateway kept, the oldest first, and what is missing of it: once it is read."""
 
     def held(self) -> Held: ...
 
@@ -113,8 +114,10 @@ class InMemory:
     def keep(self, kept: Kept) -> None:
         """Not here."""
 
-    async def past(self) -> Iterable[Kept | Missing]:
-        return ()
+    def past(self) -> Future[Sequence[Kept | Missing]]:
+        nothing: Future[Sequence[Kept | Missing]] = get_running_loop().create_future()
+        nothing.set_result(())
+        return nothing
 
     def held(self) -> Held:
         return Held()

@@ -3,9 +3,11 @@
 Where there are several replicas, each one's part is read as well.
 """
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from typing import Final
 
 from gateway.core.recordings import Kept, Recordings, Which
 from gateway.core.routes import Route
@@ -16,6 +18,8 @@ from gateway.services.traffic_readers import Wish
 from gateway.services.traffic_recorder import Recorder
 from gateway.wire.names import AdapterName
 from gateway.wire.traffic import RecordingPart
+
+PATIENCE: Final = 3.0  # seconds for a disk; less than who asks from another replica has
 
 
 class Recorders:
@@ -58,10 +62,10 @@ class Recorders:
             recorder.take(heard)
 
     async def recall(self, names: Collection[AdapterName]) -> None:
-        """What earlier lives of this gateway kept of these adapters is there when this returns."""
-        for name in self.names & set(names):
-            if (recorder := self._by_name.get(name)) is not None:
-                await recorder.recall()
+        """What earlier lives of this gateway kept of these adapters is there when this returns, or comes too slowly."""
+        asked = [self._by_name[name].recall() for name in self.names & set(names)]
+        if waiting := [each for each in asked if each is not None]:
+            await asyncio.wait(waiting, timeout=PATIENCE)
 
     def past(self, wish: Wish, last_event_id: str) -> list[Kept]:
         """What is recorded here of it, as of now."""

@@ -5,10 +5,13 @@ again when somebody reads.
 """
 
 import asyncio
+import logging
+import time
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any, Final
 
 import msgspec
 
@@ -20,6 +23,10 @@ from gateway.wire.names import AdapterName
 from gateway.wire.resources import Recording
 from gateway.wire.traffic import Kind, RecordingPart, Sender, TrafficMessage
 
+UNREAD: Final = "what was kept before the gateway started is still being read; ask again"
+
+log = logging.getLogger(__name__)
+
 
 class Recorder:
     """One adapter's. `rule` may change while it records."""
@@ -29,7 +36,7 @@ class Recorder:
         self._rule, self._limit_bytes = rule, limit_bytes
         self._kept: deque[Kept] = deque()
         self._bytes = 0
-        self._recalling = asyncio.Lock()
+        self._past: asyncio.Future[Sequence[Kept | Missing]] | None = None  # until it is taken up
         self._has_recalled = False
 
     def follow(self, rule: Recording) -> None:
@@ -48,20 +55,28 @@ class Recorder:
         self._trim()
         self.shelf.keep(kept)
 
-    async def recall(self) -> None:
-        """What an earlier life has kept is there when this returns."""
-        async with self._recalling:
-            if self._has_recalled:
-                return
-            past = await self.shelf.past()
-            self._has_recalled = True
-        older = [each if isinstance(each, Kept) else gap(self.which.adapter, each) for each in past]
+    def recall(self) -> asyncio.Future[Any] | None:
+        """What an earlier life has kept is asked for; it is there once this is done. None: it is there."""
+        if self._past is None and not self._has_recalled:
+            self._past = self.shelf.past()
+            self._past.add_done_callback(self._take_up)
+        return self._past
+
+    def _take_up(self, past: asyncio.Future[Sequence[Kept | Missing]]) -> None:
+        self._past, self._has_recalled = None, True
+        if error := past.exception():
+            log.error("what was kept of %s could not be read", self.which.adapter, exc_info=error)
+            return
+        older = [each if isinstance(each, Kept) else gap(self.which.adapter, each) for each in past.result()]
         self._kept.extendleft(reversed(older))
         self._bytes += sum(len(each.line) for each in older)
         self._trim()
 
     def kept(self, wish: Wish, after: int = 0) -> Iterator[Kept]:
         """after: only what has a higher number. Where something is missing is everybody's."""
+        if self._past is not None:
+            at = self._kept[0].at if self._kept else time.time()
+            yield gap(self.which.adapter, Missing(after + 1, at, at, UNREAD))
         for each in self._kept:
             is_wanted = wish.session in ("", each.session) and wish.principal in ("", each.principal)
             if each.number > after and (is_wanted or not (each.session or each.principal)):

@@ -5,6 +5,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 log = logging.getLogger(__name__)
 
@@ -24,13 +25,13 @@ class Clerk:
             threading.Thread(target=self._work, name=self._name, daemon=True).start()
         self._jobs.put(job)
 
-    async def done[Result](self, job: Callable[[], Result]) -> Result:
-        """What comes of it. Raises what it raises."""
+    def done[Result](self, job: Callable[[], Result]) -> asyncio.Future[Result]:
+        """What comes of it, or what it raises."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
 
         def tell(settle: Callable[[], None]) -> None:
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(lambda: None if future.done() else settle())
 
         def run() -> None:
@@ -43,7 +44,7 @@ class Clerk:
                 tell(lambda: future.set_result(result))
 
         self.do(run)
-        return await future
+        return future
 
     def _work(self) -> None:
         while True:

@@ -75,11 +75,14 @@ class RecordingSeals(Ciphers):
         return head, whole + self.encrypt(packed, _where(which, segment, whole))
 
     def opened(self, head: Head, sealed: bytes, which: Which, segment: int) -> Frame | None:
-        """None for what was sealed with other keys, or for another place, or is not what was sealed."""
+        """None for what was sealed with other keys, for another place, or by a gateway of another version."""
         packed = self.decrypt(sealed, _where(which, segment, head.packed()))
         if packed is None:
             return None
-        return msgspec.msgpack.decode(zlib.decompress(packed), type=Frame)
+        try:
+            return msgspec.msgpack.decode(zlib.decompress(packed), type=Frame)
+        except (zlib.error, msgspec.MsgspecError):
+            return None
 
 
 def heads(file: BinaryIO, size: int) -> Iterator[Head]:

@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -33,12 +33,11 @@ MOST_BYTES: Final = 256 * 1024 * 1024  # of all recordings
 PACE: Final = 1.0  # seconds that a message may wait to be written
 ENOUGH: Final = 64 * 1024  # bytes that are written without waiting longer
 MOST_WAITING: Final = 4 * 1024 * 1024  # bytes that a slow disk may leave waiting
-PATIENCE: Final = 5.0  # seconds for the last words, and for who wants to read
+PATIENCE: Final = 5.0  # seconds for the last words
 RESERVED: Final = 1 << 20  # numbers
 _PLACE: Final = "place"
 _LOCK: Final = "lock"
 _FOLDER = re.compile(r"[a-z0-9-]+\.[0-9a-f]{12}")
-SLOW: Final = f"what was kept before could not be read in {PATIENCE:.0f} s"
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +134,7 @@ class RecordingsAtRest:
         self._gathered -= size
         self.clerk.do(partial(self._remove, shelf))
 
-    def past(self, shelf: "ShelfAtRest") -> list[Kept | Missing]:
+    def past(self, shelf: "ShelfAtRest") -> Sequence[Kept | Missing]:
         """In the thread."""
         segments = self._segments_of(shelf)
         return list(segments.past()) if segments is not None else []
@@ -303,15 +302,8 @@ class ShelfAtRest:
         self._waiting, self._dropped, self._size = [], 0, 0
         return kept, dropped, size
 
-    async def past(self) -> Iterable[Kept | Missing]:
-        recordings = self._recordings
-        if not recordings.is_on:
-            return ()
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await recordings.clerk.done(partial(recordings.past, self))
-        except TimeoutError:
-            return (Missing(recordings.first, recordings.began_at, recordings.began_at, SLOW),)
+    def past(self) -> asyncio.Future[Sequence[Kept | Missing]]:
+        return self._recordings.clerk.done(partial(self._recordings.past, self))
 
     def held(self) -> Held:
         recordings = self._recordings

@@ -1,9 +1,9 @@
 """Who listens to what: bounds of readers and recordings, and a data plane without a tap while nobody wants one."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import pytest
@@ -11,9 +11,10 @@ import pytest
 from gateway.core.errors import Forbidden, NotFound
 from gateway.core.observed import NOTHING
 from gateway.core.overhearing import Talk, Tap
-from gateway.core.recordings import InMemory, Which
+from gateway.core.recordings import InMemory, Kept, Missing, Which
 from gateway.core.routes import Endpoint, Route, Routes, RoutingTable
 from gateway.dataplane.spoken import Asked
+from gateway.services import recorders
 from gateway.services import traffic as module
 from gateway.services.events import Hub
 from gateway.services.sessions import Sessions
@@ -294,6 +295,58 @@ def test_a_recording_is_bounded_in_bytes_as_well() -> None:
     kept = list(recorder.kept(Wish(WEATHER)))
     assert kept[-1].number == 100
     assert sum(len(each.line) for each in kept) <= 50_000
+
+
+class SlowShelf(InMemory):
+    """What it held before comes when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[asyncio.Future[Sequence[Kept | Missing]]] = []
+
+    def shelf(self, which: Which, most: int) -> Self:
+        return self
+
+    def past(self) -> asyncio.Future[Sequence[Kept | Missing]]:
+        self.asked.append(asyncio.get_running_loop().create_future())
+        return self.asked[-1]
+
+
+async def test_a_slow_disk_holds_up_nobody_who_reads_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorders, "PATIENCE", 0)
+    shelf = SlowShelf()
+    desk = Desk(recordings=shelf)
+    desk.publish(Route(WEATHER, OWNERSHIP, recording=Recording(enabled=True, max_messages=4)))
+    desk.traffic.tell(heard(10))
+
+    async def read() -> list[TrafficMessage]:
+        lines = await desk.traffic.recording(ADMIN, WEATHER)
+        return [msgspec.json.decode(line, type=TrafficMessage) async for line in lines]
+
+    gap, message = await read()
+    assert (gap.kind, message.number) == ("gap", 10)
+    assert "still being read" in gap.error
+    desk.traffic.tell(heard(11))
+    old = [Kept(number, float(number), "s", "p", b'{"number":%d}' % number) for number in (1, 2, 3)]
+    (asked,) = shelf.asked
+    asked.set_result([*old, Missing(9, 3.0, 9.0, "the gateway was away")])
+    await asyncio.sleep(0)
+    kept = desk.traffic._recorders.past(Wish(WEATHER), "")
+    assert [each.number for each in kept] == [3, 9, 10, 11], "the oldest make room"
+    assert len(shelf.asked) == 1
+
+
+async def test_a_disk_that_can_not_be_read_leaves_what_is_in_memory() -> None:
+    shelf = SlowShelf()
+    recorder = Recorder(Which(WEATHER), Recording(enabled=True), shelf)
+    recorder.take(heard(10))
+    asked = recorder.recall()
+    assert asked is shelf.asked[0]
+    assert recorder.recall() is asked
+    asked.set_exception(OSError("gone"))
+    await asyncio.sleep(0)
+    assert recorder.recall() is None
+    assert [each.number for each in recorder.kept(Wish(WEATHER))] == [10]
 
 
 def test_of_a_sample_sessions_are_kept_whole_or_not_at_all_and_modern_calls_one_by_one() -> None:
