@@ -4,6 +4,7 @@ What an answer means is said here too, since only a cluster's words are its subj
 """
 
 import asyncio
+import shlex
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ import yaml
 
 from mcpdeck.doctor.verdicts import fine, mind, skipped, wrong
 from mcpdeck.errors import Misconfigured, Unreachable
-from mcpdeck.install.cluster import PLURALS, Cluster, Refused, opened
+from mcpdeck.install.cluster import PLURALS, Cluster, Refused, contexts, opened
 from mcpdeck.install.forward import is_serving
 from mcpdeck.install.rendering import GATEWAY, Wishes, manifests, rendered
 from mcpdeck.model.findings import CLUSTER_TITLES, Finding, Outcome
@@ -24,6 +25,7 @@ type Right = tuple[str, str, str, str]  # verb, group, resource, namespace
 SECONDS: Final = 20.0  # that one check may take
 _IMAGE_VOLUMES: Final = 35  # the minor version that has them
 _NAMED: Final = 4  # that are named, of many
+_INSTALL: Final = "mcpdeck install once more, with the options of the first time"
 _VERBS: Final = ("get", "create", "patch", "delete")
 
 
@@ -46,7 +48,9 @@ class ClusterExamination:
                     else:
                         yield await _asked(check, cluster, self._wishes)
         except Misconfigured as error:
-            yield wrong("cluster", str(error), "kubectl config get-contexts says what there is")
+            yield found_none(str(error), contexts())
+            for check in list(_QUESTIONS)[1:]:
+                yield skipped(check, f"not before {CLUSTER_TITLES['cluster']} is right")
 
 
 async def _asked(check: str, cluster: Cluster, wishes: Wishes) -> Finding:
@@ -58,7 +62,16 @@ async def _asked(check: str, cluster: Cluster, wishes: Wishes) -> Finding:
     except Unreachable as error:
         return wrong(check, str(error), "is the cluster up? does its kubeconfig still hold?")
     except Refused as error:
-        return mind(check, f"it may not be looked at: {error}", "ask who keeps the cluster for the right to")
+        if error.is_unknown:
+            fix = "renew the credentials of your kubeconfig, as you got them; kubectl get pods says the same meanwhile"
+            return wrong(check, f"the cluster does not know you: {error}", fix)
+        return mind(check, f"it may not be looked at: {error}", "ask who keeps the cluster to let you")
+
+
+def found_none(why: str, known: Sequence[str]) -> Finding:
+    """Where no cluster is meant. known: the contexts that there are."""
+    told = f"mcpdeck doctor --cluster --kube-context {known[0]}" if known else "export KUBECONFIG=FILE, as for kubectl"
+    return wrong("cluster", why, told)
 
 
 async def _cluster(cluster: Cluster, _: Wishes) -> Finding:
@@ -79,9 +92,24 @@ async def _rights(cluster: Cluster, wishes: Wishes) -> Finding:
         async with slots:
             return _is_allowed(await cluster.create(_review(right)))
 
-    async with asyncio.TaskGroup() as tasks:
-        asked = {right: tasks.create_task(may(right), name="ask for a right") for right in wanted}
-    return rights_finding([right for right, task in asked.items() if not task.result()], len(wanted), wishes)
+    asked: dict[Right, asyncio.Task[bool]] = {}
+    refused: list[Exception] = []
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            asked.update((right, tasks.create_task(may(right), name="ask for a right")) for right in wanted)
+    except* (Refused, Unreachable) as group:
+        refused.extend(each for each in group.exceptions if isinstance(each, Refused | Unreachable))
+    if refused:
+        raise refused[0]
+    missing = [right for right, task in asked.items() if not task.result()]
+    return rights_finding(missing, len(wanted), wishes, who=await _caller(cluster) if missing else "")
+
+
+async def _caller(cluster: Cluster) -> str:
+    """As the cluster names who asks."""
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview", "metadata": {}}
+    said = (await cluster.create(review)).get("status", {}).get("userInfo", {}).get("username", "")
+    return one_line(str(said))
 
 
 async def _kinds(cluster: Cluster, _: Wishes) -> Finding:
@@ -130,13 +158,19 @@ def rights(objects: Sequence[Json], wishes: Wishes) -> list[Right]:
     return list(dict.fromkeys([*forward, *wanted]))
 
 
-def rights_finding(missing: Sequence[Right], count: int, wishes: Wishes) -> Finding:
+def rights_finding(missing: Sequence[Right], count: int, wishes: Wishes, *, who: str) -> Finding:
+    """who: as the cluster names them."""
     if not missing:
         return fine("rights", f"all {count} that mcpdeck install and up --cluster need")
     named = [f"{verb} {resource}{f' in {place}' if place else ''}" for verb, _, resource, place in missing[:_NAMED]]
     more = [f"{len(missing) - _NAMED} more"] if len(missing) > _NAMED else []
-    needed = "install" if any(right[2] not in ("pods", "pods/portforward") for right in missing) else "up --cluster"
-    fix = f"mcpdeck {needed} needs them; who keeps the cluster can bind you to a role, in {wishes.namespace} and beside"
+    account = who.removeprefix("system:serviceaccount:")
+    subject = shlex.quote(f"--user={who}" if account == who else f"--serviceaccount={account}")
+    leading = f"kubectl create rolebinding mcpdeck-reader --clusterrole=edit {subject} -n {wishes.namespace}"
+    installing = f"kubectl create clusterrolebinding mcpdeck-installer --clusterrole=cluster-admin {subject}"
+    fix = f"who keeps the cluster runs, for mcpdeck up --cluster: {leading}"
+    if any(right[2] not in ("pods", "pods/portforward") for right in missing):
+        fix = f"{fix}; for mcpdeck install: {installing}"
     return mind("rights", f"you may not {listed([*named, *more])}", fix)
 
 
@@ -144,20 +178,21 @@ def kinds_finding(pairs: Sequence[tuple[Json, Json | None]]) -> Finding:
     """Ours, each with what the cluster has of it."""
     missing = [ours["metadata"]["name"] for ours, found in pairs if found is None]
     if missing:
-        return wrong("kinds", f"missing: {listed(missing)}", "mcpdeck install")
+        return wrong("kinds", f"missing: {listed(missing)}", _INSTALL)
     waiting = [ours["metadata"]["name"] for ours, found in pairs if found is not None and not _is_established(found)]
     if waiting:
         return wrong("kinds", f"not established: {listed(waiting)}", f"kubectl describe crd {waiting[0]}")
     others = [ours["metadata"]["name"] for ours, found in pairs if found is not None and not _is_within(ours, found)]
     if others:
-        return mind("kinds", f"of another version of mcpdeck: {listed(others)}", "mcpdeck install brings this one's")
+        return mind("kinds", f"of another version of mcpdeck: {listed(others)}", _INSTALL)
     return fine("kinds", f"{len(pairs)} kinds, as this mcpdeck has them")
 
 
 def gateways_finding(pods: Sequence[Json], namespace: str) -> Finding:
     gateways = [each for each in pods if each["metadata"]["labels"].get("app.kubernetes.io/name") == GATEWAY]
     if not gateways:
-        return wrong("gateways", f"none in namespace {namespace}", "mcpdeck install --wait; or --namespace says where")
+        fix = f"mcpdeck install --wait --namespace {namespace}; or --namespace says where they are"
+        return wrong("gateways", f"none in namespace {namespace}", fix)
     ailing = [each for each in pods if not is_serving(each)]
     ready = [each for each in gateways if is_serving(each)]
     told = f"{len(ready)} of {plural(len(gateways), 'gateway')} ready in {namespace}"

@@ -1,8 +1,10 @@
 """A cluster as `mcpdeck install` needs it: applies (server-side), reads and deletes any object. Decides nothing."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -26,6 +28,7 @@ PLURALS: Final = {
     "Deployment": "deployments",
     "Service": "services",
     "Pod": "pods",
+    "SelfSubjectReview": "selfsubjectreviews",
     "SelfSubjectAccessReview": "selfsubjectaccessreviews",
     "PodDisruptionBudget": "poddisruptionbudgets",
     "HorizontalPodAutoscaler": "horizontalpodautoscalers",
@@ -33,7 +36,11 @@ PLURALS: Final = {
 
 
 class Refused(Exception):
-    """The cluster's own sentence on why not."""
+    """The cluster's own sentence on why not. is_unknown: it does not know who asks."""
+
+    def __init__(self, sentence: str, *, is_unknown: bool = False) -> None:
+        super().__init__(sentence)
+        self.is_unknown = is_unknown
 
 
 class Cluster:
@@ -121,7 +128,8 @@ class Cluster:
         if response.status == 404:
             return None
         if response.status >= 400:
-            raise Refused(f"{path}: {answer.get('message', response.status)}")
+            is_unknown = response.status == 401
+            raise Refused(f"{path}: {answer.get('message', response.status)}", is_unknown=is_unknown)
         return answer
 
 
@@ -143,27 +151,34 @@ async def opened(context: str = "") -> AsyncIterator[Cluster]:
     """By kubeconfig. context: "" for the current one. Raises Misconfigured."""
     from kubernetes.aio import client, config
 
+    _must_be_configured()
     configuration = client.Configuration()
     configuration.disable_strict_ssl_verification = True  # chain and name are verified; see gateway.cluster.api
     try:
         load: Any = config.load_kube_config
         await load(context=context or None, client_configuration=configuration)
     except (config.ConfigException, OSError) as error:
-        raise Misconfigured(f"no cluster is known here: {error}; set KUBECONFIG, or give --kube-context") from error
+        raise _unknown(context, error) from error
     async with client.ApiClient(configuration) as opened_client:
         yield Cluster(opened_client)
 
 
 def is_context(name: str) -> bool:
     """Whether a kubeconfig of the reader's names a cluster so."""
+    return name in contexts()
+
+
+def contexts() -> list[str]:
+    """The names of the reader's clusters; none where there is no kubeconfig."""
     from kubernetes.aio import config
 
     listed: Any = config.list_kube_config_contexts
     try:
-        contexts, _ = listed()
-    except (config.ConfigException, OSError):
-        return False
-    return any(each.get("name") == name for each in contexts)
+        _must_be_configured()
+        found, _ = listed()
+    except (config.ConfigException, OSError, Misconfigured):
+        return []
+    return [str(each.get("name")) for each in found]
 
 
 def context_of(context: str) -> str:
@@ -172,12 +187,29 @@ def context_of(context: str) -> str:
 
     if context:
         return context
+    _must_be_configured()
     try:
         listed: Any = config.list_kube_config_contexts
         _, current = listed()
     except (config.ConfigException, OSError) as error:
-        raise Misconfigured(f"no cluster is known here: {error}; set KUBECONFIG, or give --kube-context") from error
+        raise _unknown(context, error) from error
     return str(current["name"])
+
+
+def _must_be_configured() -> None:
+    """Raises Misconfigured where there is no kubeconfig at all, of which the library says something else."""
+    from kubernetes.aio.config import kube_config
+
+    places = str(kube_config.KUBE_CONFIG_DEFAULT_LOCATION)
+    if not any(Path(each).expanduser().exists() for each in places.split(os.pathsep) if each):
+        raise Misconfigured(f"there is no kubeconfig at {places}; set KUBECONFIG to the one of your cluster")
+
+
+def _unknown(context: str, error: Exception) -> Misconfigured:
+    known = contexts()
+    if context and known and context not in known:
+        return Misconfigured(f"your kubeconfig has no context {context!r}; there are: {', '.join(known)}")
+    return Misconfigured(f"no cluster is known here: {error}; set KUBECONFIG, or give --kube-context")
 
 
 def _version(told: Json) -> str:

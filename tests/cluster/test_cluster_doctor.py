@@ -1,6 +1,7 @@
 """What `mcpdeck doctor --cluster` finds on a real cluster: as its administrator, and as somebody with few rights."""
 
 import secrets
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,8 +57,12 @@ async def test_a_gateway_that_does_not_start_is_named_with_the_clusters_word(pla
 def guest_of(kubeconfig: Path, namespace: str, folder: Path) -> Path:
     """The kubeconfig of an account that may do nothing."""
     kubectl("create", "serviceaccount", "guest", "-n", namespace)
+    return with_token(kubeconfig, folder, kubectl("create", "token", "guest", "-n", namespace).strip())
+
+
+def with_token(kubeconfig: Path, folder: Path, token: str) -> Path:
     told = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
-    told["users"][0]["user"] = {"token": kubectl("create", "token", "guest", "-n", namespace).strip()}
+    told["users"][0]["user"] = {"token": token}
     guest = folder / "guest.kubeconfig"
     guest.write_text(yaml.safe_dump(told), encoding="utf-8")
     return guest
@@ -71,10 +76,33 @@ async def test_somebody_with_few_rights_learns_which_are_missing(
     assert found["cluster"].outcome is Outcome.OK
     assert found["rights"].outcome is Outcome.WARNING
     assert f"you may not list pods in {place}" in found["rights"].told
-    assert "mcpdeck install needs them" in found["rights"].fix
+    assert "for mcpdeck install: kubectl create clusterrolebinding" in found["rights"].fix
     for check in ("kinds", "gateways", "instances"):
         assert found[check].outcome is Outcome.WARNING
         assert "it may not be looked at" in found[check].told
+
+
+async def test_what_the_doctor_prints_for_missing_rights_gives_them_when_it_is_done(
+    place: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, guest_of(shared, place, tmp_path))
+    fix = (await examined(place))["rights"].fix
+    leading = fix.removeprefix("who keeps the cluster runs, for mcpdeck up --cluster: kubectl ").partition(";")[0]
+    kubectl(*shlex.split(leading))
+    found = await examined(place)
+    assert found["gateways"].told == f"none in namespace {place}"  # it may be looked at now
+    assert "list pods" not in found["rights"].told
+    assert "pods/portforward" not in found["rights"].told
+
+
+async def test_a_cluster_that_does_not_know_who_asks_says_so_and_is_asked_no_further(
+    place: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, with_token(shared, tmp_path, "lapsed"))
+    found = await examined(place)
+    assert found["cluster"].outcome is Outcome.WRONG
+    assert "does not know you" in found["cluster"].told
+    assert {found[check].told for check in list(CLUSTER_TITLES)[1:]} == {"not before Cluster is right"}
 
 
 async def test_a_cluster_that_is_away_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,21 @@
 """What the doctor makes of a cluster's answers: missing rights, kinds of another version, pods that are not ready."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mcpdeck.doctor.cluster import gateways_finding, kinds_finding, rights, rights_finding, why
+from mcpdeck.doctor.cluster import (
+    ClusterExamination,
+    found_none,
+    gateways_finding,
+    kinds_finding,
+    rights,
+    rights_finding,
+    why,
+)
 from mcpdeck.install.rendering import Wishes, rendered
-from mcpdeck.model.findings import Outcome
+from mcpdeck.model.findings import CLUSTER_TITLES, Outcome
 
 WISHES = Wishes(namespace="team")
 ESTABLISHED = {"status": {"conditions": [{"type": "Established", "status": "True"}]}}
@@ -31,14 +40,30 @@ def test_rights_are_those_that_installing_and_leading_there_need() -> None:
 
 
 def test_rights_that_are_missing_are_named_with_what_needs_them() -> None:
-    assert rights_finding([], 50, WISHES).outcome is Outcome.OK
-    found = rights_finding([("create", "", "pods/portforward", "team")], 50, WISHES)
+    assert rights_finding([], 50, WISHES, who="").outcome is Outcome.OK
+    found = rights_finding([("create", "", "pods/portforward", "team")], 50, WISHES, who="bea@acme.example")
     assert found.outcome is Outcome.WARNING
     assert found.told == "you may not create pods/portforward in team"
-    assert "mcpdeck up --cluster needs them" in found.fix
-    many = rights_finding([("patch", "", f"kind{number}", "") for number in range(9)], 50, WISHES)
+    assert "rolebinding mcpdeck-reader --clusterrole=edit --user=bea@acme.example -n team" in found.fix
+    assert "install" not in found.fix
+    account = "system:serviceaccount:default:ci"
+    many = rights_finding([("patch", "", f"kind{number}", "") for number in range(9)], 50, WISHES, who=account)
     assert "5 more" in many.told
-    assert "mcpdeck install needs them" in many.fix
+    assert "for mcpdeck install: kubectl create clusterrolebinding" in many.fix
+    assert "--serviceaccount=default:ci" in many.fix
+
+
+def test_where_no_cluster_is_meant_the_fix_is_a_command() -> None:
+    assert found_none("no context 'x'", ["kind-dev"]).fix == "mcpdeck doctor --cluster --kube-context kind-dev"
+    assert "KUBECONFIG" in found_none("there is no kubeconfig", []).fix
+
+
+async def test_without_a_kubeconfig_all_else_is_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    found = [each async for each in ClusterExamination().findings()]
+    assert [each.check for each in found] == list(CLUSTER_TITLES)
+    assert "there is no kubeconfig at" in found[0].told
+    assert {each.told for each in found[1:]} == {"not before Cluster is right"}
 
 
 def test_kinds_are_fine_missing_waiting_or_of_another_version() -> None:
@@ -49,7 +74,7 @@ def test_kinds_are_fine_missing_waiting_or_of_another_version() -> None:
     assert (missing.outcome, missing.told, missing.fix) == (
         Outcome.WRONG,
         "missing: adapters.mcpdeck.dev",
-        "mcpdeck install",
+        "mcpdeck install once more, with the options of the first time",
     )
     assert "not established" in kinds_finding([(ours, kind())]).told
     other = kinds_finding([(ours, kind(versions=[2]) | ESTABLISHED)])
