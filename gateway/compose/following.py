@@ -27,7 +27,7 @@ async def following(
     keys = load_keys(settings.seal_keys)
     identified = trusted(settings, variables, keys)
     routes, entries, sealer = Routes(), Entries(), Sealer(keys)
-    sessions = Reporting(routes, entries)
+    sessions = Reporting(entries)
     async with Onward(meeting) as onward, AsyncExitStack() as stack:
         distant = Distant()
         pipeline = await stack.enter_async_context(

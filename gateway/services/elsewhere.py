@@ -11,12 +11,13 @@ from typing import Final, Protocol
 import msgspec
 
 from gateway.core.sharing import Shared
+from gateway.services.counts import Counts
+from gateway.services.ended import Ended
 from gateway.wire.resources import LiveSession
 
 SESSIONS: Final = "sessions"
 ENDED: Final = "ended sessions"
 END: Final = "end a session"
-MOST_ENDED: Final = 100_000
 MOST_LEFT: Final = 20_000  # sessions of replicas that are gone, whose client is still known
 
 _encode = msgspec.msgpack.encode
@@ -152,27 +153,22 @@ class _Ends:
 
     def __init__(self, heard: Callable[[bytes, str], None]) -> None:
         self._heard = heard
-        self._own: dict[str, End] = {}
+        self._own = Ended()
 
     def add(self, session: bytes, uid: str) -> str:
-        if len(self._own) >= MOST_ENDED:
-            del self._own[next(iter(self._own))]
-        name = f"{uid} {session.hex()}"
-        self._own[name] = End(session, uid)
-        return name
+        self._own.add((session, uid))
+        return _name(session, uid)
 
     def forget(self, alive: frozenset[str]) -> list[str]:
-        gone = [name for name, each in self._own.items() if each.uid not in alive]
-        for name in gone:
-            del self._own[name]
-        return gone
+        return [_name(*gone) for gone in self._own.forget(alive)]
 
     def rows(self) -> Iterable[str]:
-        return tuple(self._own)
+        return [_name(*each) for each in self._own]
 
     def row(self, name: str) -> bytes | None:
-        end = self._own.get(name)
-        return _encode(end) if end is not None else None
+        uid, _, session = name.rpartition(" ")
+        end = End(bytes.fromhex(session), uid)
+        return _encode(end) if (end.session, end.uid) in self._own else None
 
     def heard(self, replica: str, name: str, value: bytes | None) -> None:  # noqa: ARG002 - whoever ended it
         if value is not None:
@@ -181,6 +177,10 @@ class _Ends:
 
     def lost(self, replica: str) -> None:
         """What was ended stays so."""
+
+
+def _name(session: bytes, uid: str) -> str:
+    return f"{uid} {session.hex()}"
 
 
 def _together(one: LiveSession, other: LiveSession) -> LiveSession:
@@ -196,12 +196,7 @@ def _together(one: LiveSession, other: LiveSession) -> LiveSession:
         client_version=named.client_version,
         protocol_version=named.protocol_version or later.protocol_version,
         opened_at=min(one.opened_at, other.opened_at),
-        calls=one.calls + other.calls,
-        in_flight=one.in_flight + other.in_flight,
-        streams=one.streams + other.streams,
-        errors=one.errors + other.errors,
-        bytes_in=one.bytes_in + other.bytes_in,
-        bytes_out=one.bytes_out + other.bytes_out,
+        **msgspec.structs.asdict(Counts.of(one) + Counts.of(other)),
         rate=round(one.rate + other.rate, 4),
         p95=max(slow, default=None),
         last_error=failed.last_error,

@@ -14,6 +14,7 @@ from gateway.core.routes import Endpoint
 from gateway.services.audit import Recorder
 from gateway.services.called import Called, said_by
 from gateway.services.client_info import UNKNOWN, ClientInfo, Said, of_modern
+from gateway.services.counts import Counts
 from gateway.services.pace import Pace
 from gateway.services.traffic_secrets import sentence
 from gateway.wire.mcp import Era
@@ -49,6 +50,15 @@ class Live:
 
     def is_idle(self, now: float, seconds: float) -> bool:
         return not self.in_flight and not self.streams and now - self.used_at > seconds
+
+    def count(self, more: Counts) -> None:
+        """What somebody else has counted of it."""
+        self.calls += more.calls
+        self.in_flight += more.in_flight
+        self.streams += more.streams
+        self.errors += more.errors
+        self.bytes_in += more.bytes_in
+        self.bytes_out += more.bytes_out
 
     def failed(self, now: float, told: str) -> None:
         self.errors += 1

@@ -16,10 +16,10 @@ import msgspec
 
 from gateway.core.routes import Routes, RoutingTable
 from gateway.services.audit import Entry
-from gateway.services.events import Hub
+from gateway.services.counts import Counts
+from gateway.services.ledger import SessionLedger
 from gateway.services.live import Key, Live
 from gateway.services.pace import Pace
-from gateway.services.sessions import Sessions
 from gateway.wire.audit import AuditRecord
 from gateway.wire.names import AdapterName
 from gateway.workers.words import LINK, Change, Ended, Report, Table, framed, heard_from_lead
@@ -41,43 +41,27 @@ class _Unfolded(Pace):
         del self.waiting[:-MOST_DURATIONS]
 
 
-class _Told(msgspec.Struct):
-    """The numbers of one live session as the lead has them."""
-
-    calls: int = 0
-    in_flight: int = 0
-    streams: int = 0
-    errors: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-
-
-class Reporting(Sessions):
+class Reporting(SessionLedger):
     """Live sessions of this worker, whose changes are collected for the lead. Ends none by itself."""
 
-    def __init__(self, routes: Routes, entries: "Entries") -> None:
-        super().__init__(routes, None, hub=Hub(), audit=entries)
-        self._told: dict[Key, _Told] = {}
+    def __init__(self, entries: "Entries") -> None:
+        super().__init__(audit=entries)
+        self._told: dict[Key, Counts] = {}  # as the lead has them
         self._changed: dict[Key, Change] = {}
 
     def _add(self, live: Live) -> Live:
         live.pace = _Unfolded()
         return super()._add(live)
 
-    def touch(self, live: Live) -> None:
-        if not live.is_dirty:
-            live.is_dirty = True
-            self._dirty.append(live)
-
     def closed(self, live: Live) -> None:
         self._gather(live, is_closed=True)
         super().closed(live)
 
-    def drop(self, live: Live) -> None:
+    def drop(self, live: Live) -> bool:
         if live.key in self._told:
             self._gather(live)
             del self._told[live.key]
-        super().drop(live)
+        return super().drop(live)
 
     def changes(self) -> list[Change]:
         """Since the last time, each told once."""
@@ -93,12 +77,12 @@ class Reporting(Sessions):
         """There is another lead, which has heard of nothing. What is counted anew is what is under way."""
         self._changed.clear()
         for live in self._live.values():
-            self._told[live.key] = _Told(live.calls, 0, 0, live.errors, live.bytes_in, live.bytes_out)
+            self._told[live.key] = msgspec.structs.replace(Counts.of(live), in_flight=0, streams=0)
             if live.in_flight or live.streams:
                 self.touch(live)
 
     def _gather(self, live: Live, *, is_closed: bool = False) -> None:
-        told = self._told.setdefault(live.key, _Told())
+        counts, told = Counts.of(live), self._told.get(live.key, Counts())
         before = self._changed.get(live.key)
         durations, live.pace.waiting = live.pace.waiting, []
         change = Change(
@@ -110,20 +94,13 @@ class Reporting(Sessions):
             client=(live.client.name, live.client.version, live.client.protocol),
             opened_at=live.opened_at,
             used_at=live.used_at,
-            calls=live.calls - told.calls,
-            in_flight=live.in_flight - told.in_flight,
-            streams=live.streams - told.streams,
-            errors=live.errors - told.errors,
-            bytes_in=live.bytes_in - told.bytes_in,
-            bytes_out=live.bytes_out - told.bytes_out,
+            counts=counts - told,
             last_error=live.last_error,
             last_error_at=live.last_error_at,
             durations=durations,
             is_closed=is_closed,
         )
-        self._told[live.key] = _Told(
-            live.calls, live.in_flight, live.streams, live.errors, live.bytes_in, live.bytes_out
-        )
+        self._told[live.key] = counts
         self._changed[live.key] = change if before is None else _added(before, change)
 
 
@@ -201,7 +178,7 @@ class Following:
     def _heed(self, message: Table | Ended) -> None:
         if isinstance(message, Ended):
             for session, uid in message.sessions:
-                self._sessions.mark_ended(session, uid)
+                self._sessions.ended.add((session, uid))
             return
         self._routes.table = RoutingTable({route.adapter: route for route in message.routes})
         self.is_weighed = message.is_weighed
@@ -215,12 +192,7 @@ def _added(one: Change, other: Change) -> Change:
     """Two changes of one session as one."""
     return msgspec.structs.replace(
         other,
-        calls=one.calls + other.calls,
-        in_flight=one.in_flight + other.in_flight,
-        streams=one.streams + other.streams,
-        errors=one.errors + other.errors,
-        bytes_in=one.bytes_in + other.bytes_in,
-        bytes_out=one.bytes_out + other.bytes_out,
+        counts=one.counts + other.counts,
         durations=one.durations + other.durations,
         is_closed=one.is_closed or other.is_closed,
     )

@@ -16,6 +16,7 @@ from typing import Final
 from gateway.core.routes import Routes, RoutingTable
 from gateway.services.audit import AuditLog
 from gateway.services.client_info import ClientInfo
+from gateway.services.counts import Counts
 from gateway.services.live import Live
 from gateway.services.sessions import Sessions
 from gateway.wire.names import AdapterName
@@ -79,9 +80,8 @@ class Lead:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One follower, until it goes."""
         self._writers.add(writer)
-        writer.write(self._table() + framed(Ended(self._sessions.ended)))
-        begun: Counter[Live] = Counter()
-        streams: Counter[Live] = Counter()
+        writer.write(self._table() + framed(Ended(list(self._sessions.ended))))
+        under_way: dict[Live, Counts] = {}  # what goes with it
         try:
             while True:
                 report = await heard_from_follower(reader)
@@ -89,23 +89,20 @@ class Lead:
                 for record in report.audit:
                     (self._audit.record if record.principal else self._audit.record_stranger)(record)
                 for change in report.changes:
-                    self._take(change, begun, streams)
+                    self._take(change, under_way)
         except EOFError:
             log.info("a worker has gone")
         finally:
             self._writers.discard(writer)
             last = self._counters.pop(writer, Counter())
             self._retired += Counter({name: count for name, count in last.items() if name not in GAUGES})
-            for live, count in begun.items():
-                live.in_flight -= count
-                self._sessions.touch(live)
-            for live, count in streams.items():
-                live.streams -= count
+            for live, held in under_way.items():
+                live.count(Counts() - held)
                 self._sessions.touch(live)
             self._gone.set()
             writer.close()
 
-    def _take(self, change: Change, begun: Counter[Live], streams: Counter[Live]) -> None:
+    def _take(self, change: Change, under_way: dict[Live, Counts]) -> None:
         sessions, client = self._sessions, ClientInfo(*change.client)
         if change.session is not None:
             live = sessions.session(
@@ -118,18 +115,14 @@ class Lead:
         live.opened_at, live.used_at = min(live.opened_at, change.opened_at), max(live.used_at, change.used_at)
         if client.name:
             live.client = client
-        live.calls += change.calls
-        live.in_flight += change.in_flight
-        live.streams += change.streams
-        live.bytes_in += change.bytes_in
-        live.bytes_out += change.bytes_out
-        live.errors += change.errors
-        if change.errors:
+        live.count(change.counts)
+        if change.counts.errors:
             live.last_error, live.last_error_at = change.last_error, change.last_error_at
         live.pace.waiting += change.durations
         live.pace.fold()
-        begun[live] += change.in_flight
-        streams[live] += change.streams
+        held = under_way.pop(live, Counts()) + Counts(in_flight=change.counts.in_flight, streams=change.counts.streams)
+        if held != Counts():
+            under_way[live] = held
         sessions.touch(live)
         if change.is_closed:
             sessions.drop(live)

@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.core.access import Principal
 from gateway.core.routes import Endpoint, Route
+from gateway.services.counts import Counts
 from gateway.wire.audit import AuditRecord
 from gateway.wire.mcp import Era
 from gateway.wire.names import AdapterName
@@ -33,7 +34,7 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one live session, or group of calls, since it was told of last. in_flight, streams: more or fewer.
+    """What became of one live session, or group of calls. counts: how they have changed since it was told of last.
 
     is_closed: its server, or its client, ended it.
     """
@@ -46,12 +47,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     client: tuple[str, str, str]
     opened_at: float
     used_at: float
-    calls: int = 0
-    in_flight: int = 0
-    streams: int = 0
-    errors: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
+    counts: Counts
     last_error: str = ""
     last_error_at: float = 0.0
     durations: list[float] = []

@@ -11,10 +11,12 @@ from gateway.core.access import Principal
 from gateway.core.errors import Forbidden, NotFound, Unsupported, UpstreamBroke
 from gateway.core.observed import NOTHING, Observed, status_of
 from gateway.core.routes import Endpoint, Route, Routes, RoutingTable
+from gateway.services import ended, ledger
 from gateway.services import sessions as module
 from gateway.services.audit import open_audit
 from gateway.services.events import Hub
-from gateway.services.sessions import GROUP_IDLE, SESSION_IDLE, Sessions
+from gateway.services.ledger import GROUP_IDLE, SESSION_IDLE
+from gateway.services.sessions import Sessions
 from gateway.wire.audit import AuditRecord, read_line
 from gateway.wire.http1 import Request
 from gateway.wire.mcp import Era
@@ -203,8 +205,8 @@ async def test_idle_ones_go_but_none_with_something_under_way(desk: Desk) -> Non
 
 
 async def test_there_is_a_bound_on_what_is_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 10)
-    monkeypatch.setattr(module, "MOST_ENDED", 10)
+    monkeypatch.setattr(ledger, "MOST", 10)
+    monkeypatch.setattr(ended, "MOST", 10)
     for number in range(50):
         desk.call(b"s-%d" % number)
     assert len(desk.subject.visible(ADMIN)) == 10
@@ -212,7 +214,7 @@ async def test_there_is_a_bound_on_what_is_kept(desk: Desk, monkeypatch: pytest.
         await desk.subject.end(ADMIN, live.id)
     desk.call(b"another")
     await desk.subject.end(ADMIN, desk.only().id)
-    assert len(desk.subject._ended) == 10
+    assert len(desk.subject.ended) == 10
     assert desk.subject.is_ended(b"another", ONE)
 
 
@@ -221,7 +223,7 @@ async def test_a_client_that_changes_its_name_all_the_time_fills_nothing(desk: D
         call = desk.subject.opened(None, WEATHER, ONE, BEA, Era.MODERN, modern(f"client-{number}"))
         call.ended(status=200, bytes_in=1, bytes_out=1)
     seen = desk.subject.visible(ADMIN)
-    assert len(seen) == module.MOST_CLIENTS + 1
+    assert len(seen) == ledger.MOST_CLIENTS + 1
     assert sum(each.calls for each in seen) == 500
     desk.now += GROUP_IDLE + 1
     desk.subject.sweep()
@@ -257,7 +259,7 @@ async def test_an_ended_session_is_refused_and_its_server_is_told(desk: Desk) ->
     assert desk.backend.ended == [(ONE, b"s-1", ((b"x-key", b"secret"),))]
     assert desk.subject.visible(ADMIN) == []
     desk.see(TWO)
-    assert desk.subject._ended == {}
+    assert not desk.subject.ended
 
 
 async def test_a_session_is_ended_here_also_when_its_server_does_not_answer(desk: Desk) -> None:
@@ -389,7 +391,7 @@ async def test_what_a_client_says_of_itself_is_cut(desk: Desk) -> None:
 
 
 async def test_idle_ones_go_by_themselves(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "GROUP_IDLE", 0.01)
+    monkeypatch.setattr(ledger, "GROUP_IDLE", 0.01)
     desk.subject.opened(None, WEATHER, ONE, BEA, Era.MODERN, modern()).ended(status=200, bytes_in=1, bytes_out=1)
     desk.subject.tell()
     async with Listener(desk.hub, ADMIN) as reader, asyncio.TaskGroup() as group:
