@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -19,6 +20,7 @@ from mcpdeck.auth.discovery import Offer, SignIn
 from mcpdeck.auth.errors import AuthError
 from mcpdeck.auth.login import Wish, account_of
 from mcpdeck.cli import dev_issuer, identity
+from tests.support.command import process, surroundings
 
 GATEWAY = "https://gateway.example"
 TENANT = "11111111-2222-3333-4444-555555555555"
@@ -193,10 +195,19 @@ async def test_dev_issuer_login_token_and_logout_as_processes(tmp_path: Path) ->
             assert await issuer.wait() == 0
 
 
-def test_unknown_user_is_refused_before_anything_runs(tmp_path: Path) -> None:
-    code, _, said = run(tmp_path, "dev-issuer", "--as", "nobody")
-    assert code == 2
-    assert "no such user" in said
+async def test_unknown_user_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    ended = await process("dev-issuer", "--as", "nobody", environ=surroundings(tmp_path))
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("mcpdeck: --as nobody: no such user; there are ")
+
+
+async def test_port_that_is_taken_is_told_with_the_way_out(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for command in ("dev-issuer", "serve"):
+            ended = await process(command, "--port", port, environ=surroundings(tmp_path))
+            told = f"mcpdeck: 127.0.0.1:{port} can not be listened at: Address already in use\n  --port 0 finds a free port\n"
+            assert (ended.code, ended.out, ended.err) == (2, "", told), command
 
 
 def test_commands_need_no_heavy_library_to_be_known(tmp_path: Path) -> None:
