@@ -122,8 +122,10 @@ async def _kinds(cluster: Cluster, _: Wishes) -> Finding:
 
 
 async def _gateways(cluster: Cluster, wishes: Wishes) -> Finding:
-    found = await cluster.list("Pod", wishes.namespace, "app.kubernetes.io/part-of=mcpdeck")
-    return gateways_finding([each for each in found if _is_lasting(each)], wishes.namespace)
+    place = wishes.namespace
+    found = await cluster.list("Pod", place, "app.kubernetes.io/part-of=mcpdeck")
+    deployment = await cluster.get(f"/apis/apps/v1/namespaces/{place}/deployments/{GATEWAY}")
+    return gateways_finding([each for each in found if _is_lasting(each)], place, deployment)
 
 
 async def _instances(cluster: Cluster, wishes: Wishes) -> Finding:
@@ -188,8 +190,15 @@ def kinds_finding(pairs: Sequence[tuple[Json, Json | None]]) -> Finding:
     return fine("kinds", f"{len(pairs)} kinds, as this mcpdeck has them")
 
 
-def gateways_finding(pods: Sequence[Json], namespace: str) -> Finding:
+def gateways_finding(pods: Sequence[Json], namespace: str, deployment: Json) -> Finding:
+    """deployment: theirs; empty where nothing was installed."""
     gateways = [each for each in pods if each["metadata"]["labels"].get("app.kubernetes.io/name") == GATEWAY]
+    if not gateways and deployment:
+        if deployment.get("spec", {}).get("replicas") == 0:
+            fix = f"kubectl scale deployment/{GATEWAY} --replicas=2 -n {namespace}"
+            return wrong("gateways", f"scaled to none in namespace {namespace}", fix)
+        fix = f"kubectl describe replicaset -l app.kubernetes.io/name={GATEWAY} -n {namespace}"
+        return wrong("gateways", f"none in namespace {namespace}, though they are installed", fix)
     if not gateways:
         fix = f"mcpdeck install --wait --namespace {namespace}; or --namespace says where they are"
         return wrong("gateways", f"none in namespace {namespace}", fix)

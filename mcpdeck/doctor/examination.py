@@ -101,7 +101,10 @@ class Examination:
         try:
             answer = await self._readyz(self._url)
         except Unreachable as error:
-            return wrong("health", str(error), "is a gateway behind this URL?")
+            behind = f"mcpdeck doctor --cluster --kube-context {self._context.name} says whether one is ready there"
+            return wrong(
+                "health", str(error), behind if self._context.is_forwarded else "is a gateway behind this URL?"
+            )
         if not _is_of_a_gateway(answer):
             return await self._somewhere_else(answer)
         if answer.is_success and b'"degraded"' in answer.content:

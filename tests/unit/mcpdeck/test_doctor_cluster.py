@@ -82,16 +82,16 @@ def test_kinds_are_fine_missing_waiting_or_of_another_version() -> None:
 
 
 def test_gateways_that_are_not_ready_are_named_with_the_clusters_word() -> None:
-    assert gateways_finding([pod(), pod("g-1")], "team").told == "2 of 2 gateways ready in team"
+    assert gateways_finding([pod(), pod("g-1")], "team", {}).told == "2 of 2 gateways ready in team"
     waiting = [{"state": {"waiting": {"reason": "ImagePullBackOff"}}}]
-    one = gateways_finding([pod(), pod("g-1", ready=False, containerStatuses=waiting)], "team")
+    one = gateways_finding([pod(), pod("g-1", ready=False, containerStatuses=waiting)], "team", {})
     assert (one.outcome, one.told) == (
         Outcome.WARNING,
         "1 of 2 gateways ready in team: g-1 (ImagePullBackOff)",
     )
-    assert gateways_finding([pod(ready=False)], "team").outcome is Outcome.WRONG
-    assert gateways_finding([pod("redis", app="mcpdeck-redis")], "team").told == "none in namespace team"
-    no_redis = gateways_finding([pod(), pod("redis", ready=False, app="mcpdeck-redis")], "team")
+    assert gateways_finding([pod(ready=False)], "team", {}).outcome is Outcome.WRONG
+    assert gateways_finding([pod("redis", app="mcpdeck-redis")], "team", {}).told == "none in namespace team"
+    no_redis = gateways_finding([pod(), pod("redis", ready=False, app="mcpdeck-redis")], "team", {})
     assert no_redis.outcome is Outcome.WARNING
     assert "redis" in no_redis.told
 
@@ -113,3 +113,14 @@ def test_gateways_that_are_not_ready_are_named_with_the_clusters_word() -> None:
 )
 def test_what_keeps_a_pod_from_being_ready_is_the_clusters_own_word(status: dict[str, Any], word: str) -> None:
     assert why(pod(ready=False, **status)) == word
+
+
+def test_gateways_that_are_scaled_away_are_scaled_back_and_not_installed_anew() -> None:
+    found = gateways_finding([], "team", {"spec": {"replicas": 0}})
+    assert (found.outcome, found.fix) == (
+        Outcome.WRONG,
+        "kubectl scale deployment/mcpdeck-gateway --replicas=2 -n team",
+    )
+    refused = gateways_finding([], "team", {"spec": {"replicas": 2}})
+    assert "describe replicaset" in refused.fix
+    assert "mcpdeck install" in gateways_finding([], "team", {}).fix

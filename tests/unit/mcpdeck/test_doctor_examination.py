@@ -122,6 +122,13 @@ async def test_a_gateway_that_is_reached_through_a_tunnel_may_have_another_name(
     assert (found["discovery"].outcome, found["discovery"].told) == (Outcome.OK, "https://idp.example")
 
 
+async def test_a_tunnel_that_leads_to_no_gateway_is_a_matter_of_the_cluster(gateway: FakeGateway) -> None:
+    gateway.fail("GET", "/readyz", Fault(0))
+    assert (await examined(gateway.url))["health"].fix == "is a gateway behind this URL?"
+    found = await examined(gateway.url, is_forwarded=True, options="--context test")
+    assert found["health"].fix.startswith("mcpdeck doctor --cluster --kube-context test ")
+
+
 @pytest.mark.parametrize(
     ("context", "fix"),
     [
