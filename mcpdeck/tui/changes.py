@@ -1,8 +1,9 @@
 """Changing an adapter through the gateway, and what its answer means for who asked. Asks no questions first."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from textual.app import SuspendNotSupported
 
@@ -12,14 +13,21 @@ from mcpdeck.model.commands import Command
 from mcpdeck.model.deeds import Deed, line_of
 from mcpdeck.model.editing import rounds
 from mcpdeck.model.form import Errors
+from mcpdeck.model.formatting import plural
 from mcpdeck.model.yaml_lines import to_yaml
 from mcpdeck.tui.deck import Deck
 from mcpdeck.tui.screens.difference import DifferenceScreen
 from mcpdeck.tui.tab import NO_EDITOR
 
 if TYPE_CHECKING:
-    from mcpdeck.errors import ProblemError
+    from mcpdeck.errors import ProblemError, Unreachable
 
+    type Failure = ProblemError | Unreachable
+
+type Change = Callable[[], Awaitable[object]]
+
+AT_ONCE: Final = 4  # requests, of many
+TOLD: Final = 3  # failures of many that have a toast each
 _EDIT_HEAD = """\
 # {name} in {context}. Save and leave to apply, leave unchanged to cancel.
 """
@@ -37,12 +45,20 @@ def named(name: str) -> Target:
     return Target(name, name)
 
 
+class Said(NamedTuple):
+    """What is said of those for which it was done: `is deleted` of one, `are deleted` of several `adapter`s."""
+
+    one: str
+    many: str
+    kind: str
+
+
 def start(
     deck: Deck,
     command: Command,
     target: Target,
     *,
-    change: Callable[[], Awaitable[object]],
+    change: Change,
     said: str,
     arguments: Sequence[str] = (),
 ) -> None:
@@ -60,6 +76,39 @@ def start(
     deck.begin(send, group=f"{command.id} {target.name}")
 
 
+def start_each(
+    deck: Deck, command: Command, changes: Mapping[Target, Change], *, said: Said, arguments: Sequence[str] = ()
+) -> None:
+    """The same for several at once: one that fails holds up none, and the reader hears of all together."""
+    if len(changes) < 2:
+        for target, change in changes.items():
+            start(deck, command, target, change=change, said=said.one, arguments=arguments)
+        return
+
+    async def send() -> None:
+        failed: dict[Target, Failure] = {}
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def send_one(target: Target, change: Change) -> None:
+            async with turns:
+                error = await _tried(change)
+            record(deck, command, target.name, error=str(error or ""), arguments=arguments)
+            if error is not None:
+                failed[target] = error
+
+        async with asyncio.TaskGroup() as group:
+            for target, change in changes.items():
+                group.create_task(send_one(target, change))
+        if done := len(changes) - len(failed):
+            deck.say(f"{plural(done, said.kind)} {said.one if done == 1 else said.many}")
+        for target, error in list(failed.items())[:TOLD]:
+            _tell(deck, command, target, error)
+        if len(failed) > TOLD:
+            deck.say(f"{command.title}: {len(failed) - TOLD} more failed; :audit says why", "error")
+
+    deck.begin(send, group=f"{command.id} {' '.join(target.name for target in changes)}")
+
+
 def record(deck: Deck, command: Command, target: str, *, error: str, arguments: Sequence[str] = ()) -> None:
     """Keep what was done, or why it was not, with the command that does the same."""
     context = deck.state.context
@@ -68,22 +117,30 @@ def record(deck: Deck, command: Command, target: str, *, error: str, arguments: 
     deck.record(Deed(at=at, context=context, title=command.title, target=target, line=line, error=error))
 
 
-async def attempt(deck: Deck, command: Command, target: Target, change: Callable[[], Awaitable[object]]) -> str:
+async def attempt(deck: Deck, command: Command, target: Target, change: Change) -> str:
     """Empty if it was done. If not, why; a toast says so, and what helps."""
+    error = await _tried(change)
+    if error is not None:
+        _tell(deck, command, target, error)
+    return str(error or "")
+
+
+async def _tried(change: Change) -> "Failure | None":
     from mcpdeck.errors import ProblemError, Unreachable
 
     try:
         await change()
-    except Unreachable as error:
+    except (Unreachable, ProblemError) as error:
+        return error
+    return None
+
+
+def _tell(deck: Deck, command: Command, target: Target, error: "Failure") -> None:
+    from mcpdeck.errors import ProblemError
+
+    if not isinstance(error, ProblemError):
         deck.say(f"{command.title} {target.label}: {error}", "error")
-        return str(error)
-    except ProblemError as error:
-        _tell_problem(deck, command, target, error)
-        return str(error)
-    return ""
-
-
-def _tell_problem(deck: Deck, command: Command, target: Target, error: "ProblemError") -> None:
+        return
     problem = error.problem
     sentence = problem.detail or problem.title
     advice = {

@@ -180,6 +180,7 @@ async def test_marked_adapters_are_deleted_together(scene: Scene) -> None:
         await deck.type("<ctrl+d>")
         await deck.sees("Delete 2 adapters?", "browser, everything")
         await deck.type("<tab><enter>")
+        await deck.sees("2 adapters are deleted")
         await deck.until(lambda: len(deck.app.state.adapters) == 12)
 
 
@@ -297,6 +298,7 @@ async def test_read_only_deck_changes_nothing(scene: Scene) -> None:
         await deck.sees("read-only")
         await deck.type("<ctrl+d>")
         await deck.sees("this deck is read-only")
+        assert deck.gateway.seen("DELETE", ".*") == []
 
 
 async def test_gateway_error_is_a_toast_and_the_deck_goes_on(scene: Scene) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import Final
 
 from gateway.wire.resources import Adapter, AdapterSpec
 from mcpdeck.model.commands import View
@@ -11,8 +12,11 @@ from mcpdeck.model.logs import Wish
 from mcpdeck.model.prompt import Order
 from mcpdeck.tui.actions.asking import ask
 from mcpdeck.tui.actions.handlers import do_plainly, does
-from mcpdeck.tui.changes import edit_adapter, named, send_spec, start
+from mcpdeck.tui.changes import Said, edit_adapter, named, send_spec, start_each
 from mcpdeck.tui.deck import Deck
+
+_RESTARTED: Final = Said("restarts", "restart", "adapter")
+_DELETED: Final = Said("is deleted", "are deleted", "adapter")
 
 # Going somewhere
 
@@ -103,7 +107,7 @@ def _targets(deck: Deck, order: Order) -> Sequence[Adapter]:
 @does("adapter.restart")
 def restart(deck: Deck, order: Order) -> None:
     adapters = _targets(deck, order)
-    run = _each(deck, order, adapters, lambda adapter: deck.client.restart(adapter.name), "restarts")
+    run = _each(deck, order, adapters, lambda adapter: deck.client.restart(adapter.name), _RESTARTED)
     sessions = deck.sessions_of(adapters)
     if sessions or deck.state.here.protected:
         lost = f"{plural(sessions, 'live session')} will drop; their clients begin anew." if sessions else ""
@@ -117,7 +121,7 @@ def delete(deck: Deck, order: Order) -> None:
     adapters = _targets(deck, order)
     sessions = deck.sessions_of(adapters)
     lost = f"{plural(sessions, 'live session')} will drop. " if sessions else ""
-    run = _each(deck, order, adapters, lambda it: deck.client.delete(it.name, it.etag), "is deleted")
+    run = _each(deck, order, adapters, lambda it: deck.client.delete(it.name, it.etag), _DELETED)
     _ask(deck, f"Delete {_names(adapters)}?", adapters, f"{lost}This can not be undone.", verb="Delete", then=run)
 
 
@@ -134,7 +138,8 @@ def scale(deck: Deck, order: Order) -> None:
         deck.say(f"{wanted!r} is not a number of replicas, such as 3", "warning")
         return
     merge = {"replicaCount": int(wanted)}
-    run = _each(deck, order, adapters, lambda it: deck.client.patch(it.name, merge, it.etag), f"scales to {wanted}")
+    said = Said(f"scales to {wanted}", f"scale to {wanted}", "adapter")
+    run = _each(deck, order, adapters, lambda it: deck.client.patch(it.name, merge, it.etag), said)
     sessions = deck.sessions_of(adapters)
     if int(wanted) == 0 and sessions:
         lost = f"No instance stays, and {plural(sessions, 'live session')} will drop."
@@ -146,17 +151,10 @@ def scale(deck: Deck, order: Order) -> None:
 
 
 def _each(
-    deck: Deck, order: Order, adapters: Sequence[Adapter], change: Callable[[Adapter], Awaitable[object]], said: str
+    deck: Deck, order: Order, adapters: Sequence[Adapter], change: Callable[[Adapter], Awaitable[object]], said: Said
 ) -> Callable[[], None]:
-    """Starts a worker per adapter, so that one that fails holds up none."""
-
-    def run() -> None:
-        for adapter in adapters:
-            more = order.arguments[1:]
-            change_one = partial(change, adapter)
-            start(deck, order.command, named(adapter.name), change=change_one, said=said, arguments=more)
-
-    return run
+    changes = {named(adapter.name): partial(change, adapter) for adapter in adapters}
+    return partial(start_each, deck, order.command, changes, said=said, arguments=order.arguments[1:])
 
 
 def _ask(

@@ -11,10 +11,11 @@ from mcpdeck.model.formatting import plural
 from mcpdeck.model.prompt import Order
 from mcpdeck.tui.actions.asking import ask
 from mcpdeck.tui.actions.handlers import do_plainly, does
-from mcpdeck.tui.changes import Target, start
+from mcpdeck.tui.changes import Said, Target, start_each
 from mcpdeck.tui.deck import Deck
 
 DRAIN_SECONDS: Final = 60  # as on the command line
+_ENDED: Final = Said("has ended", "have ended", "session")
 _LOST: Final = "Its client gets 404 with its next call, and must begin anew."
 
 
@@ -57,11 +58,8 @@ def drain(deck: Deck, order: Order) -> None:
 
 
 def _ask(deck: Deck, order: Order, found: Sequence[LiveSession], *, lost: str, verb: str, drain: int) -> None:
-    def run() -> None:
-        for it in found:
-            change = partial(_end, deck, it.id, drain)
-            start(deck, order.command, Target(it.id, f"session {it.id[:8]}"), change=change, said="has ended")
-
+    changes = {Target(it.id, f"session {it.id[:8]}"): partial(_end, deck, it.id, drain) for it in found}
+    run = partial(start_each, deck, order.command, changes, said=_ENDED)
     name = found[0].id[:8] if len(found) == 1 else plural(len(found), "session")
     question = f"{verb} {'session ' if len(found) == 1 else ''}{name}?"
     ask(deck, question, facts=_facts(found), lost=lost, verb=verb, then=run, name=name)

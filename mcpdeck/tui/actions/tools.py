@@ -17,7 +17,7 @@ from mcpdeck.model.tools import ToolRow
 from mcpdeck.model.yaml_lines import toned
 from mcpdeck.tui.actions.asking import ask
 from mcpdeck.tui.actions.handlers import do_plainly, does
-from mcpdeck.tui.changes import Target, attempt, named, record, start
+from mcpdeck.tui.changes import Said, Target, attempt, named, record, start, start_each
 from mcpdeck.tui.deck import Deck
 from mcpdeck.tui.telling import SOON
 from mcpdeck.tui.tools import definition_of, read_approvals, read_definition, read_tools
@@ -172,10 +172,9 @@ def delete(deck: Deck, order: Order) -> None:
         await deck.client.do(control.delete_tool(name))
         await read_tools(deck)
 
-    def run() -> None:
-        for name in names:
-            start(deck, order.command, named(name), change=partial(change, name), said="is deleted")
-
+    changes = {named(name): partial(change, name) for name in names}
+    said = Said("is deleted", "are deleted", "registration")
+    run = partial(start_each, deck, order.command, changes, said=said)
     label = names[0] if len(names) == 1 else plural(len(names), "registration")
     owners = {row.tool.created_by for row in _targets(deck, order) if row.tool}
     facts = [("Owner", ", ".join(sorted(owners))), ("Offers", ", ".join(offered[:8]) or "nothing")]
