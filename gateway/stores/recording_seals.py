@@ -1,8 +1,8 @@
 """Recorded messages as they lie on a disk: in frames, each sealed for its own place. Opens no file.
 
 A frame's head is in the clear, and sealed with the rest: how many messages it holds, their bytes, their last number and
-the first one's time. It opens in its own adapter's recording, segment and place alone, so that what is put elsewhere or
-changed does not open, and what is cut out is missed.
+the first one's time. It opens in its own place alone, so that what is put elsewhere or changed does not open, and what
+is cut out is missed.
 """
 
 import struct
@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from gateway.core.ciphers import Ciphers
-from gateway.core.recordings import Kept, Which
+from gateway.core.recordings import Kept
 from gateway.core.sharing import derived
 
 _HEAD: Final = struct.Struct(">4sIIIIQd")
@@ -66,17 +66,18 @@ class RecordingSeals(Ciphers):
     def _own(self, keys: Sequence[bytes]) -> Sequence[bytes]:
         return derived(keys, "recordings at rest")
 
-    def sealed(self, frame: Frame, which: Which, segment: int, index: int) -> tuple[Head, bytes]:
+    def sealed(self, frame: Frame, where: str, index: int) -> tuple[Head, bytes]:
+        """where: it opens there alone."""
         packed = zlib.compress(_encode(frame), 1)
         last, at = (frame.kept[-1].number, frame.kept[0].at) if frame.kept else (0, frame.closed_at)
         plain = sum(len(each.line) for each in frame.kept)
         head = Head(index, len(frame.kept), plain, len(packed) + self.overhead, last, at)
         whole = head.packed()
-        return head, whole + self.encrypt(packed, _where(which, segment, whole))
+        return head, whole + self.encrypt(packed, where.encode() + whole)
 
-    def opened(self, head: Head, sealed: bytes, which: Which, segment: int) -> Frame | None:
+    def opened(self, head: Head, sealed: bytes, where: str) -> Frame | None:
         """None for what was sealed with other keys, for another place, or by a gateway of another version."""
-        packed = self.decrypt(sealed, _where(which, segment, head.packed()))
+        packed = self.decrypt(sealed, where.encode() + head.packed())
         if packed is None:
             return None
         try:
@@ -109,7 +110,3 @@ def _head(data: bytes) -> Head | None:
     mark, *numbers = _HEAD.unpack(data)
     head = Head(*numbers)
     return head if mark == _MARK and head.size <= LONGEST else None
-
-
-def _where(which: Which, segment: int, head: bytes) -> bytes:
-    return f"{which.adapter}\0{which.made}\0{segment}\0".encode() + head

@@ -6,6 +6,7 @@ missing. A life of the gateway begins a segment of its own, so that nothing is a
 
 import contextlib
 import os
+import re
 from collections.abc import Buffer, Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from gateway.stores.recording_seals import Frame, Head, Life, RecordingSeals, fr
 PARTS: Final = 8  # segments that hold together as much as is to be kept
 FEWEST: Final = 64  # messages of a segment
 _SUFFIX: Final = ".seg"
+_SEGMENT = re.compile(rf"[0-9a-f]{{8}}\{_SUFFIX}")
 
 type Write = Callable[[int, Buffer], int]
 
@@ -49,9 +51,9 @@ class Segment(msgspec.Struct):
 
 
 class Segments:
-    """most: messages that are to be kept. write: os.write, but where a test's disk is full. Made, it has read nothing.
+    """stamp: of the gateway's numbers. most: messages that are to be kept. Made, it has read nothing.
 
-    began_at, first: when this life of the gateway began, and its first number.
+    began_at, first: when this life of the gateway began, and its first number. write: but where a test's disk is full.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Segments:
         which: Which,
         seals: RecordingSeals,
         *,
+        stamp: str,
         most: int,
         began_at: float,
         first: int,
@@ -69,7 +72,8 @@ class Segments:
     ) -> None:
         self.most = most
         self.kept: list[Segment] = []
-        self._folder, self._which, self._seals = folder, which, seals
+        self._folder, self._seals = folder, seals
+        self._where = f"{stamp}\0{which.adapter}\0{which.made}\0"
         self._life = Life(began_at, first, -1)
         self._limit, self._segment_bytes = limit_bytes, segment_bytes
         self._write = write
@@ -89,7 +93,7 @@ class Segments:
     def open(self) -> None:
         """Takes up what lies there. Raises OSError."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
+        for path in sorted(each for each in self._folder.iterdir() if _SEGMENT.fullmatch(each.name)):
             segment = Segment(int(path.stem, 16), path)
             with path.open("rb") as file:
                 for head in heads(file, path.stat().st_size):
@@ -145,7 +149,7 @@ class Segments:
         reading = _Reading(self._life)
         for segment in self.kept:
             if segment.number <= self._old:
-                yield from reading.segment(segment, self._seals, self._which)
+                yield from reading.segment(segment, self._seals, f"{self._where}{segment.number}\0")
         yield from reading.end()
 
     def _lose(self, messages: int) -> None:
@@ -165,7 +169,7 @@ class Segments:
         if self._file < 0:
             frame = msgspec.structs.replace(frame, life=self._begin())
         segment = self.kept[-1]
-        head, whole = self._seals.sealed(frame, self._which, segment.number, segment.frames)
+        head, whole = self._seals.sealed(frame, f"{self._where}{segment.number}\0", segment.frames)
         try:
             self._put(whole)
         except OSError:
@@ -213,7 +217,7 @@ class _Reading:
         self._closed_at = 0.0
         self._waiting: Missing | None = None
 
-    def segment(self, segment: Segment, seals: RecordingSeals, which: Which) -> Iterator[Kept | Missing]:
+    def segment(self, segment: Segment, seals: RecordingSeals, where: str) -> Iterator[Kept | Missing]:
         if self._segment and segment.number != self._segment + 1:
             self._miss(GONE)
         before, self._frames = self._frames if self._segment else -1, 0
@@ -226,7 +230,7 @@ class _Reading:
             if head.index != self._frames:
                 self._miss(CUT)
             self._frames = head.index + 1
-            frame = seals.opened(head, sealed, which, segment.number)
+            frame = seals.opened(head, sealed, where)
             if frame is None:
                 self._miss(SHUT, head.messages, until=self._told_time(head))
                 continue
@@ -286,7 +290,10 @@ class _Reading:
 
 def emptied(folder: Path) -> None:
     """Its segments go, and itself, where there is nothing else in it. Raises OSError."""
-    for path in folder.glob(f"*{_SUFFIX}"):
-        path.unlink(missing_ok=True)
+    if not folder.is_dir():
+        return
+    for path in list(folder.iterdir()):
+        if _SEGMENT.fullmatch(path.name):
+            path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()

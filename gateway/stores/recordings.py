@@ -172,6 +172,7 @@ class RecordingsAtRest:
             self._folder / _folder_of(shelf.which),
             shelf.which,
             self._seals,
+            stamp=self.stamp,
             most=shelf.most,
             began_at=self.began_at,
             first=self.first,
@@ -250,6 +251,8 @@ class RecordingsAtRest:
         draft = self._folder / f".{_PLACE}"
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(msgspec.json.encode(place))
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(self._folder / _PLACE)
 
     # what goes wrong

@@ -43,7 +43,7 @@ class Disk:
 
 def segments(folder: Path, *, life: int = 1, keys: list[bytes] = KEYS, **more: Any) -> Segments:
     """life: which one of the gateway's; a million numbers each."""
-    base: dict[str, Any] = {"most": 1000, "began_at": 1_000_000.0 * life, "first": 1_000_000 * (life - 1)}
+    base: dict[str, Any] = {"stamp": "a", "most": 1000, "began_at": 1_000_000.0 * life, "first": 1_000_000 * (life - 1)}
     found = Segments(folder / "weather", WEATHER, RecordingSeals(keys), **base | more)
     found.open()
     return found
@@ -116,10 +116,14 @@ def test_a_frame_in_anothers_place_does_not_open(tmp_path: Path) -> None:
     assert told(segments(tmp_path, life=2)) == [1, f"{SHUT}; {AWAY}"]
 
 
-@pytest.mark.parametrize("which", [NEWS, Which(WEATHER.adapter, "2026-11-26")])
-def test_a_recording_opens_for_its_own_adapter_alone(tmp_path: Path, which: Which) -> None:
+@pytest.mark.parametrize(
+    ("which", "stamp"), [(NEWS, "a"), (Which(WEATHER.adapter, "2026-11-26"), "a"), (WEATHER, "another gateway's")]
+)
+def test_a_recording_opens_for_its_own_adapter_and_gateway_alone(tmp_path: Path, which: Which, stamp: str) -> None:
     segments(tmp_path).append([kept(1), kept(2)])
-    other = Segments(tmp_path / "weather", which, RecordingSeals(KEYS), most=1000, began_at=2e6, first=1_000_000)
+    (tmp_path / "weather" / "mine.seg").write_text("of somebody else")
+    seals = RecordingSeals(KEYS)
+    other = Segments(tmp_path / "weather", which, seals, stamp=stamp, most=1000, began_at=2e6, first=1_000_000)
     other.open()
     (gap,) = other.past()
     assert isinstance(gap, Missing)
