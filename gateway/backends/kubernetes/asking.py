@@ -106,7 +106,7 @@ class Asker:
         if not trouble.reason or trouble.reason in _SILENT:
             return trouble
         if known is not None and known.message.startswith(trouble.sentence):
-            return NotReady(known.reason, known.message)
+            return NotReady(trouble.reason, known.message)
         words = await self._last_words(pod.metadata.name)
         return NotReady(trouble.reason, f"{trouble.sentence}\n{words}".strip())
 
