@@ -3,7 +3,8 @@
 Textual gives every one on at once, to what has the focus just then: of `n` and a name typed in one go the name would be
 commands to the view behind the form, and what follows the key that closes a dialog would be lost in its queue. Here the
 next one waits until the one before is handled: until every queue on its way is empty, and what it opens is there. What
-is handled as it is given on, as a row down is, holds up nothing. Knows no key but ctrl+c, which overtakes what hangs.
+is handled as it is given on, as a row down is, holds up nothing; nor does a letter the letter behind it. Knows no key
+but ctrl+c, which overtakes what hangs.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from textual.dom import DOMNode
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input
 
 PATIENCE: Final = 2.0  # seconds that what a key does may take before the next one is given on regardless
 HANGS: Final = 0.5  # seconds after which ctrl+c overtakes
@@ -34,6 +36,7 @@ class OneByOneApp(App[None]):
         super().__init__(ansi_color=ansi_color)
         self._line = deque[events.Event]()  # what waits for its turn
         self._since: float | None = None  # when the one was given on that is not handled yet
+        self._writes_in: Widget | None = None  # the field for which that one is text
         self._given_on = asyncio.Event()
         self._to_come: list[tuple[asyncio.Event, float]] = []
         self._hanging = WeakKeyDictionary[DOMNode, asyncio.Event]()  # set once it has gone on
@@ -70,13 +73,18 @@ class OneByOneApp(App[None]):
         return self._since is None and not self._line
 
     async def _give_on(self) -> None:
-        while self._line and self._since is None:
+        while self._line and (self._since is None or self._is_more_of_it(self._line[0])):
+            self._writes_in = self.focused if _is_text(self._line[0]) and is_typed_into(self.focused) else None
             event, before, posted = self._line.popleft(), self._aim, self.message_queue_size
             await super().on_event(event)
             is_under_way = event.is_forwarded and not isinstance(event, events.MouseMove)
             if is_under_way or self._to_come or self._aim != before or self.message_queue_size > posted:
                 self._since = _now()
                 self._given_on.set()
+
+    def _is_more_of_it(self, event: events.Event) -> bool:
+        """Text for the field that the text before it is for, to which it comes in order in any case."""
+        return self._writes_in is not None and self._writes_in is self.focused and _is_text(event)
 
     async def _on_one_by_one_app_handled(self) -> None:
         await self._give_on()
@@ -125,6 +133,15 @@ class OneByOneApp(App[None]):
 
     def _is_hanging(self, node: DOMNode) -> bool:
         return node in self._hanging and not self._hanging[node].is_set()
+
+
+def is_typed_into(widget: Widget | None) -> bool:
+    """Text areas by their name: what they load would be loaded before the first frame, and there is none yet."""
+    return isinstance(widget, Input) or any(kind.__name__ == "TextArea" for kind in type(widget).__mro__)
+
+
+def _is_text(event: events.Event) -> bool:
+    return isinstance(event, events.Paste) or (isinstance(event, events.Key) and event.is_printable)
 
 
 def _now() -> float:

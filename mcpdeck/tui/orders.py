@@ -7,8 +7,6 @@ from functools import partial
 from typing import Final
 
 from textual import on
-from textual.widget import Widget
-from textual.widgets import Input
 
 from mcpdeck.model import filters
 from mcpdeck.model.commands import Command, Situation, Takes, View, obstacle
@@ -16,6 +14,7 @@ from mcpdeck.model.prompt import Misunderstood, Order, hint, parse, resolve, way
 from mcpdeck.model.registry import BY_ID
 from mcpdeck.model.tools import find as find_tools
 from mcpdeck.model.values import values_of
+from mcpdeck.tui.one_by_one import is_typed_into
 from mcpdeck.tui.rooms import RoomsApp
 from mcpdeck.tui.surroundings import Opening, Surroundings
 from mcpdeck.tui.widgets.prompt import Mode, Prompt
@@ -72,9 +71,8 @@ class OrdersApp(RoomsApp):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A key is a command only where it is not typed into something, and nothing stands above the deck."""
         if action == "run":
-            is_typed_into = _is_typed_into(self.focused)
             while_typing = bool(parameters) and BY_ID[str(parameters[0])].while_typing
-            return len(self.screen_stack) == 1 and (while_typing or not is_typed_into)
+            return len(self.screen_stack) == 1 and (while_typing or not is_typed_into(self.focused))
         return super().check_action(action, parameters)
 
     def action_run(self, command_id: str) -> None:
@@ -158,8 +156,3 @@ class OrdersApp(RoomsApp):
     @on(RowTable.Opened)
     def _row_opened(self) -> None:
         self.action_run(OPENS[self.place.view])
-
-
-def _is_typed_into(widget: Widget | None) -> bool:
-    """Text areas by their name: what they load would be loaded before the first frame, and there is none yet."""
-    return isinstance(widget, Input) or any(kind.__name__ == "TextArea" for kind in type(widget).__mro__)
