@@ -119,6 +119,7 @@ async def test_sessions_outlive_the_gateway(tmp_path: Path) -> None:
             left = first.program.children()
             first.program.process.kill()
             await first.program.process.wait()
+            assert len(left) >= 2
             assert all(child.is_running() for child in left)
             async with gateway(tmp_path / "data", bind=f"127.0.0.1:{port}") as second:
                 await second.ready("many", replicas=2)

@@ -182,6 +182,7 @@ async def test_read_only_context_changes_nothing(scene: Scene, book: Contexts) -
         await deck.sees("read-only")
         await deck.type("1<ctrl+d>")
         await deck.sees("context 'test' is read-only")
+        assert deck.gateway.seen("DELETE", ".*") == []
 
 
 async def test_connection_that_can_not_even_be_opened_is_told_and_tried_again(scene: Scene) -> None:

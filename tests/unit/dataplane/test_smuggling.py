@@ -50,6 +50,11 @@ REFUSED = {
     "chunked, chunked": LINE + HOST + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
     "chunked not last": LINE + HOST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
     "compressed": LINE + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "compressed, and chunked in a header of its own": LINE
+    + HOST
+    + b"Transfer-Encoding: gzip\r\n"
+    + CHUNKED
+    + b"\r\n0\r\n\r\n",
     "nearly chunked": LINE + HOST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
     "chunked by a vertical tab": LINE + HOST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
     "a space before the colon": LINE + HOST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",

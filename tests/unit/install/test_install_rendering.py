@@ -137,9 +137,9 @@ def test_no_secret_comes_with_the_manifests() -> None:
 
 
 def test_every_pod_is_hardened() -> None:
-    for each in rendered(Wishes(overlay="aks", blanks=BLANKS)):
-        if each["kind"] not in ("Deployment", "Job"):
-            continue
+    pods = [each for each in rendered(Wishes(overlay="aks", blanks=BLANKS)) if "template" in each.get("spec", {})]
+    assert {each["kind"] for each in pods} == {"Deployment", "Job"}
+    for each in pods:
         pod = each["spec"]["template"]["spec"]
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}

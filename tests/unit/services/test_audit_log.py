@@ -1,6 +1,7 @@
 # ruff: noqa: ASYNC240 - tests may read small files
 """The audit log: written in batches, rotated, continued after a crash; and every kind of tampering shows."""
 
+import asyncio
 import datetime as dt
 import errno
 from pathlib import Path
@@ -37,6 +38,21 @@ async def test_lines_are_json_and_chained(tmp_path: Path) -> None:
     assert verdict.lines == 5
     assert verdict.head.encode() in lines[-1]
     assert (tmp_path / "audit.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+async def test_what_is_recorded_is_written_a_moment_later_without_being_asked_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "DELAY", 0.0)
+    path = tmp_path / "audit.jsonl"
+    async with open_audit(str(path)) as subject:
+        for number in range(2):
+            subject.record(record(number))
+            assert path.read_bytes().count(b"\n") == 2 * number
+            subject.record(record(number))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert path.read_bytes().count(b"\n") == 2 * number + 2
 
 
 @pytest.mark.parametrize(

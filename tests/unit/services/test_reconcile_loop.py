@@ -258,3 +258,8 @@ async def test_conditions_keep_their_times_while_nothing_changes(loop: Loop) -> 
     await loop.subject.reconcile()
     ready = loop.subject.status(stored).conditions[0]
     assert (ready.status, ready.last_transition_time) == ("False", NOW)
+    loop.backend.see("weather", instance())
+    await loop.subject.reconcile()
+    ready, progressing = loop.subject.status(stored).conditions
+    assert (ready.status, ready.last_transition_time) == ("True", times[-1])
+    assert (progressing.status, progressing.last_transition_time) == ("False", times[-1])
