@@ -25,6 +25,7 @@ GROUP_IDLE: Final = 300.0  # seconds after which a modern client counts as gone
 SESSION_IDLE: Final = 24 * 3600.0  # the upstream ends its idle sessions, and may not say so
 FORGOTTEN: Final = 1800.0  # of a session whose principal has too many: it makes room for another one
 LOOK_AGAIN: Final = 10.0
+SLOW: Final = 2.0  # seconds after which an initialize without an answer is shown
 MOST: Final = 100_000  # live sessions that are kept
 MOST_CLIENTS: Final = 50  # programs of one principal at one adapter that are told apart: a name costs nothing
 
@@ -43,6 +44,8 @@ class SessionLedger:
         self._full_until: dict[str, float] = {}  # principals with as many as they may have, until it is looked at again
         self._alive: set[str] = set()  # uids of instances, and names of adapters
         self._dirty: list[Live] = []
+        self._beginning: dict[Call, None] = {}  # each an initialize without an answer, the oldest first
+        self._look: asyncio.TimerHandle | None = None
 
     def opened(
         self, session: bytes | None, adapter: AdapterName, endpoint: Endpoint, principal: Principal, era: Era,
@@ -62,7 +65,25 @@ class SessionLedger:
             if body is None:  # no initialize: none will be learned
                 live = self.group(adapter, endpoint, principal, era, client, now)
         series = Series(self, live, adapter, endpoint, principal, era, client)
-        return Call(series, is_stream, now, asking, request_id)
+        call = Call(series, is_stream, now, asking, request_id)
+        if live is None:
+            self._beginning[call] = None
+            self._look = self._look or asyncio.get_running_loop().call_later(SLOW, self.look_at_beginnings)
+        return call
+
+    def settled(self, call: Call) -> None:
+        self._beginning.pop(call, None)
+
+    def look_at_beginnings(self) -> None:
+        """Goes by itself. Those that take long are shown from now on."""
+        now = self.clock()
+        for call in list(self._beginning):
+            if now - call.opened_at < SLOW:
+                break
+            del self._beginning[call]
+            call.waits()
+        again = self._beginning
+        self._look = asyncio.get_running_loop().call_later(SLOW, self.look_at_beginnings) if again else None
 
     def has_room(self, principal: Principal, most: int) -> bool:
         """Sessions that nobody has used for a while do not count: few clients say that they are gone."""

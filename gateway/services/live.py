@@ -111,6 +111,9 @@ class Ledger(Protocol):
 
     def closed(self, live: "Live") -> None: ...
 
+    def settled(self, call: "Call") -> None:
+        """Whose it is, is known."""
+
 
 class Series:
     """core.ports.Series. `live` is None until a session id is known, and for a call that never gets one."""
@@ -171,18 +174,36 @@ class Call:
         if not live.is_dirty:
             self.series.owner.touch(live)
 
-    def learned(self, session: bytes) -> None:
+    def waits(self) -> None:
+        """Nobody knows yet whether there will be a session: shown as calls without one are, so that it is seen."""
         if self._live is None:
-            it = self.series
+            self._without_session(self.opened_at)
+
+    def learned(self, session: bytes) -> None:
+        it, group = self.series, self._live
+        it.owner.settled(self)
+        if group is not None and group.session is None:
+            self._leaves(group)
+        if self._live is None:
             self._live = it.live = it.owner.session(
                 session, it.adapter, it.endpoint, it.principal, it.era, it.client, self.opened_at
             )
             self._begin(self._live)
 
+    def _leaves(self, group: Live) -> None:
+        self._live = None
+        group.in_flight -= 1
+        del group.under_way[self]
+        if group.calls or group.in_flight or group.streams:
+            self.series.owner.touch(group)
+        else:
+            self.series.owner.closed(group)
+
     def ended(self, *, status: int, bytes_in: int, bytes_out: int, problem: str = "") -> None:
         owner, live = self.series.owner, self._live
         now = owner.clock()
         if live is None:
+            owner.settled(self)
             live = self._without_session(now)
         if self._is_stream:
             live.streams -= 1

@@ -103,6 +103,43 @@ async def test_a_legacy_session_is_known_from_what_initialize_said(desk: Desk) -
     assert "s-1" not in msgspec.json.encode(live).decode()
 
 
+async def test_an_initialize_that_takes_long_is_seen_and_becomes_its_session(desk: Desk) -> None:
+    call = desk.subject.opened(None, WEATHER, ONE, BEA, Era.LEGACY, INITIALIZE)
+    desk.subject.look_at_beginnings()
+    assert desk.subject.visible(ADMIN) == []
+    desk.now += 5
+    desk.subject.look_at_beginnings()
+    live = desk.only()
+    assert (live.client_name, live.in_flight, live.calls) == ("claude-code", 1, 0)
+    assert live.oldest_call_at is not None
+    assert (live.last_used_at - live.oldest_call_at).total_seconds() == 0
+    call.learned(b"s-1")
+    session = desk.only()
+    assert session.id != live.id
+    assert session.in_flight == 1
+    call.ended(status=200, bytes_in=100, bytes_out=200)
+    assert (desk.only().calls, desk.only().in_flight) == (1, 0)
+
+
+async def test_an_initialize_that_fails_after_long_is_one_call_that_failed(desk: Desk) -> None:
+    call = desk.subject.opened(None, WEATHER, ONE, BEA, Era.LEGACY, INITIALIZE)
+    desk.now += 5
+    desk.subject.look_at_beginnings()
+    call.ended(status=504, bytes_in=1, bytes_out=1, problem="no answer within 120 s")
+    live = desk.only()
+    assert (live.calls, live.in_flight, live.errors, live.last_error) == (1, 0, 1, "no answer within 120 s")
+
+
+async def test_an_initialize_among_calls_without_a_session_leaves_them_alone(desk: Desk) -> None:
+    desk.call(None)
+    call = desk.subject.opened(None, WEATHER, ONE, BEA, Era.LEGACY, INITIALIZE)
+    desk.now += 5
+    desk.subject.look_at_beginnings()
+    call.learned(b"s-1")
+    call.ended(status=200, bytes_in=1, bytes_out=1)
+    assert sorted(each.calls for each in desk.subject.visible(ADMIN)) == [1, 1]
+
+
 async def test_calls_errors_and_streams_are_counted(desk: Desk) -> None:
     desk.initialize()
     desk.now += 5
