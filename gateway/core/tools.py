@@ -1,7 +1,7 @@
 """What is offered at /mcp: tools, toolsets, policies as stored, who made them and when. Knows no store, no backend."""
 
+import re
 from datetime import datetime
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -11,6 +11,8 @@ from gateway.wire.names import AdapterName
 from gateway.wire.policies import Policy, PolicySpec
 from gateway.wire.resources import AdapterSpec
 from gateway.wire.tools import Tool, Toolset, ToolsetSpec, ToolSpec
+
+_HAS_PATH = re.compile(r"[^:/?#]+://[^/?#]*/+[^/?#]")  # no parser: what kubectl wrote may be no URL at all
 
 
 class DesiredTool(Kept[ToolSpec], frozen=True, kw_only=True):
@@ -55,7 +57,7 @@ class DesiredTool(Kept[ToolSpec], frozen=True, kw_only=True):
 
     def _url(self) -> str:
         url, definition = self.spec.url, self.spec.tool_definition
-        if not url or definition is None or definition.operation is not None or urlsplit(url).path.rstrip("/"):
+        if not url or definition is None or definition.operation is not None or _HAS_PATH.match(url):
             return url
         return f"{url.rstrip('/')}{definition.path}"
 

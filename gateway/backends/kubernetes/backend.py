@@ -26,7 +26,8 @@ from gateway.backends.reach.caller import Caller, open_caller
 from gateway.backends.reach.goodbye import end_session
 from gateway.backends.reach.patience import PATIENCE, Patience
 from gateway.backends.reach.refusals import refusal_of_url
-from gateway.backends.reach.remote import Egress, Remote, Resolve
+from gateway.backends.reach.remote import Egress, Resolve
+from gateway.backends.reach.remotes import Remotes
 from gateway.cluster.api import Api
 from gateway.cluster.desires import Desires, synced
 from gateway.cluster.mirror import Mirror
@@ -62,12 +63,11 @@ class KubernetesBackend:
         resolve: Resolve,
         patience: Patience,
     ) -> None:
-        self._api, self._desires, self._shape, self._tasks = api, desires, shape, tasks
+        self._api, self._desires, self._shape = api, desires, shape
         self._caller, self._egress, self._resolve = caller, egress, resolve
         self._patience = patience
         self._desired: dict[AdapterName, Desired] = {}
         self._templates: dict[AdapterName, str] = {}
-        self._remotes: dict[AdapterName, tuple[Remote, asyncio.Task[None]]] = {}
         self._failures: dict[AdapterName, GatewayError] = {}
         self._observed: dict[AdapterName, Observed] = {}
         self._by_adapter: dict[AdapterName, dict[str, Pod]] = {}
@@ -79,7 +79,15 @@ class KubernetesBackend:
         self.statuses = Statuses(api, desires, wanted=self._desired.get, observed=self.observed)
         self.queue = Queue(self._bring_about)
         self.logs = Logs(api, self.pods.items, lambda name: list(self._by_adapter.get(name, {}).values()))
-        self._secrets = Secrets(api)
+        self._remotes = Remotes(
+            tasks,
+            self._stir,
+            caller=caller,
+            secrets=Secrets(api).values,
+            egress=egress,
+            resolve=resolve,
+            patience=patience,
+        )
         self._asker = Asker(
             self.pods.items,
             tasks=tasks,
@@ -126,8 +134,8 @@ class KubernetesBackend:
     def close(self) -> None:
         """Watches over servers elsewhere end; what runs in the cluster goes on."""
         self._asker.close()
-        for _, task in self._remotes.values():
-            task.cancel()
+        for name in self._remotes:
+            self._remotes.dismiss(name)
 
     # its own loops
 
@@ -146,9 +154,9 @@ class KubernetesBackend:
     def _want(self, desired: Desired, before: Desired | None) -> None:
         name = desired.name
         if desired.spec.url:
-            self._keep_remote(desired, is_renewed=before is not None and before.restarted_at != desired.restarted_at)
+            self._remotes.want(desired, before)
         else:
-            self._end_remote(name)
+            self._remotes.dismiss(name)
             self._templates[name] = template_of(desired, self._shape)["metadata"]["annotations"][TEMPLATE]
         for pod in self._own_pods(name):
             self._consider(name, pod)
@@ -157,36 +165,13 @@ class KubernetesBackend:
 
     def _dismiss(self, name: AdapterName) -> None:
         """Its objects go with the adapter's own: the cluster collects what that controlled."""
-        self._end_remote(name)
+        self._remotes.dismiss(name)
         self._templates.pop(name, None)
         self._failures.pop(name, None)
         self._refusals.ended(name)
         self._observed.pop(name, None)
         self._changed.set()
         self.queue.add(name)
-
-    def _keep_remote(self, desired: Desired, *, is_renewed: bool) -> None:
-        name = desired.name
-        if name in self._remotes:
-            remote, _ = self._remotes[name]
-            remote.want(desired.spec, is_renewed=is_renewed)
-            return
-        remote = Remote(
-            desired.spec,
-            is_tool=desired.is_tool,
-            caller=self._caller,
-            secrets=self._secrets.values,
-            egress=self._egress,
-            resolve=self._resolve,
-            patience=self._patience,
-            on_change=lambda: self._stir(name),
-        )
-        self._remotes[name] = remote, self._tasks.create_task(remote.keep(), name=f"{name}: look after")
-
-    def _end_remote(self, name: AdapterName) -> None:
-        _, task = self._remotes.pop(name, (None, None))
-        if task is not None:
-            task.cancel()
 
     async def _bring_about(self, name: AdapterName, *, is_thorough: bool) -> float | None:
         """Seconds after which to try again; None when it is as it should be."""
@@ -232,7 +217,7 @@ class KubernetesBackend:
     def _look(self, name: AdapterName) -> Observed:
         desired = self._desired.get(name)
         if name in self._remotes:
-            return self._remotes[name][0].observed()
+            return self._remotes.observed(name)
         if desired is None:
             return NOTHING
         template = self._templates.get(name, "")

@@ -24,7 +24,8 @@ from gateway.backends.process.refusals import refusal_of
 from gateway.backends.reach.caller import Caller, open_caller
 from gateway.backends.reach.goodbye import end_session
 from gateway.backends.reach.patience import PATIENCE, Patience
-from gateway.backends.reach.remote import Egress, Remote, Resolve
+from gateway.backends.reach.remote import Egress, Resolve
+from gateway.backends.reach.remotes import Remotes
 from gateway.core.desired import Desired
 from gateway.core.errors import GatewayError
 from gateway.core.observed import NOTHING, Observed
@@ -70,10 +71,18 @@ class ProcessBackend:
         )
         self._crews: dict[AdapterName, Crew] = {}
         self._leaving: list[Crew] = []
-        self._remotes: dict[AdapterName, tuple[Remote, asyncio.Task[None]]] = {}
         self._desired: dict[AdapterName, Desired] = {}
         self._is_told = self._is_closing = False  # is_told: what is wanted, at all
         self._news, self._changed, self._stepped = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._remotes = Remotes(
+            tasks,
+            lambda _: self._news.set(),
+            caller=caller,
+            secrets=self._secrets.looked_up,
+            egress=egress,
+            resolve=resolve,
+            patience=patience,
+        )
 
     # ports.Backend
 
@@ -95,7 +104,7 @@ class ProcessBackend:
             self._forget(name)  # it was deleted while no gateway ran
         for name, each in wanted.items():
             if each.spec.url:
-                self._look_after(each, before=self._desired.get(name))
+                self._remotes.want(each, self._desired.get(name))
             else:
                 self._crew(name).want(plan_of(each), each.spec.replica_count)
         self._desired = wanted
@@ -104,7 +113,7 @@ class ProcessBackend:
 
     def observed(self, adapter: AdapterName) -> Observed:
         if adapter in self._remotes:
-            return self._remotes[adapter][0].observed()
+            return self._remotes.observed(adapter)
         if adapter not in self._crews:
             return NOTHING
         desired = self._desired.get(adapter)
@@ -178,32 +187,12 @@ class ProcessBackend:
         if crew is not None:
             crew.dismiss()
             self._leaving.append(crew)
-        _, task = self._remotes.pop(name, (None, None))
-        if task is not None:
-            task.cancel()
+        self._remotes.dismiss(name)
 
     def _forget(self, name: AdapterName) -> None:
         """What an adapter left on disk: the next one of that name may be another owner's."""
         self.logs.forget(name)
         shutil.rmtree(self._folder.work(name), ignore_errors=True)
-
-    def _look_after(self, desired: Desired, *, before: Desired | None) -> None:
-        name = desired.name
-        is_renewed = before is not None and before.restarted_at != desired.restarted_at
-        if name in self._remotes:
-            self._remotes[name][0].want(desired.spec, is_renewed=is_renewed)
-            return
-        remote = Remote(
-            desired.spec,
-            is_tool=desired.is_tool,
-            caller=self._caller,
-            secrets=self._secrets.looked_up,
-            egress=self._egress,
-            resolve=self._resolve,
-            patience=self._patience,
-            on_change=self._news.set,
-        )
-        self._remotes[name] = remote, self._tasks.create_task(remote.keep(), name=f"{name}: look after")
 
     def _begin(self, plan: Plan, ordinal: int, restarts: int) -> Life:
         name = instance_name(plan.adapter, ordinal)

@@ -176,7 +176,11 @@ class Remote:
 
         Raises CannotStart.
         """
-        parts = urlsplit(spec.url)
+        try:
+            parts = urlsplit(spec.url)
+            port = port_of(parts)
+        except ValueError as error:
+            raise CannotStart("NotAllowed", f"{spec.url} is no URL: {error}") from error
         known = self._seen.endpoint.host if self._seen is not None and self._seen.endpoint is not None else ""
         try:
             addresses = await addresses_of(parts, self._egress, self._resolve, seconds=self._patience.resolve)
@@ -198,7 +202,7 @@ class Remote:
             self._instance,
             uid_of(spec),
             host,
-            port_of(parts),
+            port,
             (parts.path or "/") + query,
             authority=parts.netloc,
             is_tls=parts.scheme == "https",

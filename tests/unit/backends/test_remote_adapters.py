@@ -13,12 +13,15 @@ from gateway.backends.reach.patience import Patience
 from gateway.backends.reach.problems import CannotStart
 from gateway.backends.reach.refusals import refusal_of_url
 from gateway.backends.reach.remote import Egress, OutOfBounds, Remote, addresses_of, field_lines, uid_of
+from gateway.backends.reach.remotes import Remotes
 from gateway.core.errors import Invalid, UpstreamBroke
 from gateway.core.observed import Instance
 from gateway.wire.http1 import Request
 from gateway.wire.mcp import Era
+from gateway.wire.names import AdapterName
 from gateway.wire.resources import AdapterSpec, Authorization, GrantKind, Phase, SecretReference
 from tests.support.answering import Reply, answering, message, method_of
+from tests.support.desired import desired
 from tests.support.fake_tokens import CREDENTIALS, FakeTokens
 
 PATIENCE = Patience(first_restart=0.01, longest_restart=0.02, remote=0.02, answer=5, handshake=5)
@@ -187,6 +190,49 @@ async def test_an_endpoint_has_the_judged_address_and_the_urls_name_and_path() -
         frozenset({Era.LEGACY}),
     )
     assert (endpoint.instance, endpoint.uid) == ("crm-0", uid_of(spec(url)))
+
+
+@pytest.mark.parametrize("url", ["https://crm.example:99999/mcp", "https://[::1/mcp", "https://[x]/"])
+async def test_what_is_no_url_has_failed_and_says_so(url: str) -> None:
+    """A gateway refuses it; kubectl may write it."""
+    async with watched(spec(url)) as watch:
+        failed = await watch.until(lambda instance: instance.phase is Phase.FAILED)
+    assert failed.reason == "NotAllowed"
+    assert failed.message.startswith(f"{url} is no URL: ")
+
+
+async def test_error_that_nobody_foresaw_is_one_adapters_alone(caplog: pytest.LogCaptureFixture) -> None:
+    news = asyncio.Event()
+
+    async def secrets(references: Mapping[str, SecretReference]) -> dict[str, str]:
+        if references:
+            raise RuntimeError("no one saw this coming")
+        return {}
+
+    async with (
+        answering(mcp_server) as server,
+        open_caller() as caller,
+        asyncio.TaskGroup() as tasks,
+        asyncio.timeout(30),
+    ):
+        remotes = Remotes(
+            tasks,
+            lambda _: news.set(),
+            caller=caller,
+            secrets=secrets,
+            egress=ANYWHERE,
+            resolve=names(),  # type: ignore[arg-type]
+            patience=PATIENCE,
+        )
+        url, header = f"http://127.0.0.1:{server.port}/mcp", SecretReference(secret="s", key="k")
+        remotes.want(desired(AdapterSpec(name="bad", url=url, headers={"X-Key": header})), None)
+        remotes.want(desired(AdapterSpec(name="good", url=url)), None)
+        while not any(each.is_ready for each in remotes.observed(AdapterName("good")).instances):
+            news.clear()
+            await news.wait()
+        for name in remotes:
+            remotes.dismiss(name)
+    assert "bad can't be looked after" in caplog.text
 
 
 async def test_a_url_without_a_path_is_the_root() -> None:

@@ -51,7 +51,13 @@ def test_a_tool_server_runs_at_the_tools_own_port_and_path() -> None:
     [
         ("http://h:1", "http://h:1/run"),
         ("http://h:1/", "http://h:1/run"),
+        ("http://h:1//", "http://h:1/run"),
         ("https://h/a/b", "https://h/a/b"),
+        ("https://h//a?b=/c", "https://h//a?b=/c"),
+        (
+            "https://[::1",
+            "https://[::1/run",
+        ),  # kubectl may write it: its own status says what is wrong, and others go on
     ],
 )
 def test_a_url_without_a_path_gets_the_tools(url: str, reached: str) -> None:
