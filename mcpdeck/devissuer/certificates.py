@@ -37,7 +37,7 @@ def make_certificate(folder: Path, *, hosts: tuple[str, ...] = ("localhost", "12
 
 def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mcpdeck dev-issuer, throwaway")])
-    builder = _builder(name, name, key.public_key()).add_extension(x509.BasicConstraints(True, 0), critical=True)
+    builder = begun(name, name, key.public_key()).add_extension(x509.BasicConstraints(True, 0), critical=True)
     usage = x509.KeyUsage(
         digital_signature=False,
         content_commitment=False,
@@ -61,7 +61,7 @@ def _server(
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
     issued_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     return (
-        _builder(name, authority.subject, key.public_key())
+        begun(name, authority.subject, key.public_key())
         .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(issued_by, critical=False)
@@ -69,7 +69,8 @@ def _server(
     )
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def begun(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    """A certificate that is good for a week, so far."""
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()

@@ -1,6 +1,5 @@
 """Certificates for localhost, made anew for each test: one that signs itself, and those of an authority."""
 
-import datetime as dt
 import ipaddress
 import ssl
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.dataplane.certificates import Tls
+from mcpdeck.devissuer.certificates import begun
 
 _SIGNS = x509.KeyUsage(
     digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
@@ -24,7 +24,7 @@ def localhost_certificate(folder: Path) -> Tls:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     certificate = (
-        _begun(name, name, key.public_key())
+        begun(name, name, key.public_key())
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
@@ -32,19 +32,6 @@ def localhost_certificate(folder: Path) -> Tls:
     files = Tls(folder / "localhost.pem", folder / "localhost.key")
     _write(files, certificate, key)
     return files
-
-
-def _begun(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = dt.datetime.now(dt.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-    )
 
 
 def _write(files: Tls, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
@@ -65,10 +52,9 @@ def authority(folder: Path, name: str = "authority") -> tuple[Path, Issue]:
     """A CA's certificate, and what has it sign others' for localhost and 127.0.0.1, as servers or clients."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    own = _begun(subject, subject, key.public_key())
+    own = begun(subject, subject, key.public_key())
     for extension in (x509.BasicConstraints(ca=True, path_length=0), _SIGNS):
         own = own.add_extension(extension, critical=True)
-    own = own.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     file = folder / f"{name}.pem"
     file.write_bytes(own.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
@@ -79,7 +65,7 @@ def authority(folder: Path, name: str = "authority") -> tuple[Path, Issue]:
         )
         wanted = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, whose)])
         signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
-        signed = _begun(wanted, subject, its.public_key())
+        signed = begun(wanted, subject, its.public_key())
         signed = signed.add_extension(names, critical=False).add_extension(signer, critical=False)
         files = Tls(folder / f"{whose}.pem", folder / f"{whose}.key")
         _write(files, signed.sign(key, hashes.SHA256()), its)
