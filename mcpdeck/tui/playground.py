@@ -9,7 +9,7 @@ from mcpdeck.errors import ProblemError, Unreachable
 from mcpdeck.model.playground import LISTS, OWN, Call, Kind, Request, Subject, subjects
 from mcpdeck.model.runs import Run, Stage, finished
 from mcpdeck.tui.deck import Deck
-from mcpdeck.tui.views.playground import Question
+from mcpdeck.tui.views.call_outcome import Question
 
 if TYPE_CHECKING:
     from mcpdeck.mcp.peer import Peer
@@ -88,13 +88,13 @@ async def _ask(deck: Deck, message: dict[str, Any]) -> dict[str, Any]:
     from mcpdeck.mcp.peer import Declined
 
     question = Question(message)
-    view = deck.playground_view
-    view.asks(question)
+    outcome = deck.playground_view.outcome
+    outcome.asks(question)
     deck.say(f"{question.sentence}; A answers", "warning")
     try:
         answer = await question.answer
     finally:
-        view.answered(question)
+        outcome.answered(question)
     if answer is None:
         raise Declined("the user does not answer")
     return answer
@@ -106,7 +106,7 @@ def start_call(deck: Deck, request: Request, subject: Subject) -> None:
 
 def cancel_call(deck: Deck) -> bool:
     """False if none is under way."""
-    if not deck.playground_view.is_running:
+    if not deck.playground_view.outcome.is_running:
         return False
     deck.workers.cancel_group(deck, CALLING)
     return True
@@ -118,12 +118,13 @@ async def _call(deck: Deck, request: Request, subject: Subject) -> None:
     if peer is None:
         deck.say(f"{request.endpoint} is not connected; R tries again", "warning")
         return
-    blank, context = view.begun(request, subject), deck.state.context
+    blank, context = view.outcome.begun(request, subject), deck.state.context
     began = loop.time()
 
     def run() -> Run:
         """As far as it has come; as it began, where the reader looks at another gateway by now."""
-        return view.run if view.run is not None and deck.state.context == context else blank
+        now = view.outcome.run
+        return now if now is not None and deck.state.context == context else blank
 
     def end(ended: Run) -> None:
         if deck.state.context == context:
@@ -154,7 +155,7 @@ def _note(subject: Subject, result: dict[str, Any]) -> str:
 async def _sent(peer: "Peer", request: Request, subject: Subject, deck: Deck) -> dict[str, Any]:
     from mcpdeck.mcp.peer import call
 
-    hear = deck.playground_view.heard
+    hear = deck.playground_view.outcome.heard
     if subject.kind is Kind.TOOL:
         return await call(peer, subject.definition, request.params["arguments"], hear=hear)
     return await peer.request(request.method, request.params, hear=hear)

@@ -33,7 +33,7 @@ def called(deck: Driver) -> list[dict[str, Any]]:
 
 
 def stage(deck: Driver) -> Stage | None:
-    run = deck.app.playground_view.run
+    run = deck.app.playground_view.outcome.run
     return run.stage if run else None
 
 
@@ -59,7 +59,7 @@ async def test_what_is_typed_in_one_go_with_the_key_that_runs_is_sent() -> None:
     async with deck_on(tooling(), size=(120, 40)) as deck:
         await opened(deck, "summary")
         await deck.type("<enter>")
-        field = deck.app.playground_view.form.query(Input).first()
+        field = deck.app.playground_view.arguments.form.query(Input).first()
         with deck.app.playground_view.prevent(Input.Changed):  # the news of it is on its way
             field.value = "today"
         await deck.type("<ctrl+j>")
@@ -87,11 +87,11 @@ async def test_json_and_back_loses_neither_null_nor_nesting_nor_what_no_field_is
             "equipment": {"a": [1, None, {"b": ""}]},
             "beyond": None,
         }
-        view.put(arguments)
+        view.arguments.put(arguments)
         await deck.type("<f2>")
-        assert msgspec.json.decode(view.json.text) == arguments
+        assert msgspec.json.decode(view.arguments.json.text) == arguments
         await deck.type("<f2>")
-        assert view.arguments() == arguments
+        assert view.arguments.values() == arguments
         await deck.type("<ctrl+j>")
         await deck.until(lambda: called(deck) == [arguments])
 
@@ -101,10 +101,10 @@ async def test_json_that_no_form_can_say_stays_json() -> None:
         await opened(deck, "book_room")
         view = deck.app.playground_view
         await deck.type("<f2>")
-        view.json.text = '{"people": "three"}'
+        view.arguments.json.text = '{"people": "three"}'
         await deck.type("<f2>")
         await deck.sees("the form can not say this")
-        assert view.draft.as_json
+        assert view.arguments.draft.as_json
 
 
 async def test_progress_is_drawn_and_a_call_can_be_cancelled() -> None:
@@ -125,7 +125,7 @@ async def test_progress_is_drawn_and_a_call_can_be_cancelled() -> None:
 async def test_what_the_server_asks_is_answered_in_a_form_and_the_call_goes_on() -> None:
     async with deck_on(tooling(), size=(120, 40)) as deck:
         await opened(deck, "book_room")
-        deck.app.playground_view.put({"room": "Sky", "people": 2, "floor": "roof"})
+        deck.app.playground_view.arguments.put({"room": "Sky", "people": 2, "floor": "roof"})
         await deck.type("<ctrl+j>")
         await deck.sees("Who pays?", "A answers")
         await deck.type("A")
@@ -142,7 +142,7 @@ async def test_what_the_server_asks_is_answered_in_a_form_and_the_call_goes_on()
 async def test_question_can_wait_be_declined_and_is_dismissed_with_its_call() -> None:
     async with deck_on(tooling(), size=(120, 40)) as deck:
         await opened(deck, "book_room")
-        deck.app.playground_view.put({"room": "Sky", "people": 2, "floor": "roof"})
+        deck.app.playground_view.arguments.put({"room": "Sky", "people": 2, "floor": "roof"})
         await deck.type("<ctrl+j>")
         await deck.sees("A answers")
         await deck.type("A<esc>")
@@ -151,7 +151,7 @@ async def test_question_can_wait_be_declined_and_is_dismissed_with_its_call() ->
         await deck.sees("○ Cancelled")
         await deck.until(lambda: len(called(deck)) == 2)
         assert deck.gateway.scene.servers["/mcp"].called[-1]["inputResponses"] == {"who": {"action": "cancel"}}
-        assert deck.app.playground_view.questions == []
+        assert deck.app.playground_view.outcome.questions == []
 
 
 async def test_tools_own_failure_and_the_protocols_are_told_apart() -> None:
@@ -161,7 +161,7 @@ async def test_tools_own_failure_and_the_protocols_are_told_apart() -> None:
         await deck.sees("▲ The tool failed", "no such order")
         await deck.type("<esc>/^any<enter>")
         await deck.until(lambda: len(deck.app.playground_view.table.shown) == 1)
-        deck.app.playground_view.put({"method": "nothing/there", "params": {}})
+        deck.app.playground_view.arguments.put({"method": "nothing/there", "params": {}})
         await deck.type("<ctrl+j>")
         await deck.sees("✖ Protocol error", "-32601")
 
@@ -227,14 +227,14 @@ async def test_calls_are_remembered_kept_and_taken_up_again(tmp_path: Path) -> N
         await deck.type("blue room<enter>")
         await deck.until(lambda: "blue room" in book.saved())
         await deck.until(lambda: len(book.history()) == 1)
-        deck.app.playground_view.put({"room": "Red", "people": 1})
+        deck.app.playground_view.arguments.put({"room": "Red", "people": 1})
         await deck.type("<esc><ctrl+up>")
-        await deck.until(lambda: deck.app.playground_view.draft.entries["room"] == "Blue")
-        deck.app.playground_view.put({"room": "Red", "people": 1})
+        await deck.until(lambda: deck.app.playground_view.arguments.draft.entries["room"] == "Blue")
+        deck.app.playground_view.arguments.put({"room": "Red", "people": 1})
         await deck.type("S")
         await deck.sees("Kept calls", "blue room")
         await deck.type("<enter>")
-        await deck.until(lambda: deck.app.playground_view.draft.entries["room"] == "Blue")
+        await deck.until(lambda: deck.app.playground_view.arguments.draft.entries["room"] == "Blue")
 
 
 async def test_traffic_hands_over_a_request_as_it_was_made() -> None:
@@ -315,7 +315,7 @@ async def test_what_is_typed_is_completed_by_the_server_that_knows() -> None:
         await deck.type("<enter>gr")
         await deck.sees("ground", "green")
         await deck.type("<right><tab>a")
-        await deck.until(lambda: deck.app.playground_view.draft.entries["floor"] == "ground")
+        await deck.until(lambda: deck.app.playground_view.arguments.draft.entries["floor"] == "ground")
         await deck.until(lambda: completions(deck)[-1]["argument"] == {"name": "name", "value": "a"})
         first, *_, last = completions(deck)
         assert first["ref"] == {"type": "ref/resource", "uri": "room://{floor}/{name}"}
@@ -392,13 +392,15 @@ async def test_arguments_go_through_the_editor_and_results_to_the_pager() -> Non
         await deck.sees("there is no result yet")
         await deck.type("<enter>Blue<f4>")
         assert msgspec.json.decode(edited[0])["room"] == "Blue"
-        assert deck.app.playground_view.draft.entries["room"] == "Green"
+        assert deck.app.playground_view.arguments.draft.entries["room"] == "Green"
         await deck.type("<ctrl+j>")
         await deck.sees("Green is yours.")
         await deck.type("<f3>")
         assert msgspec.json.decode(paged[0])["structuredContent"]["people"] == 4
         await deck.type("<f4>")
         await deck.sees("no JSON object yet")
-        assert deck.app.playground_view.draft.text == "{no"
+        assert deck.app.playground_view.arguments.draft.text == "{no"
         await deck.type("<f4>")
-        assert deck.app.playground_view.draft.text == "{no", "who leaves the editor without saving changes nothing"
+        assert deck.app.playground_view.arguments.draft.text == "{no", (
+            "who leaves the editor without saving changes nothing"
+        )

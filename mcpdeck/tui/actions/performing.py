@@ -5,11 +5,13 @@ from typing import Final
 from mcpdeck.model.prompt import Order
 from mcpdeck.tui.actions import (
     adapters,
+    calls,
     contexts,
     identity,
     lines,
     playground,
     recordings,
+    results,
     sessions,
     shell,
     tables,
@@ -23,8 +25,8 @@ from mcpdeck.tui.deck import Deck
 
 # Each has entered its own.
 _REGISTERED: Final = (
-    *(adapters, contexts, identity, lines, playground, recordings),
-    *(sessions, shell, tables, tools, traffic, watching, xray),
+    *(adapters, calls, contexts, identity, lines, playground, recordings),
+    *(results, sessions, shell, tables, tools, traffic, watching, xray),
 )
 KNOWN: Final = frozenset(HANDLERS)
 
