@@ -29,10 +29,10 @@ from gateway.auth.issuers import Issuer as Trusted
 from gateway.auth.issuers import entra
 from gateway.auth.oidc import OidcAuthenticator
 from gateway.auth.routes import COOKIE, front_routes
-from gateway.core.rotation import RIPENS
 from gateway.core.access import Principal, is_bound_elsewhere
 from gateway.core.affinity import new_key
 from gateway.core.errors import Unauthenticated
+from gateway.core.rotation import RIPENS
 from gateway.core.sharing import Unreachable, Vault
 from mcpdeck.devissuer.app import Issuer
 from mcpdeck.devissuer.serve import AUDIENCE, TENANT, temporary_issuer
