@@ -128,16 +128,16 @@ async def test_tab_completes_and_enter_runs_what_is_typed(scene: Scene) -> None:
 
 async def test_tab_goes_round_through_what_a_text_may_become(scene: Scene) -> None:
     async with deck_on(scene) as deck:
-        value = lambda: deck.app.prompt.input.value  # noqa: E731
+        typed = deck.app.prompt.input
         await deck.type(":de")
         await deck.sees("describe  deploy  delete")
         seen = []
         for keys in ("<tab>", "<tab>", "<tab>", "<tab>", "<shift+tab>"):
             await deck.type(keys)
-            seen.append(value())
+            seen.append(typed.value)
         assert seen == ["describe", "deploy", "delete", "de", "delete"]
         await deck.type("<esc>:logs<tab>")
-        assert value() == f"logs {min(scene.adapters)}"
+        assert typed.value == f"logs {min(scene.adapters)}"
         await deck.sees(f"{'  '.join(sorted(scene.adapters)[:3])}  ")
         await deck.type("<esc>:scale browser 3")
         await deck.sees("NAME REPLICAS  How many instances should run.")
