@@ -1,7 +1,7 @@
 """Keys from the registry: every binding carries its command's id, so that a keymap can move it.
 
-All have priority: the app handles them in the order they were typed. Without it Textual would queue them at the focused
-widget, and a key typed before that widget has acted on the last one would reach the wrong place.
+All have priority: they are tried before what the focused widget would do with the key, and at once, without a way
+through the queues of all that it stands in.
 """
 
 from collections.abc import Mapping

@@ -89,7 +89,7 @@ class Host(OneByOneApp):
             await self.work.wait()
             self.action_ask()
 
-        self.run_worker(self.before_next(work, seconds=0.2))
+        self.run_worker(self.before_next(work, seconds=0.2)())
 
     def action_help_quit(self) -> None:
         self.interrupted += 1
@@ -111,11 +111,16 @@ class Hand:
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(10):
-            while not condition():
-                await self.pilot.pause(0.005)
+            while not condition():  # noqa: ASYNC110  (a pause of the pilot's would wait for what hangs)
+                await asyncio.sleep(0.005)
 
     async def rests(self) -> None:
-        await self.pilot.pause()
+        """All that was sent has arrived and is handled."""
+        arrived = asyncio.Event()
+        driver = self.app._driver
+        assert driver is not None
+        driver.send_message(events.Callback(callback=arrived.set))  # by the way that keys take
+        await arrived.wait()
         await self.until(lambda: self.app.is_at_rest)
 
 
