@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, cast
@@ -62,10 +62,11 @@ def _supervise(settings: Settings) -> int:
     """Several workers on one port. This process serves nothing itself."""
     is_tls = _tls(settings) is not None
     try:
-        held = server.reserve(settings.host, settings.port)
-    except OSError as error:
+        with _listening(settings):
+            held = server.reserve(settings.host, settings.port)
+    except Misconfigured as error:
         print(f"mcpdeck gateway: {error}", file=sys.stderr)
-        return FAILED
+        return USAGE
     address = held[0].getsockname()
     settings = msgspec.structs.replace(settings, port=address[1])
     with tempfile.TemporaryDirectory(prefix="mcpdeck-") as folder, contextlib.ExitStack() as sockets:
@@ -80,6 +81,16 @@ def _supervise(settings: Settings) -> int:
             is_reloading=is_tls,
         )
         return parent.run()
+
+
+@contextlib.contextmanager
+def _listening(settings: Settings) -> Iterator[None]:
+    """A port that can not be had is a setting that is not right. Raises Misconfigured."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise Misconfigured(f"--bind {where}: {error.strerror}; port 0 is any that is free") from error
 
 
 async def serve(settings: Settings, announce: Callable[[Any], None], worker: Worker | None = None) -> None:
@@ -97,7 +108,8 @@ async def serve(settings: Settings, announce: Callable[[Any], None], worker: Wor
             loop.add_reader(worker.alive, _once, loop, worker.alive, end)  # what comes is the parent's end
 
     heed(this.cancel)  # nothing is served yet that would have to end well
-    listeners = server.listen(settings.host, settings.port, is_shared=worker is not None)
+    with _listening(settings):
+        listeners = server.listen(settings.host, settings.port, is_shared=worker is not None)
     async with _house(settings, worker) as house:
         heed(stop.set)
         await server.serve(

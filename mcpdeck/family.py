@@ -26,7 +26,9 @@ _IS_POSIX: Final = os.name == "posix"
 
 
 class Stillborn(Exception):
-    """A child ended, or said nothing, before it was ready. The sentence has its last words."""
+    """A child ended, or said nothing, before it was ready. The sentence has its last words. code: it ended with."""
+
+    code: int | None = None
 
 
 class Child:
@@ -69,8 +71,10 @@ class Child:
             except Empty:
                 raise self._stillborn(f"said nothing for {limit:g} s") from None
             if line is None:
-                self.process.wait()
-                raise self._stillborn(f"ended with {self.process.returncode}")
+                code = self.process.wait()
+                born = self._stillborn(f"ended with {code}")
+                born.code = code
+                raise born
             if found := re.search(pattern, line):
                 return found
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcpdeck import direct
 from mcpdeck.cli.desk import Desk
-from mcpdeck.cli.exits import OK, UNEXPECTED, Failure
+from mcpdeck.cli.exits import OK, UNEXPECTED, USAGE, Failure
 from mcpdeck.cli.words import port
 from mcpdeck.config.contexts import LOCAL
 from mcpdeck.control import openapi
@@ -64,7 +64,7 @@ def _up(words: argparse.Namespace, desk: Desk) -> int:
                     desk.printer.tell("\r\x1b[Kthe gateway ends …")
                 desk.running.withdraw(LOCAL)
     except Stillborn as error:
-        raise Failure(UNEXPECTED, f"the gateway did not start: {error}") from None
+        raise Failure(USAGE if error.code == USAGE else UNEXPECTED, f"the gateway did not start: {error}") from None
     except KeyboardInterrupt:
         return OK
 

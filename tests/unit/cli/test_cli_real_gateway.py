@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -96,9 +97,19 @@ async def test_up_on_a_terminal_keeps_it_calm(tmp_path: Path) -> None:
 
 async def test_gateway_that_can_not_start_is_told_with_its_own_words(tmp_path: Path) -> None:
     ended = await mcpdeck(tmp_path, "up", "--port", "0", "--", "--max-body", "lots")
-    assert ended.code == 1
+    assert ended.code == 2
     assert "--max-body lots: wanted a whole number" in ended.err
     assert "the gateway did not start: gateway ended with 2" in ended.err
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_port_that_is_taken_is_told_by_its_address(tmp_path: Path, workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = await mcpdeck(tmp_path, "up", "--port", port, "--", "--workers", workers)
+    assert ended.code == 2
+    assert f"--bind 127.0.0.1:{port}: Address already in use; port 0 is any that is free" in ended.err
+    assert "Errno" not in ended.err
 
 
 async def test_demo_without_a_terminal_prints_its_urls_and_leaves_nothing(tmp_path: Path) -> None:
