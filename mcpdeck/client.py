@@ -5,6 +5,7 @@
 
 import asyncio
 import codecs
+import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
@@ -28,6 +29,7 @@ from mcpdeck.trust import trust_in
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 30.0
 SILENCE_SECONDS: Final = 40.0  # of the event stream, which the gateway keeps alive with a comment every 15 s
+_CLOSED: Final = re.compile("disconnected|closed")  # in the words of h11
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -122,6 +124,13 @@ class GatewayClient:
 
     async def sessions(self, note: Callable[[str], None] | None = None) -> Sequence[LiveSession]:
         return await self.do(control.sessions(note))
+
+    def _must_be(self, wanted: str, answer: httpx.Response) -> None:
+        """A page would otherwise be taken for a log."""
+        found = answer.headers.get("content-type", "nothing of a known kind")
+        if not found.startswith(wanted):
+            told = f"GET {answer.request.url.path} gave {plain(found)}, wanted {wanted}"
+            raise Unreachable(f"what answers at {self.url} is no gateway of this version: {told}")
 
     async def logs(
         self,
@@ -247,10 +256,11 @@ class GatewayClient:
                 asyncio.timeout(ANSWER_SECONDS) as patience,  # however long may be kept silent after the head
                 self._http.stream("GET", path, params=query, headers=head, timeout=timeout) as answer,
             ):
-                patience.reschedule(None)
                 if not answer.is_success:
                     await answer.aread()
                     raise control.problem("GET", path, _reply(answer), url=self.url)
+                self._must_be(accept, answer)
+                patience.reschedule(None)
                 try:
                     yield answer
                 except httpx.ReadTimeout as error:
@@ -293,6 +303,11 @@ def translated(url: str) -> Iterator[None]:
         raise Unreachable(f"{url} can not be reached: {plain(plainly(error))}") from error
     except httpx.InvalidURL as error:
         raise Unreachable(f"{url!r} is no URL: {plain(str(error))}") from error
+    except httpx.RemoteProtocolError as error:
+        said = str(error)
+        if not _CLOSED.search(said):
+            raise Unreachable(f"what answers at {url} speaks no HTTP: {plain(said)}") from error
+        raise Unreachable(f"{url} broke off: it closed the connection before its answer was whole") from error
     except httpx.HTTPError as error:
         raise Unreachable(f"{url} broke off: {plain(plainly(error)) or 'it closed the connection'}") from error
 

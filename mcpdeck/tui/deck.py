@@ -236,6 +236,7 @@ class Deck(OrdersApp):
             self._log_patience.hurry()
             if self._tail is not None and before.fresh_at and self._tail.is_silent_since(before.fresh_at):
                 self._follow_log()  # it may have died with the other, and can not know
+            self.arrived()
         self.events_view.hear(self.state.news)
         if self.state.unreadable:
             self.say_once(f"{self.state.unreadable}; what is shown of it is older")

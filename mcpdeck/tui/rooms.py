@@ -48,7 +48,7 @@ class RoomsApp(TellingApp):
 
     @abstractmethod
     def arrived(self) -> None:
-        """Another place is shown: what it alone needs is to be read."""
+        """Another place is shown, or the gateway is there again: what the place alone needs is to be read."""
 
     # Places
 

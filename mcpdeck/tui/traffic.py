@@ -36,9 +36,9 @@ def watch_traffic(deck: Deck, *, again: bool = False) -> None:
     elif (wish := view.wish) is None:
         pass  # nothing is chosen yet
     elif wish.recorded:
-        if again or not view.is_over:
+        if again or view.is_refused or not view.is_over:
             deck.begin(_read_recording, deck, view, wish, group=GROUP)
-    elif again or not (view.is_over or (view.stream is not None and view.stream.is_on)):
+    elif again or view.is_refused or not (view.is_over or (view.stream is not None and view.stream.is_on)):
         before = view.stream
         view.stream = stream = TrafficStream(
             wish,

@@ -90,7 +90,7 @@ class Cut(Exception):
 class Weather(Protocol):
     """What comes between a request and its answer. True: the request has got all that it gets."""
 
-    async def __call__(self, request: Request, writer: asyncio.StreamWriter) -> bool: ...
+    def __call__(self, request: Request, writer: asyncio.StreamWriter, /) -> Awaitable[bool]: ...
 
 
 class FakeGateway:

@@ -8,9 +8,10 @@ import msgspec
 
 from gateway.wire import sse
 from gateway.wire.problems import MEDIA_TYPE, Problem
-from tests.support.fake_gateway import Cut, Request
+from tests.support.fake_gateway import Cut, Request, Scene
 
 HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body><h1>nginx</h1></body></html>"
+PLACE = "elsewhere-1"  # in a stream that the gateway itself knows nothing of
 LONGEST = 17 * 1024 * 1024  # more than an event may have
 _BASIC = frozenset({"/whoami", "/events"})  # without which there is no deck at all
 
@@ -83,14 +84,17 @@ class Events:
 
 async def other_protocol(_request: Request, writer: asyncio.StreamWriter) -> bool:
     """Something that is no web server at all."""
-    writer.write(b"SSH-2.0-OpenSSH_9.9\r\n")
+    writer.write(b"SSH-2.0-OpenSSH_9.9\r\nInvalid SSH identification string.\r\n\r\n")
     await writer.drain()
     raise Cut
 
 
 def change(resource: object, *, kind: str = "Adapter", name: str = "weather") -> bytes:
     data = {"type": "modified", "kind": kind, "name": name, "resource": resource}
-    return sse.encode(msgspec.json.encode(data), "change", "1")
+    return sse.encode(msgspec.json.encode(data), "change", PLACE)
 
 
-SYNCED = sse.encode(b"{}", "synced", "1")
+def snapshot(scene: Scene) -> bytes:
+    """All adapters of a scene, and that they are all."""
+    named = [change(msgspec.to_builtins(adapter), name=name) for name, adapter in scene.adapters.items()]
+    return b"".join([*named, sse.encode(b"{}", "synced", PLACE)])

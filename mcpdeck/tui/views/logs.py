@@ -34,6 +34,7 @@ class LogsView(LinesPlace):
     def __init__(self, *, glyphs: Glyphs, clock: Callable[[], datetime]) -> None:
         super().__init__(View.LOGS, glyphs=glyphs, clock=clock)
         self._of = ""
+        self._is_away = False  # the gateway; a log's stream itself says nothing where nothing is written
         self.wish: Wish | None = None
         self.standing = ""  # how the stream stands, in words; empty before there is one
 
@@ -59,6 +60,9 @@ class LogsView(LinesPlace):
 
     def show_state(self, state: State) -> None:
         """A log is a stream of its own, and of one gateway."""
+        if state.is_stale != self._is_away:
+            self._is_away = state.is_stale
+            self._tell()
         if state.context != self._of:
             self._of = state.context
             self.wish, self.standing = None, ""
@@ -114,7 +118,8 @@ class LogsView(LinesPlace):
         return f"{self.standing[:1].upper()}{self.standing[1:]}…"
 
     def standing_parts(self) -> Parts:
-        return [Part(f"   {self.standing} ", Tone.OK if self.standing == "live" else Tone.BUSY)]
+        standing = "no word of the gateway" if self.standing == "live" and self._is_away else self.standing
+        return [Part(f"   {standing} ", Tone.OK if standing == "live" else Tone.BUSY)]
 
     def more_toggles(self) -> dict[str, object]:
         return {"since": SINCE[self.wish.since][0]} if self.wish else {}

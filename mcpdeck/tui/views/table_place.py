@@ -166,7 +166,7 @@ class TablePlace[Item](Place):
         if reason := self._missing():
             parts.append(Part(f"   partial: {reason}", Tone.WARN))
         if shown and (trouble := self.trouble(self._state)):
-            parts.append(Part(f"   can not be read now: {trouble}", Tone.WARN))
+            parts.append(Part(f"   can not be read now, tried again: {trouble}", Tone.WARN))
         if table.faults:
             parts.append(Part("   faults only", Tone.WARN, "table.faults"))
         if table.marked:
@@ -184,7 +184,7 @@ class TablePlace[Item](Place):
             why += "\n\nOnly faults are shown; :faults shows the rest." if self.table.faults else ""
             empty.update(f"Nothing matches. Esc clears the filter.{why}")
         elif trouble := self.trouble(self._state):
-            empty.update(f"They can not be read now: {trouble}")
+            empty.update(f"They can not be read now, which is tried again: {trouble}")
         elif self._state.fresh_at is None:
             empty.update(self._state.link.reason or "Connecting…")
         else:

@@ -205,6 +205,11 @@ class TrafficView(Place):
         return self._lost + self.inbox.dropped
 
     @property
+    def is_refused(self) -> bool:
+        """Whether the gateway did not want to tell it; who comes back to it asks again."""
+        return self.standing.startswith("refused")
+
+    @property
     def is_over(self) -> bool:
         """Nothing more comes, however long one listens."""
         return telling.is_over(self.standing)

@@ -241,3 +241,11 @@ async def test_change_of_another_shape_says_so() -> None:
     async with answering(page) as url, GatewayClient(url) as client:
         with pytest.raises(msgspec.ValidationError):
             await anext(client.events())
+
+
+async def test_page_is_not_taken_for_a_log_nor_for_a_stream() -> None:
+    page = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>"
+    async with answering(page) as url, GatewayClient(url) as client:
+        for stream in (client.logs("weather"), client.events()):
+            with pytest.raises(Unreachable, match="gave text/html, wanted text/"):
+                await anext(stream)
