@@ -76,10 +76,11 @@ def error_of(code: int, body: bytes, doing: str) -> GatewayError:
 def transport_errors(doing: str) -> Iterator[None]:
     """What aiohttp and the loop raise on the way to the API server."""
     import aiohttp
+    from aiohttp.http_exceptions import HttpProcessingError  # no ClientError: a line that is too long is one
 
     try:
         yield
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+    except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError) as error:
         raise ClusterUnreachable(f"could not {doing}: {str(error) or type(error).__name__}") from error
 
 

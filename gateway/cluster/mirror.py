@@ -23,6 +23,7 @@ PAGE: Final = 500  # objects in one answer to a list
 WATCH_SECONDS: Final = 110
 FIRST_DELAY: Final = 0.2
 LONGEST_DELAY: Final = 10.0
+LONGEST_LINE: Final = 8 * 1024 * 1024  # bytes of one event: etcd takes objects of 1.5 MiB, and JSON escapes
 
 log = logging.getLogger(__name__)
 
@@ -91,11 +92,19 @@ class Mirror[Item: Object]:
             except Expired:
                 self._version = ""
             except GatewayError as error:
-                self.is_current = False
-                self._failures += 1
-                wait = max(_delay(self._failures), error.retry or 0 if isinstance(error, TooManyRequests) else 0)
-                log.warning("watching %s: %s; again in %.1f s", self._kind.plural, error, wait)
-                await asyncio.sleep(wait)
+                least = error.retry or 0 if isinstance(error, TooManyRequests) else 0
+                await self._wait_after(error, least)
+            except msgspec.DecodeError as error:  # what was sent is not what was asked for: listed anew, it may be
+                self._version = ""
+                await self._wait_after(error)
+
+    async def _wait_after(self, error: Exception, least: float = 0) -> None:
+        """least: seconds that the server asks for."""
+        self.is_current = False
+        self._failures += 1
+        wait = max(_delay(self._failures), least)
+        log.warning("watching %s: %s; again in %.1f s", self._kind.plural, error, wait)
+        await asyncio.sleep(wait)
 
     def learn(self, answer: bytes) -> Item:
         """The answer to a write of our own: it is known here before the watch tells of it."""
@@ -147,7 +156,7 @@ class Mirror[Item: Object]:
         async with self._api.stream(path, query, doing=f"watch {self._kind.plural}") as lines:
             self.is_current = True
             self._failures = 0
-            while line := await lines.readline():
+            while line := await lines.readline(max_line_length=LONGEST_LINE):
                 self._receive(line)
         await asyncio.sleep(_delay(1))  # a server that ends every watch at once must not be asked in a circle
 

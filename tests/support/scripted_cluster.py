@@ -31,6 +31,7 @@ class ScriptedApi:
         self.lists, self.watches = lists, [list(each) for each in watches]
         self.asked: list[str | None] = []
         self.lasting = 0  # seconds, of the last watch
+        self.longest_line = 0  # bytes that an event of it may have
         self.progress = asyncio.Condition()
 
     async def list_page(self, kind: Kind, query: Mapping[str, str]) -> bytes:
@@ -47,7 +48,7 @@ class ScriptedApi:
         steps = self.watches.pop(0) if self.watches else None
         if steps and isinstance(steps[0], GatewayError):
             raise steps[0]
-        yield _Lines(steps)
+        yield _Lines(steps, self)
 
     async def until_asked(self, *versions: str | None) -> None:
         async with asyncio.timeout(10), self.progress:
@@ -60,10 +61,11 @@ class ScriptedApi:
 
 
 class _Lines:
-    def __init__(self, steps: list[Step] | None) -> None:
-        self._steps = steps
+    def __init__(self, steps: list[Step] | None, api: ScriptedApi) -> None:
+        self._steps, self._api = steps, api
 
-    async def readline(self) -> bytes:
+    async def readline(self, *, max_line_length: int) -> bytes:
+        self._api.longest_line = max_line_length
         if self._steps is None:
             await asyncio.Event().wait()
         if not self._steps:
@@ -71,7 +73,7 @@ class _Lines:
         step = self._steps.pop(0)
         if isinstance(step, asyncio.Event):
             await step.wait()
-            return await self.readline()
+            return await self.readline(max_line_length=max_line_length)
         if isinstance(step, GatewayError):
             raise step
         return msgspec.json.encode(step) + b"\n"

@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiohttp.http_exceptions import LineTooLong
 
 from gateway.cluster import mirror as mirrors
 from gateway.cluster.api import STREAM_SILENCE
-from gateway.cluster.errors import ClusterUnreachable, Expired
+from gateway.cluster.errors import ClusterUnreachable, Expired, transport_errors
 from gateway.cluster.mirror import Mirror
 from gateway.cluster.objects import SERVICE, Bare
 from gateway.core.errors import TooManyRequests
@@ -96,6 +97,14 @@ async def test_the_last_state_stands_while_the_api_server_is_away(failure: Any) 
         assert mirror.is_current
 
 
+async def test_what_can_not_be_read_is_listed_anew_and_ends_nothing() -> None:
+    broken: list[Step] = [event("ADDED", {"metadata": {"name": 7}})]
+    api = ScriptedApi([listed(10), {"items": "none"}, listed(20, thing("a", 15))], [broken])
+    async with kept(api) as mirror:
+        await api.until_asked(None, "10", None, None, "20")
+        assert set(mirror.items) == {"a"}
+
+
 async def test_a_first_list_that_fails_is_tried_again() -> None:
     api = ScriptedApi([ClusterUnreachable("down"), listed(10, thing("a", 1))], [])
     async with kept(api) as mirror:
@@ -142,3 +151,15 @@ async def test_a_watch_of_nothing_new_ends_before_its_silence_counts_as_broken()
     async with kept(api):
         await api.until_asked(None, "10")
     assert 0 < api.lasting < STREAM_SILENCE
+
+
+async def test_line_of_a_watch_that_is_too_long_is_the_way_s_fault() -> None:
+    with pytest.raises(ClusterUnreachable, match="could not watch pods"), transport_errors("watch pods"):
+        raise LineTooLong(b"{", 1)
+
+
+async def test_event_may_be_as_long_as_etcd_takes() -> None:
+    api = ScriptedApi([listed(10)], [[event("ADDED", thing("a", 11))]])
+    async with kept(api):
+        await api.until_asked(None, "10", "11")
+    assert api.longest_line >= 8 * 1024 * 1024
