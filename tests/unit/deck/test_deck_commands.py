@@ -1,5 +1,7 @@
 """The registry of commands, and what may stand in a command's way."""
 
+from datetime import timedelta
+
 import pytest
 from msgspec.structs import replace
 
@@ -253,8 +255,10 @@ def test_masthead_says_whether_what_is_shown_is_true() -> None:
     assert "● live 12ms" in told(replace(LIVE, latency=0.012))
     retrying = Link(standing=Standing.RETRYING, attempt=3, retry_at=NOW, reason="refused")
     text = told(replace(LIVE, link=retrying, fresh_at=NOW))
-    assert "offline, try 3 in 0s" in text
+    assert "offline, try 3 now" in text
     assert "as of 0s ago" in text
+    later = replace(retrying, retry_at=NOW + timedelta(seconds=4))
+    assert "offline, try 3 in 4s" in told(replace(LIVE, link=later, fresh_at=NOW))
     assert "signed out" in told(replace(LIVE, link=Link(standing=Standing.SIGN_IN)))
 
 
