@@ -197,22 +197,22 @@ async def a_question(deck: Driver) -> None:
     view = deck.app.playground_view
     view.fill("/mcp", "tools/call", {"name": "book_room", "arguments": {"room": "Sky", "people": 12, "floor": "roof"}})
     await deck.type("6")
-    await deck.until(lambda: view.peer is not None and view.draft.entries.get("room") == "Sky")
+    await deck.until(lambda: view.peer is not None and view.arguments.draft.entries.get("room") == "Sky")
     await deck.type("<ctrl+j>")
-    await deck.until(lambda: view.questions)
+    await deck.until(lambda: view.outcome.questions)
     deck.app.clear_notifications()
 
 
 async def a_call(deck: Driver) -> None:
     """It was answered, and has booked."""
     await a_question(deck)
-    [question] = deck.app.playground_view.questions
+    [question] = deck.app.playground_view.outcome.questions
     question.answer.set_result({"action": "accept", "content": {"cost_centre": "4711", "agreed": True}})
     view = deck.app.playground_view
-    await deck.until(lambda: view.run is not None and view.run.stage is Stage.DONE)
-    if view.run is not None:
-        view.run = replace(view.run, seconds=4.21)
-    view.draw()
+    await deck.until(lambda: view.outcome.run is not None and view.outcome.run.stage is Stage.DONE)
+    if view.outcome.run is not None:
+        view.outcome.run = replace(view.outcome.run, seconds=4.21)
+    view.outcome.draw()
 
 
 def tooling_at_work() -> Scene:
@@ -229,9 +229,9 @@ async def a_long_call(deck: Driver) -> None:
     await deck.type("6")
     await deck.until(lambda: view.peer is not None and view.subject.name == "reindex")
     await deck.type("<ctrl+j>")
-    await deck.until(lambda: view.run is not None and view.run.heard)
-    view.began = asyncio.get_running_loop().time() + 100  # so that it shows no seconds
-    view.draw()
+    await deck.until(lambda: view.outcome.run is not None and view.outcome.run.heard)
+    view.outcome.began = asyncio.get_running_loop().time() + 100  # so that it shows no seconds
+    view.outcome.draw()
 
 
 async def deeds(deck: Driver) -> None:

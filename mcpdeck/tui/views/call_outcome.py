@@ -46,7 +46,7 @@ class OutcomePane(Vertical):
         self._of = ("", "")  # the endpoint and the subject of the last call
         self._folded: set[str] = set()
         self._draw_due = False
-        self._began = 0.0  # of the loop's clock
+        self.began = 0.0  # of the loop's clock
         self.here = ("", "")
         self.run: Run | None = None
         self.questions: list[Question] = []
@@ -67,7 +67,7 @@ class OutcomePane(Vertical):
 
     def begun(self, request: Request, subject: Subject) -> Run:
         self._of = (request.endpoint, subject.key)
-        self.run, self._began, self._folded = Run(request=request), asyncio.get_running_loop().time(), set()
+        self.run, self.began, self._folded = Run(request=request), asyncio.get_running_loop().time(), set()
         self.draw(is_new=True)
         return self.run
 
@@ -143,7 +143,7 @@ class OutcomePane(Vertical):
         if self.run is not None and self._of != self.here:
             head.append(Part(f" of {playground.named(self.run.request, self.here[0])}", Tone.WARN))
         if self.is_running:
-            seconds = max(0.0, asyncio.get_running_loop().time() - self._began)
+            seconds = max(0.0, asyncio.get_running_loop().time() - self.began)
             head.append(Part(f"  {seconds:.0f}s", Tone.BUSY))
             head.append(Part("  ctrl+x cancels", Tone.DIM, "call.cancel"))
         if self.questions:
