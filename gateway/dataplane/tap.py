@@ -45,7 +45,7 @@ class Guarded:
             return
         try:
             tell(self._listener)
-        except Exception:
+        except Exception:  # a listener's fault is not the call's
             self._listener = None
             log.exception("what a call says could not be listened to; the call goes on")
 

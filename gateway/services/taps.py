@@ -85,7 +85,7 @@ class Tap:
             await self._read()
         except GatewayError as error:
             self.trouble = error.detail
-        except Exception:
+        except Exception:  # one log's, not the others'
             log.exception("the log of %s broke off", self.instance)
             self.trouble = "see the gateway's own log"
         finally:

@@ -2,7 +2,7 @@
 
 import asyncio
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -34,19 +34,21 @@ def _save(deck: Deck) -> None:
     def named(name: str | None) -> None:
         if name:
             call = Call(request=request, at=deck.surroundings.clock(), name=name)
-            deck.begin(_keep, deck, book, call, group="keep")
+            kept = f"kept as {name}; S lists, mcpdeck call --saved {shlex.quote(name)} runs it"
+            deck.begin(_write, deck, partial(book.save, call), "not kept", kept, group="keep")
 
     subject = subject_name(request)
     deck.push_screen(NameScreen(f"{request.method} {subject} at {request.endpoint}", name=""), named)
 
 
-async def _keep(deck: Deck, book: CallBook, call: Call) -> None:
+async def _write(deck: Deck, change: Callable[[], object], failed: str, done: str) -> None:
+    """A change of the book. failed, done: what is said of it."""
     try:
-        await asyncio.to_thread(book.save, call)
+        await asyncio.to_thread(change)
     except (OSError, ValueError) as error:
-        deck.say(f"not kept: {error}", "error")
+        deck.say(f"{failed}: {error}", "error")
     else:
-        deck.say(f"kept as {call.name}; S lists, mcpdeck call --saved {shlex.quote(call.name)} runs it")
+        deck.say(done)
 
 
 def _offer(kept: bool, deck: Deck) -> None:
@@ -69,7 +71,7 @@ async def _choose(deck: Deck, kept: bool) -> None:
             _take(deck, call.request)
 
     def forget(name: str) -> None:
-        deck.begin(_forget, deck, book, name, group="keep")
+        deck.begin(_write, deck, partial(book.forget, name), "not forgotten", f"{name} is forgotten", group="keep")
 
     screen = CallsScreen(
         "Kept calls" if kept else "What was called", calls,
@@ -86,15 +88,6 @@ async def _calls(deck: Deck, book: CallBook, *, kept: bool) -> Sequence[Call]:
     except (OSError, ValueError) as error:
         deck.say(str(error), "error")
         return []
-
-
-async def _forget(deck: Deck, book: CallBook, name: str) -> None:
-    try:
-        await asyncio.to_thread(book.forget, name)
-    except (OSError, ValueError) as error:
-        deck.say(f"not forgotten: {error}", "error")
-    else:
-        deck.say(f"{name} is forgotten")
 
 
 def _take(deck: Deck, request: Request) -> None:
